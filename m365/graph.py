@@ -1,0 +1,494 @@
+"""Microsoft Graph: one call, pages, deltas and batches, every failure named (facts/microsoft.md 5 and 6).
+
+The client belongs to the thread of its session. It waits only through the `wait` it was given, so that
+whoever owns the work can stop it, and for no longer than its budget: longer waits are the queue's business.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+from urllib.parse import quote, urlencode, urlsplit
+
+import orjson
+import requests
+
+from core.errors import NotFound, OutcomeUnknown, Throttled, UmpError, WriteRefused
+from core.http import NEVER_SENT, Outbound
+from m365.clouds import Cloud
+from m365.errors import from_graph
+from m365.pacing import Pacer, expected_units, number
+from m365.replies import Page, check_link, check_path, json_object, read_page
+
+BATCH_LIMIT = 20
+MOST_ATTEMPTS = 6
+MOST_PAGES = 20_000
+MOST_EMPTY_PAGES = 200
+LONGEST_BACKOFF = 60.0
+# Throttled calls cost quota too, so even "Retry-After: 0" is not taken literally (facts 5.7).
+SHORTEST_WAIT = 0.5
+
+# Requests that may be sent twice without doing more than once.
+REPEATABLE = frozenset({"GET", "PUT", "DELETE"})
+BROKEN_OFF = frozenset({"connection_lost", "deadline", "bad_reply", "reply_too_large"})
+
+Priority = Literal["low", "normal", "high"]
+Params = Mapping[str, str | int]
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """One request as it went, for logs and measurements: no ids, no query, no bodies. Times in seconds."""
+
+    method: str
+    path: str
+    status: int
+    duration: float
+    attempt: int
+    waited: float
+    request_id: str
+    client_request_id: str
+    resource_units: int | None
+    size: int
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRequest:
+    """One step of a batch; `url` is relative to the version, such as `/groups/{id}/members?$select=id`."""
+
+    id: str
+    url: str
+    method: str = "GET"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: object = None
+    depends_on: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, object]:
+        step: dict[str, object] = {"id": self.id, "method": self.method, "url": check_path(self.url)}
+        headers = dict(self.headers)
+        if self.body is not None:
+            step["body"] = self.body
+            headers.setdefault("Content-Type", "application/json")
+        if headers:
+            step["headers"] = headers
+        if self.depends_on:
+            step["dependsOn"] = list(self.depends_on)
+        return step
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResponse:
+    """The answer to one step; `error` is None when it succeeded. Headers by lower-case name."""
+
+    id: str
+    status: int
+    headers: Mapping[str, str]
+    body: Any = field(repr=False)
+    error: UmpError | None = None
+
+    @property
+    def retry_after(self) -> float | None:
+        return self.error.retry_after if self.error else None
+
+
+@dataclass(slots=True)
+class _Try:
+    """One call on its way: what it is, and what it has cost so far."""
+
+    method: str
+    url: str
+    path: str
+    headers: dict[str, str]
+    data: bytes | None
+    units: float
+    repeatable: bool
+    number: int = 0
+    waited: float = 0.0
+    spent: float = 0.0
+    token: str = ""
+    doubtful: bool = False
+
+
+class GraphClient:
+    """Graph for one tenant, over one thread's session.
+
+    `token_source(fresh)` gives the bearer token. `read_only` refuses every write before anything is sent.
+    `deadline` bounds the requests of one call, `budget` its waiting (both seconds). `wait(seconds)` returns
+    True when the work should stop: `threading.Event.wait` fits. `on_call` hears of each request.
+
+    Every method raises only UmpError: the rows of `m365.errors.GRAPH`, the line's own, `bad_reply`,
+    `foreign_next_link`, `endless_pages`, `interrupted`, and for writes `outcome_unknown`.
+    """
+
+    def __init__(
+        self,
+        session: Outbound,
+        cloud: Cloud,
+        token_source: Callable[[bool], str],
+        *,
+        read_only: bool = False,
+        deadline: float = 60.0,
+        budget: float = 20.0,
+        on_call: Callable[[CallRecord], None] | None = None,
+        priority: Priority = "low",
+        pacer: Pacer | None = None,
+        wait: Callable[[float], bool] | None = None,
+        names: Mapping[str, str] | None = None,
+        version: str = "v1.0",
+    ) -> None:
+        self.session = session
+        self.cloud = cloud
+        self.read_only = read_only
+        self._token_source = token_source
+        self._deadline = deadline
+        self._budget = budget
+        self._on_call = on_call
+        self._priority = priority
+        self._pacer = pacer or Pacer()
+        self._wait = wait or threading.Event().wait
+        self._names = dict(names or {})
+        self._version = version
+
+    def get(
+        self, path: str, params: Params | None = None, *, headers: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        """The JSON object at a path below the version, such as `/organization`."""
+        return self._object(self._send("GET", self._address(path, params), headers=headers))
+
+    def page(
+        self, link: str, *, place: str = "", ids: bool = True, headers: Mapping[str, str] | None = None
+    ) -> Page:
+        """One page, by a link that Graph gave; `place` (`/users`) is the collection that it must stay in.
+
+        Raises DeltaExpired for a delta link that Graph has forgotten.
+        """
+        self._check(link, place)
+        answer = self._object(self._send("GET", link, headers=headers))
+        page = read_page(answer, self.cloud.graph_host, ids=ids)
+        if page.delta_link:  # it is kept for days, so a foreign one must not even get that far
+            self._check(page.delta_link, "")
+        return page
+
+    def pages(
+        self,
+        path: str,
+        params: Params | None = None,
+        limit: int = MOST_PAGES,
+        *,
+        ids: bool = True,
+        place: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> Iterator[Page]:
+        """All pages from a path or link on, as they arrive, to the end or the delta link.
+
+        Raises `endless_pages` when a link repeats, after `limit` pages, or after many empty ones in a row.
+        """
+        link: str | None = path if path.startswith("https://") else self._address(path, params)
+        place = place or urlsplit(link or "").path
+        seen: set[int] = set()
+        empty = 0
+        while link is not None:
+            if hash(link) in seen or len(seen) >= limit or empty > MOST_EMPTY_PAGES:
+                raise UmpError.of("endless_pages", thing=template(place), detail={"pages": len(seen)})
+            seen.add(hash(link))
+            page = self.page(link, place=place, ids=ids, headers=headers)
+            empty = 0 if page.value else empty + 1
+            yield page
+            link = page.next_link
+
+    def batch(self, steps: Sequence[BatchRequest]) -> list[BatchResponse]:
+        """The answers to at most 20 steps, in the order asked; each has its own status and error.
+
+        A throttled step does not fail the others; repeat it after its `retry_after`. A read-only client
+        refuses a batch with a write in it. Steps whose token ended on the way are sent once more with another.
+        """
+        answers = self._batch(steps)
+        refused = {
+            answer.id for answer in answers if answer.error and answer.error.code == "graph_unauthorized"
+        }
+        if not refused:
+            return answers
+        self._token_source(True)
+        again = {answer.id: answer for answer in self._batch([step for step in steps if step.id in refused])}
+        return [again.get(answer.id, answer) for answer in answers]
+
+    def _batch(self, steps: Sequence[BatchRequest]) -> list[BatchResponse]:
+        if not 0 < len(steps) <= BATCH_LIMIT or len({step.id.lower() for step in steps}) != len(steps):
+            raise UmpError.of(
+                "internal", detail={"cause": "a batch needs 1 to 20 steps with ids of their own"}
+            )
+        reads = all(step.method == "GET" for step in steps)
+        units = sum(expected_units(step.url) for step in steps)
+        body = {"requests": [step.as_json() for step in steps]}
+        reply = self._send("POST", self._address("/$batch"), body=body, reads=reads, units=units)
+        answers = self._answers(self._object(reply), steps)
+        self._learn_from(answers, units)
+        return answers
+
+    def post(
+        self, path: str, body: object = None, *, reads: bool = False, headers: Mapping[str, str] | None = None
+    ) -> dict[str, Any] | None:
+        """What a POST answers, None for an empty answer; `reads` marks one that changes nothing."""
+        return self._maybe(self._send("POST", self._address(path), body=body, reads=reads, headers=headers))
+
+    def patch(self, path: str, body: object, *, if_match: str = "") -> dict[str, Any] | None:
+        """Change an object; with `if_match`, only that version of it (else Conflict `remote_changed`)."""
+        headers = {"If-Match": if_match} if if_match else None
+        return self._maybe(self._send("PATCH", self._address(path), body=body, headers=headers))
+
+    def delete(self, path: str, *, if_match: str = "") -> bool:
+        """Remove an object; False when it was not there, which is as good."""
+        headers = {"If-Match": if_match} if if_match else None
+        try:
+            self._send("DELETE", self._address(path), headers=headers)
+        except NotFound:
+            return False
+        return True
+
+    # One request
+
+    def _send(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: object = None,
+        reads: bool = False,
+        units: float | None = None,
+    ) -> requests.Response:
+        path = template(urlsplit(url).path)
+        if self.read_only and method != "GET" and not reads:
+            raise WriteRefused(thing=path, detail={"method": method, "path": path})
+        data = None if body is None else orjson.dumps(body)
+        cost = expected_units(url.partition(self._version)[2] or "/") if units is None else units
+        one = _Try(method, url, path, self._headers(headers, data), data, cost, reads or method in REPEATABLE)
+        while True:
+            one.number += 1
+            self._pace(one)
+            failure = self._attempt(one)
+            if isinstance(failure, requests.Response):
+                return failure
+            self._before_next(one, failure)
+
+    def _attempt(self, one: _Try) -> requests.Response | UmpError:
+        one.headers["Authorization"] = f"Bearer {one.token or self._token_source(False)}"
+        one.headers["client-request-id"] = str(uuid.uuid4())
+        left = self._deadline - one.spent
+        outcome: requests.Response | UmpError
+        begun = time.monotonic()
+        try:
+            outcome = self.session.request(
+                one.method, one.url, headers=one.headers, data=one.data, deadline=left
+            )
+        except UmpError as error:
+            outcome = error
+        duration = time.monotonic() - begun
+        one.spent += duration
+        return self._judge(one, outcome, duration)
+
+    def _judge(
+        self, one: _Try, outcome: requests.Response | UmpError, duration: float
+    ) -> requests.Response | UmpError:
+        """The outcome, or the failure that the response means; heard by the pacer and by `on_call`."""
+        if isinstance(outcome, UmpError):
+            self._record(one, duration, None, None, outcome)
+            return outcome
+        batch = one.path.endswith("/$batch")
+        units = None if batch else self._pacer.learn(outcome.headers, one.units)
+        failure = self._failure(outcome, one)
+        self._record(one, duration, outcome, units, failure)
+        return failure or outcome
+
+    def _failure(self, response: requests.Response, one: _Try) -> UmpError | None:
+        if 200 <= response.status_code < 300:
+            return None
+        body: object = {}
+        try:
+            body = json_object(response.content, self.cloud.graph_host)
+        except UmpError as error:
+            # Graph explains its refusals; a web page with a 403 or 404 comes from something in between.
+            if response.content and 400 <= response.status_code < 500 and response.status_code != 429:
+                return error.with_detail(http_status=response.status_code)
+        names = {"thing": one.path, "host": self.cloud.graph_host, **self._names}
+        return from_graph(response.status_code, body, response.headers, **names)
+
+    def _before_next(self, one: _Try, failure: UmpError) -> None:
+        """Wait, renew the token, or raise the failure for good."""
+        if failure.code == "graph_unauthorized" and not one.token:
+            one.token = self._token_source(True)
+            return
+        if isinstance(failure, Throttled):
+            self._pacer.hold(failure.retry_after)
+        else:
+            self._must_be_repeatable(one, failure)
+        wait = self._pause(one, failure)
+        over = one.waited + wait > self._budget or one.spent >= self._deadline
+        if one.number >= MOST_ATTEMPTS or over:
+            raise self._in_doubt(one, failure)
+        self._sleep(one, wait, failure)
+
+    def _must_be_repeatable(self, one: _Try, failure: UmpError) -> None:
+        """Raise what must not be tried again here; note what may have arrived."""
+        if failure.code in NEVER_SENT and failure.remedy == "later":
+            return
+        if failure.code not in ("graph_unavailable", "connection_lost", "deadline"):
+            raise self._in_doubt(one, failure)
+        one.doubtful = one.method != "GET"
+        if not one.repeatable:
+            raise self._in_doubt(one, failure)
+
+    def _in_doubt(self, one: _Try, failure: UmpError) -> UmpError:
+        """The failure itself, or for a write that may have arrived, that nobody knows."""
+        reads = one.method == "GET" or (one.method == "POST" and one.repeatable)
+        if reads or not (one.doubtful or failure.code in BROKEN_OFF):
+            return failure
+        if isinstance(failure, NotFound) and one.method == "DELETE":
+            return failure
+        detail = {**failure.detail, "cause": failure.code}
+        return OutcomeUnknown(thing=one.path, detail=detail, retry_after=failure.retry_after)
+
+    def _pause(self, one: _Try, failure: UmpError) -> float:
+        if failure.retry_after is not None:
+            return max(failure.retry_after, SHORTEST_WAIT)
+        backoff = min(2.0 ** (one.number - 1), LONGEST_BACKOFF)
+        return backoff * random.uniform(0.75, 1.25)  # noqa: S311  # spreads callers, guards nothing
+
+    def _pace(self, one: _Try) -> None:
+        while (pause := self._pacer.ask(one.units)) > 0:
+            if one.waited + pause > self._budget:
+                raise self._throttled(one, pause)
+            self._sleep(one, pause)
+
+    def _throttled(self, one: _Try, pause: float) -> UmpError:
+        names: dict[str, object] = {"thing": one.path, **self._names}
+        return UmpError.of("throttled", retry_after=pause, detail={"cause": "own pacing"}, **names)
+
+    def _sleep(self, one: _Try, seconds: float, failure: UmpError | None = None) -> None:
+        """Raises `interrupted`, whose cause is the failure that was being waited out, if there was one."""
+        one.waited += seconds
+        if self._wait(seconds):
+            raise UmpError.of("interrupted", detail={"path": one.path}) from failure
+
+    # What is sent and what comes back
+
+    def _headers(self, more: Mapping[str, str] | None, data: bytes | None) -> dict[str, str]:
+        headers = {"Accept": "application/json", "x-ms-throttle-priority": self._priority}
+        if data is not None:
+            headers["Content-Type"] = "application/json"
+        return {**headers, **(more or {})}
+
+    def _address(self, path: str, params: Params | None = None) -> str:
+        query = urlencode(params or {}, quote_via=quote, safe="$,'()/:")
+        address = f"{self.cloud.graph_root}/{self._version}{check_path(path)}"
+        return f"{address}{'&' if '?' in path else '?'}{query}" if query else address
+
+    def _check(self, link: str, place: str) -> None:
+        if place and not place.startswith(("/v1.0", "/beta")):
+            place = f"/{self._version}{place}"
+        check_link(link, self.cloud, place)
+
+    def _object(self, response: requests.Response) -> dict[str, Any]:
+        return json_object(response.content, self.cloud.graph_host)
+
+    def _maybe(self, response: requests.Response) -> dict[str, Any] | None:
+        """A write's answer; one that cannot be read leaves open what happened."""
+        if not response.content:
+            return None
+        try:
+            return self._object(response)
+        except UmpError as error:
+            raise OutcomeUnknown(thing=template(urlsplit(response.url).path), detail=error.detail) from error
+
+    def _answers(self, body: Mapping[str, Any], steps: Sequence[BatchRequest]) -> list[BatchResponse]:
+        listed = body.get("responses")
+        found: dict[str, BatchResponse] = {}
+        for item in listed if isinstance(listed, list) else ():
+            answer = self._answer(item)
+            if answer.id in found:
+                raise self._bad_batch()
+            found[answer.id] = answer
+        if set(found) != {step.id.lower() for step in steps}:
+            raise self._bad_batch()
+        return [replace(found[step.id.lower()], id=step.id) for step in steps]
+
+    def _answer(self, item: object) -> BatchResponse:
+        told = item if isinstance(item, dict) else {}
+        status, raw = told.get("status"), told.get("headers")
+        if not isinstance(told.get("id"), str) or not isinstance(status, int) or not 100 <= status < 600:
+            raise self._bad_batch()
+        headers = {str(k).lower(): str(v) for k, v in raw.items()} if isinstance(raw, dict) else {}
+        body = told.get("body")
+        error = None if 200 <= status < 300 else from_graph(status, body, headers, **self._names)
+        return BatchResponse(told["id"].lower(), status, headers, body, error)
+
+    def _bad_batch(self) -> UmpError:
+        why = "it does not answer each step of the batch once"
+        return UmpError.of("bad_reply", host=self.cloud.graph_host, why=why)
+
+    def _learn_from(self, answers: Sequence[BatchResponse], expected: float) -> None:
+        told = [number(answer.headers, "x-ms-resource-unit") for answer in answers]
+        shares = [number(answer.headers, "x-ms-throttle-limit-percentage") or 0.0 for answer in answers]
+        headers = {"x-ms-throttle-limit-percentage": str(max(shares))}
+        if None not in told:
+            headers["x-ms-resource-unit"] = str(sum(units or 0.0 for units in told))
+        self._pacer.learn(headers, expected)
+        refused = [answer.retry_after or 0.0 for answer in answers if isinstance(answer.error, Throttled)]
+        if refused:
+            self._pacer.hold(max(refused) or None)
+
+    def _record(
+        self,
+        one: _Try,
+        duration: float,
+        response: requests.Response | None,
+        units: int | None,
+        failure: UmpError | None,
+    ) -> None:
+        if self._on_call is None:
+            return
+        self._on_call(
+            CallRecord(
+                method=one.method,
+                path=one.path,
+                status=0 if response is None else response.status_code,
+                duration=duration,
+                attempt=one.number,
+                waited=one.waited,
+                request_id="" if response is None else response.headers.get("request-id", "")[:64],
+                client_request_id=one.headers["client-request-id"],
+                resource_units=units,
+                size=0 if response is None else len(response.content),
+                error=failure.code if failure else "",
+            )
+        )
+
+
+_NAME = re.compile(r"\$?[A-Za-z]{1,40}(?:\.[A-Za-z.]{1,60})?(?:\(\))?|v1\.0")
+
+
+def template(path: str) -> str:
+    """A path with everything that could name somebody replaced: `/v1.0/users/{id}/manager`."""
+    parts = path.partition("?")[0].split("/")
+    return "/".join(_template_part(part) for part in parts)
+
+
+def _template_part(part: str) -> str:
+    if not part or (_NAME.fullmatch(part) and ("." not in part or part.startswith(("microsoft.", "v1.")))):
+        return part
+    function = re.fullmatch(r"([A-Za-z]{1,40})\(.*\)", part)
+    return f"{function[1]}({{id}})" if function else "{id}"
+
+
+def segment(value: str) -> str:
+    """A value as one segment of a path, so that none of its characters can change the path."""
+    if value in ("", ".", ".."):
+        raise UmpError.of("internal", detail={"cause": "an empty id in a path of Graph"})
+    return quote(value, safe="@")

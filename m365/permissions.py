@@ -1,0 +1,328 @@
+"""Which permissions and roles the portal's features need, as data (facts/microsoft.md 5.5 and 7.1).
+
+A permission is granted to an application ("application") or to it together with a signed-in person
+("delegated"); each kind has an id of its own. What is least for a call was read from Microsoft's own tables
+(facts/graph/permissions.json.gz, August 2026).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+GRAPH_APP_ID = "00000003-0000-0000-c000-000000000000"
+TEAMS_ADMIN_APP_ID = "48ac35b8-9aa8-4d74-927d-1f4a14a0b239"
+TEAMS_ADMIN_USER_IMPERSONATION = "e60370c1-e451-437e-aa6e-d76df38e5f15"
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """One permission of Microsoft Graph; an empty id means that it does not exist in that kind."""
+
+    name: str
+    application: str
+    delegated: str
+    purpose: str
+    admin_consent: bool = True
+
+
+_ALL = (
+    Permission(
+        "User.Read", "", "e1fe6dd8-ba31-4d61-89e7-88639da4683d", "sign in and read one's own profile", False
+    ),
+    Permission(
+        "User.Read.All",
+        "df021288-bdef-4463-88db-98f22de89214",
+        "a154be20-db9c-4678-8ab7-66f6cc099a59",
+        "read the full profiles of all users",
+    ),
+    Permission(
+        "User.ReadWrite.All",
+        "741f803b-c850-494e-b5df-cde7c675a1ca",
+        "204e0828-b5ca-4ad8-b9f3-f32a958e7cc4",
+        "read and change the profiles of all users",
+    ),
+    Permission(
+        "GroupMember.Read.All",
+        "98830695-27a2-44f7-8c18-0c3ebc9698f6",
+        "bc024368-1153-4739-b217-4326f2e966d0",
+        "read all groups and who is in them",
+    ),
+    Permission(
+        "GroupMember.ReadWrite.All",
+        "dbaae8cf-10b5-4b86-a4a1-f871c94c6695",
+        "f81125ac-d3b7-4573-a3b2-7099cc39df9e",
+        "read all groups and change who is in them",
+    ),
+    Permission(
+        "Group.Read.All",
+        "5b567255-7703-4780-807c-7be8301ae99b",
+        "5f8c59db-677d-491f-a6b8-5f174b11ec1d",
+        "read all groups with their content",
+    ),
+    Permission(
+        "Group.ReadWrite.All",
+        "62a82d76-70ea-41e2-9197-370581804d09",
+        "4e46008b-f24c-477d-8fff-7bb4ec7aafe0",
+        "read and change all groups",
+    ),
+    Permission(
+        "Directory.Read.All",
+        "7ab1d382-f21e-4acd-a863-ba3e13f7da61",
+        "06da0dbc-49e2-44d2-8312-53f166ab848a",
+        "read the whole directory",
+    ),
+    Permission(
+        "Directory.ReadWrite.All",
+        "19dbc75e-c2e2-444c-a770-ec69d8559fc7",
+        "c5366453-9fb0-48a5-a156-24f0c49a4b84",
+        "read and change the whole directory",
+    ),
+    Permission(
+        "Directory.AccessAsUser.All",
+        "",
+        "0e263e50-5827-48a4-b97c-d940288653c7",
+        "access the directory as the signed-in person",
+    ),
+    Permission(
+        "Organization.Read.All",
+        "498476ce-e0fe-48b0-b801-37ba7e2685c6",
+        "4908d5b9-3fb2-4b1e-9336-1888b7937185",
+        "read the organisation's name, domains and subscriptions",
+    ),
+    Permission(
+        "Organization.ReadWrite.All",
+        "292d869f-3427-49a8-9dab-8c70152b74e9",
+        "46ca0847-7e6b-426e-9775-ea810a948356",
+        "read and change the organisation's settings",
+    ),
+    Permission(
+        "LicenseAssignment.Read.All",
+        "e2f98668-2877-4f38-a2f4-8202e0717aa1",
+        "f395577a-0960-456b-979f-7228de0c5996",
+        "read the organisation's licences and who holds them",
+        admin_consent=False,
+    ),
+    Permission(
+        "Domain.ReadWrite.All",
+        "7e05723c-0bb0-42da-be95-ae9f08a6e53c",
+        "0b5d694c-a244-4bde-86e6-eb5cd07730fe",
+        "add and verify domains",
+    ),
+    Permission(
+        "RoleManagement.Read.All",
+        "c7fbd983-d9aa-4fa7-84b8-17382c103bc4",
+        "48fec646-b2ba-4019-8681-8eb31435aded",
+        "read who holds which role",
+    ),
+    Permission(
+        "Reports.Read.All",
+        "230c1aed-a721-4c5d-9cb4-a90514e508ef",
+        "02e97553-ed7b-43d0-ab3c-f8bace0d040c",
+        "read usage reports",
+    ),
+    Permission("CallRecords.Read.All", "45bbb07e-7321-4fd7-a8f6-3ff27e6a81c8", "", "read call records"),
+    Permission(
+        "CallRecord-PstnCalls.Read.All",
+        "a2611786-80b3-417e-adaa-707d4261a5f0",
+        "",
+        "read records of calls to and from the telephone network",
+    ),
+    Permission(
+        "TeamMember.Read.All",
+        "660b7406-55f1-41ca-a0ed-0b035e182f3e",
+        "2497278c-d82d-46a2-b1ce-39d4cdde5570",
+        "read the members of teams",
+    ),
+    Permission(
+        "AppCatalog.ReadWrite.All",
+        "dc149144-f292-421e-b185-5953f2e98d7f",
+        "1ca167d5-1655-44a1-8adf-1414072e1ef9",
+        "read and change the organisation's app catalogue",
+    ),
+    Permission(
+        "TeamsUserConfiguration.Read.All",
+        "a91eadaf-2c3c-4362-908b-fb172d208fc6",
+        "5c469ce4-dab5-4afd-b9de-14f1ba4004a7",
+        "read the Teams settings of users",
+    ),
+    Permission(
+        "TeamsTelephoneNumber.Read.All",
+        "39b17d18-680c-41f4-b9c2-5f30629e7cb6",
+        "1bc6eab1-058d-4557-b011-d4c41cec88b7",
+        "read the telephone numbers of Teams",
+    ),
+    Permission(
+        "TeamsTelephoneNumber.ReadWrite.All",
+        "0a42382f-155c-4eb1-9bdc-21548ccaa387",
+        "424b07a8-1209-4d17-9fe4-9018a93a1024",
+        "read and assign the telephone numbers of Teams",
+    ),
+    Permission(
+        "offline_access",
+        "",
+        "7427e0e9-2fba-42fe-b0c0-848c9e6a8182",
+        "keep access while nobody is signed in",
+        False,
+    ),
+    Permission("openid", "", "37f7f235-527c-4136-accd-4a02d197296e", "sign people in", False),
+    Permission("profile", "", "14dad69e-099b-42c9-810b-d002981feec1", "read one's own name", False),
+)
+
+PERMISSIONS: Mapping[str, Permission] = MappingProxyType({p.name: p for p in _ALL})
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """One thing to be allowed: any of these does; the first is the least, and the one to ask for."""
+
+    any_of: tuple[str, ...]
+
+    @property
+    def least(self) -> str:
+        return self.any_of[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """What a part of the product does at Microsoft: its calls, their needs, and a harmless one as proof."""
+
+    key: str
+    title: str
+    needs: tuple[Need, ...]
+    probe: str
+    calls: tuple[str, ...]
+
+
+# The "ReadBasic" ones, least by Microsoft's table, answer without most of the fields that are mirrored.
+_USERS = Need(("User.Read.All", "User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"))
+_GROUPS = Need(
+    (
+        "GroupMember.Read.All",
+        "Group.Read.All",
+        "Group.ReadWrite.All",
+        "Directory.Read.All",
+        "Directory.ReadWrite.All",
+    )
+)
+_ORGANISATION = Need(
+    ("Organization.Read.All", "Organization.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All")
+)
+_LICENCES = Need(("LicenseAssignment.Read.All", *_ORGANISATION.any_of))
+
+_FEATURES = (
+    Feature(
+        "organisation",
+        "Know the organisation and its domains",
+        (_ORGANISATION,),
+        "/organization?$select=id,displayName",
+        ("/organization",),
+    ),
+    Feature("users", "Read users", (_USERS,), "/users?$select=id&$top=1", ("/users", "/users/delta")),
+    Feature(
+        "groups",
+        "Read groups and their members",
+        (_GROUPS,),
+        "/groups?$select=id&$top=1",
+        ("/groups", "/groups/delta", "/groups/{}/members"),
+    ),
+    Feature("licences", "Read licences", (_LICENCES,), "/subscribedSkus", ("/subscribedskus",)),
+)
+FEATURES: Mapping[str, Feature] = MappingProxyType({feature.key: feature for feature in _FEATURES})
+DIRECTORY_READ = ("organisation", "users", "groups", "licences")
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A set of permissions that a kind of app registration asks for."""
+
+    key: str
+    title: str
+    application: tuple[str, ...] = ()
+    delegated: tuple[str, ...] = ()
+
+
+_PROFILES = (
+    Profile(
+        "directory_read",
+        "Replicate the directory, nothing more",
+        application=tuple(
+            dict.fromkeys(need.least for key in DIRECTORY_READ for need in FEATURES[key].needs)
+        ),
+    ),
+    Profile(
+        "sync_delegated",
+        "The provider's own app, used on behalf of the customer's administrator",
+        delegated=(
+            "Group.ReadWrite.All",
+            "Directory.AccessAsUser.All",
+            "User.Read.All",
+            "AppCatalog.ReadWrite.All",
+            "offline_access",
+            "profile",
+            "openid",
+        ),
+    ),
+    Profile(
+        "custom_app",
+        "The customer's own app registration",
+        application=(
+            "TeamMember.Read.All",
+            "User.ReadWrite.All",
+            "Domain.ReadWrite.All",
+            "CallRecords.Read.All",
+            "RoleManagement.Read.All",
+            "CallRecord-PstnCalls.Read.All",
+            "GroupMember.ReadWrite.All",
+            "Reports.Read.All",
+        ),
+    ),
+)
+PROFILES: Mapping[str, Profile] = MappingProxyType({profile.key: profile for profile in _PROFILES})
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A directory role; its template id is the same in every tenant."""
+
+    name: str
+    template_id: str
+
+
+_ROLES = (
+    Role("Global Administrator", "62e90394-69f5-4237-9190-012177145e10"),
+    Role("Global Reader", "f2ef992c-3afb-46b9-b7cf-a126ee74c451"),
+    Role("Privileged Role Administrator", "e8611ab8-c189-46e8-94e1-60213ab1f814"),
+    Role("Application Administrator", "9b895d92-2cd3-44c7-9d02-a6ac2d5ea5c3"),
+    Role("Cloud Application Administrator", "158c047a-c907-4556-b7ef-446551a6b5f7"),
+    Role("Teams Administrator", "69091246-20e8-4a56-aa4d-066075b2a7a8"),
+    Role("Teams Telephony Administrator", "aa38014f-0993-46e9-9b45-30501a20909d"),
+    Role("Teams Communications Administrator", "baf37b3a-610e-45da-9e62-d9d1e5e8914b"),
+    Role("Skype for Business Administrator", "75941009-915a-4869-abe7-691bff18279e"),
+    Role("Domain Name Administrator", "8329153b-31d0-4727-b945-745eb3bc5f31"),
+    Role("User Administrator", "fe930be7-5e62-47db-91af-98c3a49a38b1"),
+    Role("License Administrator", "4d6ac14f-3453-41d0-bef9-a3e0c569773a"),
+    Role("Groups Administrator", "fdd7a751-b60b-444a-984c-02652fe8fa1c"),
+    Role("Directory Readers", "88d8e3e3-8f55-4a1e-953a-9b9898b8876b"),
+)
+ROLES: Mapping[str, Role] = MappingProxyType({role.name: role for role in _ROLES})
+
+
+def needed(feature: str) -> tuple[str, ...]:
+    """The permissions to ask for, least first. Raises KeyError for an unknown feature."""
+    return tuple(need.least for need in FEATURES[feature].needs)
+
+
+def missing(granted: Collection[str], feature: str) -> tuple[str, ...]:
+    """What has to be granted beyond `granted` (a token's roles or scopes); empty when the feature may work.
+
+    Broader permissions count: who may write may read. Raises KeyError for an unknown feature.
+    """
+    have = frozenset(granted)
+    return tuple(need.least for need in FEATURES[feature].needs if have.isdisjoint(need.any_of))
+
+
+def missing_for(granted: Collection[str], features: Collection[str] = DIRECTORY_READ) -> tuple[str, ...]:
+    """What several features lack together, each permission once."""
+    return tuple(dict.fromkeys(name for feature in features for name in missing(granted, feature)))
