@@ -1,0 +1,1 @@
+"""Entra ID's sign-in hosts: metadata, the token endpoint, and the pages a person meets."""

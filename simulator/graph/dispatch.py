@@ -1,0 +1,375 @@
+"""The way of a Graph request: trouble, token, throttling, permission, route, headers, history."""
+
+from __future__ import annotations
+
+import dataclasses
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from simulator import effects
+from simulator.clouds import CLOUDS
+from simulator.graph import batch, delta, lists, reads, writes
+from simulator.graph.call import Call, Route, UnknownRequestError, match
+from simulator.graph.errors import GraphError, denied, throttled, unauthenticated
+from simulator.http1 import Request, Response
+from simulator.tenant import Tenant
+from simulator.throttle import Limit, Verdict, cost, judge, quota
+from simulator.trouble import Trouble
+from simulator.world import World
+
+Handler = Callable[[Call], Response]
+
+# Inside a batch only what answers in JSON can happen to one step; the rest hits the batch as a whole.
+_OUTER_KINDS = frozenset({"latency", "drop", "html", "truncated", "giant_field"})
+
+HANDLERS: dict[tuple[str, str], Handler] = {
+    ("GET", "/organization"): reads.organization,
+    ("GET", "/organization/{id}"): reads.one_organization,
+    ("GET", "/users"): lambda call: lists.list_objects(call, "users"),
+    ("POST", "/users"): lambda call: writes.create(call, "users"),
+    ("GET", "/users/$count"): lambda call: lists.count_objects(call, "users"),
+    ("GET", "/users/delta"): lambda call: delta.delta(call, "users"),
+    ("GET", "/users/{id}"): lambda call: reads.get_object(call, "users"),
+    ("PATCH", "/users/{id}"): lambda call: writes.change(call, "users"),
+    ("DELETE", "/users/{id}"): lambda call: writes.delete(call, "users"),
+    ("POST", "/users/{id}/assignLicense"): writes.assign_licence,
+    ("GET", "/users/{id}/licenseDetails"): reads.licence_details,
+    ("GET", "/users/{id}/memberOf"): reads.member_of,
+    ("GET", "/groups"): lambda call: lists.list_objects(call, "groups"),
+    ("POST", "/groups"): lambda call: writes.create(call, "groups"),
+    ("GET", "/groups/$count"): lambda call: lists.count_objects(call, "groups"),
+    ("GET", "/groups/delta"): lambda call: delta.delta(call, "groups"),
+    ("GET", "/groups/{id}"): lambda call: reads.get_object(call, "groups"),
+    ("PATCH", "/groups/{id}"): lambda call: writes.change(call, "groups"),
+    ("DELETE", "/groups/{id}"): lambda call: writes.delete(call, "groups"),
+    ("GET", "/groups/{id}/members"): lists.list_members,
+    ("GET", "/groups/{id}/members/$count"): lists.count_members,
+    ("GET", "/groups/{id}/members/microsoft.graph.user"): lambda call: lists.list_members(
+        call, users_only=True
+    ),
+    ("POST", "/groups/{id}/members/$ref"): writes.add_member,
+    ("DELETE", "/groups/{id}/members/{member}/$ref"): writes.remove_member,
+    ("GET", "/subscribedSkus"): reads.subscribed_skus,
+    ("GET", "/servicePrincipals"): reads.service_principals,
+    ("GET", "/servicePrincipals/{id}"): reads.service_principal,
+    ("GET", "/servicePrincipals(appId='{appid}')"): reads.service_principal,
+    ("GET", "/servicePrincipals/{id}/appRoleAssignments"): reads.app_role_assignments,
+    ("GET", "/servicePrincipals(appId='{appid}')/appRoleAssignments"): reads.app_role_assignments,
+    ("GET", "/directoryRoles"): reads.directory_roles,
+    ("GET", "/directoryRoles/{id}/members"): reads.role_members,
+    ("GET", "/directoryRoles/roleTemplateId={template}/members"): reads.role_members,
+    ("GET", "/roleManagement/directory/roleAssignments"): reads.role_assignments,
+    ("GET", "/applications"): reads.applications,
+    ("GET", "/applications/{id}"): reads.application,
+    ("GET", "/applications(appId='{appid}')"): reads.application,
+    ("GET", "/domains"): reads.domains,
+    ("GET", "/directory/deletedItems/microsoft.graph.user"): lambda call: reads.deleted_objects(
+        call, "users"
+    ),
+    ("GET", "/directory/deletedItems/microsoft.graph.group"): lambda call: reads.deleted_objects(
+        call, "groups"
+    ),
+    ("GET", "/directory/deletedItems/{id}"): reads.deleted_object,
+    ("DELETE", "/directory/deletedItems/{id}"): writes.delete_forever,
+    ("POST", "/directory/deletedItems/{id}/restore"): writes.restore,
+    ("GET", "/me"): reads.me,
+    ("GET", "/oauth2PermissionGrants"): reads.permission_grants,
+    (
+        "GET",
+        "/tenantRelationships/findTenantInformationByTenantId(tenantId='{key}')",
+    ): reads.tenant_information,
+    (
+        "GET",
+        "/tenantRelationships/findTenantInformationByDomainName(domainName='{key}')",
+    ): reads.tenant_information,
+}
+
+
+@dataclasses.dataclass(slots=True)
+class Visit:
+    """One request while it is served, with what is known of it so far; headers and records need it at the end."""
+
+    request: Request
+    now: float
+    cloud: str | None
+    base: str
+    inner: bool
+    request_id: str
+    tenant: Tenant | None = None
+    claims: dict[str, Any] = dataclasses.field(default_factory=dict)
+    template: str = "(unknown)"
+    units: int = 0
+    used: float = 0.0
+    troubles: dict[str, Trouble] = dataclasses.field(default_factory=dict)
+    outcome: int = 0  # the status before any trouble touched the answer
+
+    @property
+    def client_request_id(self) -> str:
+        return self.request.headers.get("client-request-id", self.request_id)
+
+
+class Graph:
+    """Microsoft Graph for every tenant of a world."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def handle(self, request: Request, cloud: str | None, base: str) -> Response:
+        """Answer one request. `cloud` is None on the simulator's own address; `base` begins every link."""
+        return self._serve(request, cloud, base, inner=False)
+
+    def _serve(self, request: Request, cloud: str | None, base: str, *, inner: bool) -> Response:
+        visit = Visit(request, self._world.now(), cloud, f"{base}/v1.0", inner, str(uuid.uuid4()))
+        try:
+            response = self._answer(visit)
+        except UnknownRequestError as error:
+            self._record_unknown(visit, error.message)
+            response = self._error(visit, error)
+        except GraphError as error:
+            response = self._error(visit, error)
+        visit.outcome = response.status
+        if not inner or "error" in visit.troubles:
+            response = effects.after(visit.troubles, response, visit.now, self._failure(visit))
+        self._finish(visit, response)
+        return response
+
+    # The stations of a request, in Microsoft's order.
+
+    def _answer(self, visit: Visit) -> Response:
+        problem = self._authenticate(visit)
+        self._meet_trouble(visit)
+        early = effects.before(visit.troubles, visit.now, self._failure(visit))
+        if early is not None:
+            return early
+        if problem is not None:
+            raise problem
+        path = visit.request.path
+        if not path.startswith("/v1.0/"):
+            raise UnknownRequestError(f"Resource not found for the segment '{path.split('/')[1]}'.")
+        if path == "/v1.0/$batch":
+            return self._batch(visit)
+        route, args = self._route(visit, path.removeprefix("/v1.0"))
+        self._throttle(visit, route)
+        self._authorise(visit, route)
+        return self._call(visit, route, args)
+
+    def _meet_trouble(self, visit: Visit) -> None:
+        met = self._world.troubles.hitting(
+            tenant=visit.tenant.id if visit.tenant else None,
+            host="graph",
+            method=visit.request.method,
+            path=visit.request.path,
+            now=visit.now,
+            without=_OUTER_KINDS if visit.inner else frozenset(),
+        )
+        visit.troubles = met
+        if not visit.inner:
+            standing = visit.tenant.behaviour.latency_ms if visit.tenant else 0.0
+            wait = effects.latency(met, self._world.latency_ms, standing)
+            if wait:
+                self._world.pause(wait)
+
+    def _authenticate(self, visit: Visit) -> GraphError | None:
+        """Find the tenant behind the token, and say what is wrong with the token if something is."""
+        scheme, _, token = visit.request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            return unauthenticated("Access token is empty.")
+        if token.count(".") != 2:
+            return unauthenticated("IDX14100: JWT is not well formed, there are no dots (.).")
+        claims = self._world.signer.claims(token)
+        if claims is None:
+            return unauthenticated("Access token validation failure. Invalid signature.")
+        visit.claims = claims
+        visit.tenant = self._world.tenants.get(str(claims.get("tid")))
+        if visit.tenant is None:
+            return unauthenticated("Access token validation failure. Tenant not found.")
+        expected = f"https://{CLOUDS[visit.cloud or visit.tenant.cloud.name].graph}"
+        if str(claims.get("aud", "")).rstrip("/") != expected:
+            return unauthenticated("Access token validation failure. Invalid audience.")
+        if claims.get("exp", 0) <= visit.now:
+            return unauthenticated("Lifetime validation failed, the token is expired.")
+        return None
+
+    def _route(self, visit: Visit, path: str) -> tuple[Route, dict[str, str]]:
+        path = path.replace("/microsoft.graph.delta", "/delta").removesuffix("()")
+        found = match(visit.request.method, path)
+        if found is None:
+            raise UnknownRequestError(f"Resource not found for the segment '{path.rsplit('/', 1)[-1]}'.")
+        route, args = found
+        visit.template = route.template
+        if unknown := visit.request.query().keys() - route.options:
+            raise UnknownRequestError(
+                f"The query specified in the URI is not valid: {', '.join(sorted(unknown))}.",
+                "Request_BadRequest",
+            )
+        return route, args
+
+    def _throttle(self, visit: Visit, route: Route) -> None:
+        tenant, app = _known(visit.tenant), str(visit.claims.get("appid"))
+        visit.units = cost(route.template, route.method, visit.request.query())
+        self._world.stats.spend(tenant.id, visit.units)
+        if not tenant.behaviour.throttling:
+            return
+        share = tenant.behaviour.ru_per_10s or quota(tenant.directory.users.live_count())
+        own = [
+            Limit(
+                f"Tenant_Application/ReadWrite/{app}/{tenant.id}",
+                "ResourceUnitLimitExceeded",
+                share,
+                10,
+                visit.units,
+            )
+        ]
+        if route.method != "GET":
+            own.append(
+                Limit(f"Tenant_Application/Write/{app}/{tenant.id}", "WriteLimitExceeded", 3_000, 150, 1)
+            )
+            own.append(Limit(f"Tenant/Write/{tenant.id}", "WriteLimitExceeded", 18_000, 300, 1))
+        shared = [
+            Limit(f"Application/ReadWrite/{app}", "ResourceUnitLimitExceeded", 150_000, 20, visit.units)
+        ]
+        verdict = judge(tenant.buckets, own, visit.now)
+        if not verdict.retry_after:
+            verdict = max(
+                verdict,
+                judge(self._world.app_buckets[app], shared, visit.now),
+                key=lambda one: (one.retry_after, one.used),
+            )
+        visit.used = verdict.used
+        if verdict.retry_after:
+            raise _too_many(verdict)
+
+    def _authorise(self, visit: Visit, route: Route) -> None:
+        if visit.claims.get("idtyp") == "app":
+            held, enough = set(visit.claims.get("roles", ())), route.application
+        else:
+            held, enough = set(str(visit.claims.get("scp", "")).split()), route.delegated
+        if held.isdisjoint(enough):
+            raise denied()
+
+    def _call(self, visit: Visit, route: Route, args: dict[str, str]) -> Response:
+        tenant = _known(visit.tenant)
+        call = Call(
+            self._world,
+            tenant,
+            visit.claims,
+            visit.request,
+            route,
+            args,
+            visit.request.query(),
+            visit.base,
+            visit.now,
+            visit.troubles,
+        )
+        with tenant.directory.lock:
+            return HANDLERS[route.method, route.template](call)
+
+    def _batch(self, visit: Visit) -> Response:
+        visit.template = "/$batch"
+        if visit.request.method != "POST" or visit.inner:
+            raise UnknownRequestError("Only POST is supported on $batch.")
+        base = visit.base.removesuffix("/v1.0")
+        requests = batch.steps(visit.request.body)
+        body = batch.run(
+            visit.request, requests, lambda request: self._serve(request, visit.cloud, base, inner=True)
+        )
+        return lists.json_response(body)
+
+    # Afterwards.
+
+    def _error(self, visit: Visit, error: GraphError) -> Response:
+        return error.response(visit.request_id, visit.client_request_id, visit.now)
+
+    def _failure(self, visit: Visit) -> Callable[[int, str, dict[str, str]], Response]:
+        def write(status: int, code: str, headers: dict[str, str]) -> Response:
+            if status == 429:
+                return self._error(visit, throttled(code, None, headers))
+            return self._error(
+                visit, GraphError(status, code or _CODES.get(status, "UnknownError"), _TEXT, headers=headers)
+            )
+
+        return write
+
+    def _record_unknown(self, visit: Visit, reason: str) -> None:
+        self._world.record(
+            "unknown_request",
+            tenant=visit.tenant.id if visit.tenant else None,
+            method=visit.request.method,
+            path=visit.request.path,
+            query=visit.request.raw_query,
+            reason=reason,
+        )
+
+    def _finish(self, visit: Visit, response: Response) -> None:
+        headers = response.headers
+        headers["request-id"] = visit.request_id
+        headers["client-request-id"] = visit.client_request_id
+        headers.setdefault("Cache-Control", "no-cache")
+        if visit.units:
+            headers["x-ms-resource-unit"] = str(visit.units)
+        if visit.used >= 0.8:
+            headers["x-ms-throttle-limit-percentage"] = f"{min(visit.used, 1.8):.2f}"
+        if not visit.inner:
+            headers["Strict-Transport-Security"] = "max-age=31536000"
+            headers["x-ms-ags-diagnostic"] = _DIAGNOSTIC
+        tenant = visit.tenant.id if visit.tenant else ""
+        self._world.stats.count(
+            tenant, visit.request.method, visit.template, response.status, len(response.body)
+        )
+        if visit.request.method != "GET" and visit.template not in {"/$batch", "(unknown)"}:
+            self._record_write(visit, response)
+
+    def _record_write(self, visit: Visit, response: Response) -> None:
+        try:
+            body = orjson.loads(visit.request.body or b"null")
+        except orjson.JSONDecodeError:
+            body = None
+        if isinstance(body, dict) and "passwordProfile" in body:
+            body = {**body, "passwordProfile": "(not kept)"}
+        self._world.record(
+            "write",
+            tenant=visit.tenant.id if visit.tenant else None,
+            app=visit.claims.get("appid"),
+            method=visit.request.method,
+            path=visit.request.path,
+            body=body,
+            status=visit.outcome,
+            answered=None if response.drop else response.status,
+        )
+
+
+_CODES = {500: "InternalServerError", 502: "UnknownError", 503: "ServiceNotAvailable", 504: "gatewayTimeout"}
+_TEXT = "The service is temporarily unavailable. Please try again later."
+_DIAGNOSTIC = orjson.dumps(
+    {
+        "ServerInfo": {
+            "DataCenter": "West Europe",
+            "Slice": "E",
+            "Ring": "5",
+            "ScaleUnit": "004",
+            "RoleInstance": "AM2PEPF00000SIM",
+        }
+    }
+).decode()
+
+
+def _known(tenant: Tenant | None) -> Tenant:
+    """Requests without a tenant were refused before this."""
+    if tenant is None:
+        raise unauthenticated("Access token is empty.")
+    return tenant
+
+
+def _too_many(verdict: Verdict) -> GraphError:
+    return throttled(
+        "TooManyRequests",
+        str(int(verdict.retry_after)),
+        {
+            "x-ms-throttle-scope": verdict.scope,
+            "x-ms-throttle-information": verdict.information,
+            "x-ms-throttle-limit-percentage": f"{min(max(verdict.used, 1.0), 1.8):.2f}",
+        },
+    )
