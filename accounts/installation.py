@@ -1,0 +1,146 @@
+"""Settings of the installation that people change on a screen (REP-08, NET-04).
+
+Each has a default from the environment; a stored value wins. A process reads the table at most every few
+seconds, so a change is in force everywhere within that time without a restart.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models.functions import Now
+
+from accounts.addresses import allowed, network_of
+from accounts.models import Setting
+from audit.services import Who, record
+from core.errors import InvalidInput
+
+FRESH_SECONDS = 5.0
+MOST_BLOCKS = 200
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """One setting: its name on screen, what it means, its default and how a value is checked."""
+
+    name: str
+    title: str
+    means: str
+    default: Callable[[], Any]
+    clean: Callable[[Any, Who], Any]
+
+
+def _blocks(value: Any, who: Who) -> list[str]:
+    """A list of addresses or blocks; refuses one that would lock its own user out (decision 25)."""
+    blocks = [str(block).strip() for block in value if str(block).strip()]
+    if not 1 <= len(blocks) <= MOST_BLOCKS:
+        raise InvalidInput(
+            field="api_allowed_ips", why=f"it needs 1 to {MOST_BLOCKS} addresses or CIDR blocks"
+        )
+    for block in blocks:
+        if network_of(block) is None:
+            raise InvalidInput(field="api_allowed_ips", why=f"{block} is not an address or CIDR block")
+    if who.address is not None and not allowed(who.address, blocks):
+        raise InvalidInput(
+            field="api_allowed_ips",
+            why=f"your own address {who.address} is not in it, so you would lock yourself out of the API",
+        )
+    return blocks
+
+
+def _seconds(name: str, least: int, most: int) -> Callable[[Any, Who], int]:
+    def clean(value: Any, who: Who) -> int:
+        try:
+            seconds = int(value)
+        except (TypeError, ValueError):
+            raise InvalidInput(field=name, why="it must be a whole number of seconds") from None
+        if not least <= seconds <= most:
+            raise InvalidInput(field=name, why=f"it must be between {least} and {most:,} seconds")
+        return seconds
+
+    return clean
+
+
+KINDS: dict[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind(
+            "api_allowed_ips",
+            "ApiAllowedIps",
+            "From where the API may be called at all; a token's own networks narrow it further.",
+            lambda: list(settings.API_ALLOWED_IPS),
+            _blocks,
+        ),
+        Kind(
+            "quick_replication_cycle_delay",
+            "QuickReplicationCycleDelay",
+            "A change waits this long for further ones before it is replicated; a customer may have its own.",
+            lambda: settings.QUICK_REPLICATION_CYCLE_DELAY,
+            _seconds("quick_replication_cycle_delay", 0, 86_400),
+        ),
+        Kind(
+            "replication_cycle",
+            "Automatic replication cycle",
+            "Each customer is looked at this often without anybody asking.",
+            lambda: settings.REPLICATION_CYCLE_SECONDS,
+            _seconds("replication_cycle", 30, 86_400),
+        ),
+    )
+}
+
+
+class _Cache:
+    """What the table said, and when; a process-wide copy of a handful of values."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+        self.read_at = float("-inf")
+
+
+_cache = _Cache()
+
+
+def get(name: str) -> Any:
+    """The value in force. Raises KeyError for a setting that does not exist."""
+    kind = KINDS[name]
+    if time.monotonic() - _cache.read_at > FRESH_SECONDS:
+        _cache.values = dict(Setting.objects.values_list("name", "value"))
+        _cache.read_at = time.monotonic()
+    return _cache.values.get(name, kind.default())
+
+
+@transaction.atomic
+def change(who: Who, name: str, value: Any) -> None:
+    """Store a value. Raises InvalidInput naming the setting."""
+    kind = KINDS.get(name)
+    if kind is None:
+        raise InvalidInput(field=name, why="there is no such setting")
+    cleaned = kind.clean(value, who)
+    before = get(name)
+    Setting.objects.update_or_create(
+        name=name, defaults={"value": cleaned, "set_by": who.label, "set_at": Now()}
+    )
+    record(
+        who,
+        "setting.changed",
+        tenant_id=None,
+        object_kind="setting",
+        object_id=name,
+        object_label=kind.title,
+        changes={kind.title: (before, cleaned)},
+    )
+    transaction.on_commit(forget)
+    forget()
+
+
+def stored() -> dict[str, Setting]:
+    """What was changed, by whom and when, by name."""
+    return {row.name: row for row in Setting.objects.all()}
+
+
+def forget() -> None:
+    """Read the table anew at the next question."""
+    _cache.read_at = float("-inf")

@@ -1,0 +1,91 @@
+"""People who sign in, and machines that call the API. What each may do is said in `tenants`."""
+
+import uuid
+from typing import Any, ClassVar
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models.functions import Lower, Now
+from django.utils.crypto import salted_hmac
+
+
+class UserManager(BaseUserManager["User"]):
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        user = self.model(email=self.normalize_email(email).lower(), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def get_by_natural_key(self, username: str | None) -> "User":
+        return self.get(email__iexact=username)
+
+
+class User(AbstractBaseUser):
+    """A person. The e-mail address is the sign-in name; letter case does not matter."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    email = models.EmailField("e-mail address", max_length=254)
+    name = models.CharField(max_length=120, blank=True)
+    is_active = models.BooleanField(default=True)
+    date_joined = models.DateTimeField(db_default=Now(), editable=False)
+    session_epoch = models.PositiveIntegerField(
+        default=0, db_default=0, editable=False, help_text="Sessions of an earlier epoch are over."
+    )
+
+    objects: ClassVar[UserManager] = UserManager()
+
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+
+    class Meta:
+        constraints = [models.UniqueConstraint(Lower("email"), name="user_email_once")]
+
+    def __str__(self) -> str:
+        return self.name or self.email
+
+    def get_full_name(self) -> str:
+        return str(self)
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """Each request compares this with what the session was opened with; a new epoch ends them all."""
+        return salted_hmac(
+            "accounts.models.User", f"{self.session_epoch}|{self.password}", secret=secret, algorithm="sha256"
+        ).hexdigest()
+
+
+class ApiToken(models.Model):
+    """A machine's key to the API: `cpk_<public id>_<43 random characters>`, of which only a hash is kept.
+
+    A SHA-256 is enough for 256 random bits (facts/security.md 5.5); it is compared in constant time.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    public_id = models.CharField(max_length=16, unique=True)
+    digest = models.BinaryField(max_length=32)
+    name = models.CharField(max_length=120)
+    role = models.CharField(max_length=20, help_text="The role it acts in; see tenants.abilities.")
+    tenant_id = models.UUIDField(null=True, help_text="Bound to this customer; none = the whole provider.")
+    scopes = ArrayField(models.CharField(max_length=40), help_text="Abilities out of the role; narrows only.")
+    networks = ArrayField(models.CharField(max_length=43), default=list, help_text="CIDR blocks; none = any.")
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    created_by = models.CharField(max_length=254)
+    expires_at = models.DateTimeField()
+    last_used_at = models.DateTimeField(null=True)
+    last_used_from = models.GenericIPAddressField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Setting(models.Model):
+    """A setting of the installation that somebody changed; see accounts.installation."""
+
+    name = models.CharField(max_length=40, primary_key=True)
+    value = models.JSONField()
+    set_by = models.CharField(max_length=254)
+    set_at = models.DateTimeField(db_default=Now())

@@ -1,0 +1,28 @@
+"""Reads about people: who they are and how they sign in. What each may do is asked of `tenants`."""
+
+from allauth.mfa.models import Authenticator
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from accounts.models import User
+
+
+def people(*, search: str = "", active: bool | None = None, factor: bool | None = None) -> QuerySet[User]:
+    """People by name, each with `has_factor`; narrowed to active ones and those with a second factor if asked."""
+    found = with_factor(User.objects.order_by("name", "email", "id"))
+    if search:
+        found = found.filter(Q(name__icontains=search) | Q(email__icontains=search))
+    if active is not None:
+        found = found.filter(is_active=active)
+    if factor is None:
+        return found
+    return found.filter(_factor()) if factor else found.exclude(_factor())
+
+
+def with_factor(users: QuerySet[User]) -> QuerySet[User]:
+    return users.annotate(has_factor=_factor())
+
+
+def _factor() -> Exists:
+    """Recovery codes are no factor of their own: they stand in for one."""
+    own = Authenticator.objects.filter(user=OuterRef("pk"))
+    return Exists(own.exclude(type=Authenticator.Type.RECOVERY_CODES))

@@ -1,0 +1,201 @@
+"""Writes about people and API clients."""
+
+import base64
+import datetime as dt
+import hashlib
+import hmac
+import secrets
+import uuid
+
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from django.conf import settings
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from accounts.links import path_of
+from accounts.models import ApiToken, User
+from audit.services import Changes, Who, record
+from core.errors import InvalidInput
+
+PREFIX = "cpk"
+
+
+@transaction.atomic
+def add_user(who: Who, *, email: str, name: str, password: str | None) -> User:
+    """Raises InvalidInput naming the field. Without a password the person sets one by a sign-in link."""
+    user = User(email=_clean_email(email), name=_clean_name(name))
+    if password is None:
+        user.set_unusable_password()
+    else:
+        _check_password(password, user)
+        user.set_password(password)
+    user.save()
+    # allauth offers second factors to verified addresses only; whoever adds a person vouches for the address.
+    EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
+    _record(who, "user.added", user)
+    return user
+
+
+@transaction.atomic
+def edit_user(who: Who, user: User, *, email: str, name: str) -> User:
+    """Change the name and the sign-in name. Another address ends the person's sessions and unused links.
+
+    Raises InvalidInput naming the field.
+    """
+    before = {"e-mail": user.email, "name": user.name}
+    user.email, user.name = _clean_email(email, but=user), _clean_name(name)
+    after = {"e-mail": user.email, "name": user.name}
+    changes = {field: (before[field], after[field]) for field in before if before[field] != after[field]}
+    if not changes:
+        return user
+    user.save(update_fields=["email", "name"])
+    if "e-mail" in changes:
+        EmailAddress.objects.filter(user=user).delete()
+        EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
+        end_sessions(user.id)
+    _record(who, "user.edited", user, changes)
+    return user
+
+
+@transaction.atomic
+def set_active(who: Who, user: User, *, active: bool) -> None:
+    """Let the person sign in, or not any more; then his sessions are over at once."""
+    if User.objects.filter(pk=user.pk, is_active=not active).update(is_active=active):
+        end_sessions(user.pk)
+        _record(who, "user.reactivated" if active else "user.deactivated", user)
+    user.is_active = active
+
+
+@transaction.atomic
+def remove_factors(who: Who, user: User) -> None:
+    """Forget authenticator app, passkeys and recovery codes of somebody who lost them."""
+    if Authenticator.objects.filter(user=user).delete()[0]:
+        end_sessions(user.pk)
+        _record(who, "factor.removed", user)
+
+
+def end_sessions(user_id: uuid.UUID) -> None:
+    """Every session of the person is over at its next request."""
+    User.objects.filter(pk=user_id).update(session_epoch=F("session_epoch") + 1)
+
+
+def sign_in_link(who: Who, user: User) -> str:
+    """An address where the person sets a password, once, within PASSWORD_RESET_TIMEOUT.
+
+    It dies with its use, with a sign-in, and while the person is deactivated. A second factor is still asked for.
+    """
+    _record(who, "link.made", user)
+    return f"{settings.PORTAL_BASE_URL}{path_of(user)}"
+
+
+def _record(who: Who, action: str, user: User, changes: Changes | None = None) -> None:
+    record(
+        who,
+        action,
+        tenant_id=None,
+        object_kind="user",
+        object_id=user.id,
+        object_label=user.email,
+        changes=changes,
+    )
+
+
+def _check_password(password: str, user: User) -> None:
+    try:
+        validate_password(password, user)
+    except ValidationError as error:
+        raise InvalidInput(field="password", why=" ".join(error.messages)) from error
+
+
+def _clean_email(email: str, *, but: User | None = None) -> str:
+    email = email.strip().lower()
+    try:
+        validate_email(email)
+    except ValidationError:
+        raise InvalidInput(field="email", why="it is not an e-mail address") from None
+    if len(email) > 254:
+        raise InvalidInput(field="email", why="it has more than 254 characters")
+    others = User.objects.exclude(pk=but.pk) if but else User.objects.all()
+    if others.filter(email__iexact=email).exists():
+        raise InvalidInput(field="email", why="there is a person with this e-mail address already")
+    return email
+
+
+def _clean_name(name: str) -> str:
+    name = " ".join(name.split())
+    if len(name) > 120 or not name.isprintable():
+        raise InvalidInput(field="name", why="it needs at most 120 printable characters")
+    return name
+
+
+@transaction.atomic
+def create_token(
+    who: Who,
+    *,
+    name: str,
+    role: str,
+    scopes: list[str],
+    tenant_id: uuid.UUID | None,
+    networks: list[str],
+    lifetime: dt.timedelta,
+) -> tuple[ApiToken, str]:
+    """The row, and the token itself, which is shown this one time and kept nowhere."""
+    public_id = base64.b32encode(secrets.token_bytes(10)).decode().lower()
+    value = f"{PREFIX}_{public_id}_{secrets.token_urlsafe(32)}"
+    token = ApiToken.objects.create(
+        public_id=public_id,
+        digest=_digest(value),
+        name=name,
+        role=role,
+        scopes=scopes,
+        tenant_id=tenant_id,
+        networks=networks,
+        created_by=who.label,
+        expires_at=timezone.now() + lifetime,
+    )
+    record(
+        who, "token.created", tenant_id=tenant_id, object_kind="token", object_id=token.id, object_label=name
+    )
+    return token, value
+
+
+@transaction.atomic
+def revoke_token(who: Who, token: ApiToken) -> None:
+    ApiToken.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=timezone.now())
+    record(
+        who,
+        "token.revoked",
+        tenant_id=token.tenant_id,
+        object_kind="token",
+        object_id=token.id,
+        object_label=token.name,
+    )
+
+
+def token_of(value: str) -> ApiToken | None:
+    """The living token with this value, or None. Takes the same time whether the id or the rest is wrong."""
+    parts = value.split("_", 2)
+    if len(parts) != 3 or parts[0] != PREFIX:
+        return None
+    token = ApiToken.objects.filter(public_id=parts[1]).first()
+    known = bytes(token.digest) if token else bytes(32)
+    fits = hmac.compare_digest(known, _digest(value))
+    if token is None or not fits or token.revoked_at or token.expires_at <= timezone.now():
+        return None
+    return token
+
+
+def touch_token(token: ApiToken, address: str | None) -> None:
+    """Note the use, at most once a minute: a busy client must not write a row a call."""
+    now = timezone.now()
+    if token.last_used_at is None or now - token.last_used_at > dt.timedelta(minutes=1):
+        ApiToken.objects.filter(pk=token.pk).update(last_used_at=now, last_used_from=address)
+
+
+def _digest(value: str) -> bytes:
+    return hashlib.sha256(value.encode()).digest()
