@@ -1,0 +1,59 @@
+"""Deploy state x status of a customer: the matrix DEP-01..07, as one rule."""
+
+import enum
+
+from tenants.models import Connection, DeployState, Tenant, Verification
+
+
+class Status(enum.StrEnum):
+    OK = "ok"
+    WARNING = "warning"
+    ERROR = "error"
+    UNMONITORED = "unmonitored"
+
+
+SENTENCES: dict[tuple[DeployState, Status], str] = {
+    (DeployState.DEPLOYED, Status.OK): "Deployed successfully.",
+    (DeployState.READY, Status.WARNING): "Ready for deployment.",
+    (DeployState.DEPLOYED, Status.WARNING): "Deployed, with a warning.",
+    (DeployState.DEPLOYED, Status.ERROR): "Deployed, with an error.",
+    (DeployState.DEPLOYED, Status.UNMONITORED): "Deployed and disabled.",
+    (DeployState.READY, Status.ERROR): "Ready for deployment, with an error.",
+    (DeployState.READY, Status.UNMONITORED): "Disabled before it was deployed.",
+    (DeployState.FAILED, Status.ERROR): (
+        "Deployment failed because of an error, a customer tenant that does not exist, or a connection error."
+    ),
+    (DeployState.FAILED, Status.UNMONITORED): "Deployment failed, then disabled.",
+    (DeployState.UNKNOWN, Status.WARNING): "Deployment request submitted.",
+    (DeployState.UNKNOWN, Status.UNMONITORED): "Deployment request submitted, then disabled.",
+}
+
+
+def status_of(tenant: Tenant, connection: Connection | None) -> Status:
+    """Error before Warning before OK (DEV-09); a disabled customer is not monitored."""
+    state = DeployState(tenant.deploy_state)
+    if not tenant.enabled:
+        return Status.UNMONITORED
+    if state == DeployState.FAILED:
+        return Status.ERROR
+    if state == DeployState.UNKNOWN:
+        return Status.WARNING
+    if connection is None or connection.verification in {Verification.FAILED, Verification.NO_TOKEN}:
+        return Status.ERROR
+    if state == DeployState.READY or not connection.usable or tenant.paused_at:
+        return Status.WARNING
+    return Status.OK
+
+
+def sentence(tenant: Tenant, connection: Connection | None) -> str:
+    return SENTENCES[DeployState(tenant.deploy_state), status_of(tenant, connection)]
+
+
+def after_check(tenant: Tenant, *, succeeded: bool) -> DeployState:
+    """What a check makes of a customer that is being onboarded; a deployed one stays deployed."""
+    state = DeployState(tenant.deploy_state)
+    if state == DeployState.DEPLOYED:
+        return state
+    if succeeded:
+        return DeployState.READY
+    return state if state == DeployState.READY else DeployState.FAILED

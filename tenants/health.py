@@ -1,0 +1,158 @@
+"""How customers are doing, by what their connection says: for lists, tiles and the Dashboard.
+
+Computed in the database, so that 10,000 customers are filtered, sorted and counted without fetching them.
+"""
+
+import datetime as dt
+import enum
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from django.db.models import (
+    Case,
+    CharField,
+    Count,
+    DateTimeField,
+    Exists,
+    F,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Value,
+    When,
+)
+from django.utils import timezone
+
+from tenants.models import Connection, Tenant, Verification
+
+SOON = dt.timedelta(days=30)
+"""A credential that ends within this time is worth a person's attention."""
+STALE = dt.timedelta(days=1)
+"""A connected customer that was not replicated for this long is worth a look."""
+
+
+class Health(enum.StrEnum):
+    """One word a customer; the first that fits, in this order: disabled, paused, failed, never, attention."""
+
+    HEALTHY = "healthy"
+    ATTENTION = "attention"
+    FAILED = "failed"
+    NEVER = "never"
+    PAUSED = "paused"
+    DISABLED = "disabled"
+
+
+TITLES: Mapping[Health, str] = MappingProxyType(
+    {
+        Health.HEALTHY: "Healthy",
+        Health.ATTENTION: "Needs attention",
+        Health.FAILED: "Connection failed",
+        Health.NEVER: "Never checked",
+        Health.PAUSED: "Paused",
+        Health.DISABLED: "Disabled",
+    }
+)
+TONES: Mapping[Health, str] = MappingProxyType(
+    {
+        Health.HEALTHY: "ok",
+        Health.ATTENTION: "warn",
+        Health.FAILED: "bad",
+        Health.NEVER: "info",
+        Health.PAUSED: "neutral",
+        Health.DISABLED: "neutral",
+    }
+)
+HORIZON: tuple[tuple[str, str, int | None, int | None], ...] = (
+    ("expired", "Expired", None, 0),
+    ("7", "0-7 days", 0, 7),
+    ("30", "8-30 days", 7, 30),
+    ("90", "31-90 days", 30, 90),
+    ("later", "Over 90 days", 90, None),
+)
+"""Buckets of the expiry horizon: name, label, more than so many days ahead, and at most so many."""
+
+
+def with_health(found: QuerySet[Tenant]) -> QuerySet[Any]:
+    """The customers with `verification`, `verified_at`, `expires_at` (of the credential) and `health`."""
+    connection = Connection.objects.filter(tenant=OuterRef("pk"))
+    return found.annotate(
+        verification=Subquery(connection.values("verification")[:1], output_field=CharField()),
+        verified_at=Subquery(connection.values("verified_at")[:1], output_field=DateTimeField()),
+        expires_at=Subquery(connection.values("secret__expires_at")[:1], output_field=DateTimeField()),
+    ).annotate(health=_case(timezone.now()))
+
+
+def _case(now: dt.datetime) -> Case:
+    rules: tuple[tuple[Q, Health], ...] = (
+        (Q(enabled=False), Health.DISABLED),
+        (Q(paused_at__isnull=False), Health.PAUSED),
+        (Q(verification__in=[Verification.FAILED, Verification.NO_TOKEN]), Health.FAILED),
+        (Q(verification__isnull=True) | Q(verification=Verification.NEVER), Health.NEVER),
+        (Q(expires_at__lt=now + SOON), Health.ATTENTION),
+        (Q(last_replicated_at__lt=now - STALE), Health.ATTENTION),
+    )
+    cases = [When(rule, then=Value(health)) for rule, health in rules]
+    return Case(*cases, default=Value(Health.HEALTHY), output_field=CharField())
+
+
+def counts() -> dict[Health, int]:
+    """How many customers of the scope are how; one query."""
+    living = with_health(Tenant.objects.filter(deleted_at=None)).order_by()
+    rows = living.values_list("health").annotate(number=Count("id"))
+    return dict.fromkeys(Health, 0) | {Health(health): number for health, number in rows}
+
+
+def horizon() -> dict[str, int]:
+    """How many credentials in use end when, by bucket of HORIZON, and of how many that is unknown; one query."""
+    now = timezone.now()
+    living = _in_use()
+    sums: dict[str, Any] = {"unknown": Count("secret", filter=Q(secret__expires_at=None))}
+    sums |= {
+        f"in_{name}": Count("id", filter=_within(now, after, until)) for name, _, after, until in HORIZON
+    }
+    found = living.aggregate(**sums)
+    return {"unknown": found["unknown"]} | {name: found[f"in_{name}"] for name, *_ in HORIZON}
+
+
+def expiring(found: QuerySet[Any], bucket: str) -> QuerySet[Any]:
+    """Of customers with health: those whose credential ends in this bucket; unknown names change nothing."""
+    for name, _, after, until in HORIZON:
+        if name == bucket:
+            return found.filter(_within(timezone.now(), after, until, "expires_at"))
+    return found
+
+
+def next_to_expire(limit: int = 1) -> list[Tenant]:
+    """The customers whose credential ends first, the past excluded."""
+    living = with_health(Tenant.objects.filter(deleted_at=None, enabled=True))
+    return list(living.filter(expires_at__gte=timezone.now()).order_by("expires_at")[:limit])
+
+
+def attention(limit: int) -> list[Tenant]:
+    """Who needs somebody: failed first, then what ends soon, then what was never checked; by name within."""
+    rank = Case(
+        When(health=Health.FAILED, then=Value(0)),
+        When(health=Health.ATTENTION, then=Value(1)),
+        default=Value(2),
+    )
+    needy = with_health(Tenant.objects.filter(deleted_at=None)).filter(
+        health__in=[Health.FAILED, Health.ATTENTION, Health.NEVER]
+    )
+    return list(needy.order_by(rank, F("expires_at").asc(nulls_last=True), "name")[:limit])
+
+
+def _in_use() -> QuerySet[Connection]:
+    living = Tenant.objects.filter(pk=OuterRef("tenant_id"), deleted_at=None, enabled=True)
+    found: QuerySet[Connection] = Connection.objects.filter(Exists(living))
+    return found
+
+
+def _within(now: dt.datetime, after: int | None, until: int | None, field: str = "secret__expires_at") -> Q:
+    limits: dict[str, Any] = {f"{field}__isnull": False}
+    if after is not None:
+        limits[f"{field}__gt"] = now + dt.timedelta(days=after)
+    if until is not None:
+        limits[f"{field}__lte"] = now + dt.timedelta(days=until)
+    return Q(**limits)

@@ -1,0 +1,106 @@
+"""A customer's line to Microsoft 365: its credential, opened by a worker, and clients made from it."""
+
+import dataclasses
+import threading
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+
+from core.errors import UmpError
+from core.http import OutboundConfig, session_of_thread
+from m365 import identity
+from m365.clouds import CLOUDS, Cloud
+from m365.clouds import outbound_config as config_for
+from m365.graph import CallRecord, GraphClient
+from m365.pacing import pacer_for
+from tenants import secrets
+from tenants.models import Connection, SecretKind
+
+
+def outbound_config() -> OutboundConfig:
+    """How every request leaves this process: the gateway and certificate bundle of the settings."""
+    return config_for(settings.M365_GATEWAY_URL, settings.M365_CA_BUNDLE or None)
+
+
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """Everything needed to speak for the portal in one customer's tenant. Never leaves the worker's memory."""
+
+    tenant_id: uuid.UUID
+    name: str
+    entra_tenant_id: str
+    cloud: Cloud
+    credential: identity.AppCredential
+
+    @property
+    def app(self) -> str:
+        """How sentences for people call the credential."""
+        return f"the app registration of {self.name}"
+
+    def token(self, *, fresh: bool = False) -> identity.Token:
+        """An app-only token; `fresh` asks Microsoft again. Raises UmpError by facts/microsoft.md 4."""
+        http = session_of_thread(outbound_config())
+        try:
+            return identity.app_token(http, self.cloud, self.entra_tenant_id, self.credential, fresh=fresh)
+        except UmpError as error:
+            raise self._in_words(error) from error
+
+    def _in_words(self, error: UmpError) -> UmpError:
+        """The same error with the customer's name where Microsoft's ids stood; the ids stay in the detail."""
+        known = {"tenant": self.name, "app": self.app}
+        fields: dict[str, Any] = {key: known.get(key, value) for key, value in error.fields.items()}
+        ids = {"tenant_id": self.entra_tenant_id, "client_id": self.credential.client_id}
+        return UmpError.of(
+            error.code, detail={**ids, **error.detail}, retry_after=error.retry_after, **fields
+        )
+
+    def graph(
+        self,
+        *,
+        read_only: bool = True,
+        on_call: Callable[[CallRecord], None] | None = None,
+        stop: threading.Event | None = None,
+    ) -> GraphClient:
+        """A client for the calling thread."""
+        return GraphClient(
+            session_of_thread(outbound_config()),
+            self.cloud,
+            lambda fresh: self.token(fresh=fresh).value,
+            read_only=read_only,
+            on_call=on_call,
+            pacer=pacer_for(self.credential.client_id, self.entra_tenant_id),
+            wait=stop.wait if stop else None,
+            names={"app": self.app, "tenant": self.name},
+        )
+
+
+def open_line(tenant_id: uuid.UUID) -> Line:
+    """Open the credential, in the tenant's scope and in a worker only.
+
+    Raises UmpError: connection_missing, tenant_not_given, secret_unreadable, key_unavailable.
+    """
+    connection: Connection | None = (
+        Connection.objects.filter(tenant_id=tenant_id)
+        .select_related("secret", "secret__key", "tenant")
+        .first()
+    )
+    if connection is None or connection.secret is None:
+        raise UmpError.of("connection_missing")
+    if connection.tenant.entra_tenant_id is None:
+        raise UmpError.of("tenant_not_given")
+    value = secrets.open_secret(connection.secret)
+    is_secret = connection.secret.kind == SecretKind.CLIENT_SECRET
+    return Line(
+        tenant_id=tenant_id,
+        name=connection.tenant.name,
+        entra_tenant_id=str(connection.tenant.entra_tenant_id),
+        cloud=CLOUDS[connection.cloud],
+        credential=identity.AppCredential(
+            client_id=str(connection.client_id),
+            secret=value if is_secret else None,
+            certificate_pem=None if is_secret else connection.certificate,
+            private_key_pem=None if is_secret else value,
+        ),
+    )

@@ -1,0 +1,205 @@
+"""Customers, who may act for them, and how the portal gets into their Microsoft 365."""
+
+import datetime as dt
+import uuid
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models.functions import Lower, Now
+
+from accounts import installation
+from tenants.abilities import Role
+from tenants.owned import Owned, TenantOwned
+
+
+class Plan(models.TextChoices):
+    """Service levels (SHP-04); app registrations exist for the last two only (SHP-05)."""
+
+    ESSENTIALS = "essentials", "Hosted Essentials"
+    ESSENTIALS_PLUS = "essentials_plus", "Hosted Essentials Plus"
+    PRO = "pro", "Hosted Pro"
+
+
+class Service(models.TextChoices):
+    """Service families (SHP-03)."""
+
+    DIRECT_ROUTING = "direct_routing", "Direct Routing"
+    OPERATOR_CONNECT = "operator_connect", "Operator Connect"
+
+
+class Cloud(models.TextChoices):
+    """The Microsoft clouds of m365.clouds; a tenant lives in exactly one."""
+
+    GLOBAL = "global", "Microsoft 365 (worldwide, GCC)"
+    GCC_HIGH = "gcc_high", "GCC High"
+    DOD = "dod", "DoD"
+    CHINA = "china", "China (21Vianet)"
+
+
+class DeployState(models.TextChoices):
+    """DEP-01..07, the first half; the second is derived in tenants.deployment."""
+
+    UNKNOWN = "unknown", "Unknown"
+    READY = "ready", "Ready"
+    DEPLOYED = "deployed", "Deployed"
+    FAILED = "failed", "Failed"
+
+
+class Tenant(Owned):
+    """A customer. Its id is random, so it may stand in URLs; `entra_tenant_id` is Microsoft's."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField("Customer Name", max_length=120)
+    domain = models.CharField(max_length=253, blank=True)
+    entra_tenant_id = models.UUIDField("Azure Tenant Id", null=True, blank=True)
+    plan = models.CharField(max_length=20, choices=Plan, default=Plan.PRO)
+    service = models.CharField(max_length=20, choices=Service, default=Service.DIRECT_ROUTING)
+    licensed_users = models.PositiveIntegerField(default=0)
+    enabled = models.BooleanField(default=True)
+    deploy_state = models.CharField(max_length=10, choices=DeployState, default=DeployState.UNKNOWN)
+    version = models.CharField(max_length=20, default=settings.VERSION, help_text="Of this customer's data.")
+    last_replicated_at = models.DateTimeField(null=True, editable=False)
+    users_count = models.PositiveIntegerField(null=True, editable=False)
+    groups_count = models.PositiveIntegerField(null=True, editable=False)
+    cycle_delay = models.PositiveIntegerField(
+        null=True, blank=True, help_text="QuickReplicationCycleDelay of this customer, in seconds."
+    )
+    next_cycle_at = models.DateTimeField(db_default=Now(), editable=False)
+    paused_at = models.DateTimeField(null=True, editable=False)
+    paused_by = models.CharField(max_length=254, blank=True, editable=False)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    changed_at = models.DateTimeField(auto_now=True, editable=False)
+    row_version = models.PositiveIntegerField(default=1, editable=False)
+    deleted_at = models.DateTimeField(null=True, editable=False)
+    shred_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta(Owned.Meta):
+        ordering = ["name", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                Lower("name"), name="tenant_name_once", condition=models.Q(deleted_at=None)
+            ),
+            models.UniqueConstraint(
+                fields=["entra_tenant_id"], name="entra_tenant_once", condition=models.Q(deleted_at=None)
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["next_cycle_at"], name="tenant_cycle", condition=models.Q(deleted_at=None))
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def delay(self) -> dt.timedelta:
+        """QuickReplicationCycleDelay: the customer's own, or the installation's (DEF-02)."""
+        own = self.cycle_delay
+        seconds = installation.get("quick_replication_cycle_delay") if own is None else own
+        return dt.timedelta(seconds=seconds)
+
+
+class Membership(Owned):
+    """A person's role: for one customer, or (no tenant) for the provider as a whole."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    tenant = models.ForeignKey(Tenant, models.CASCADE, null=True, blank=True, related_name="+")
+    role = models.CharField(max_length=20, choices=[(role.value, role.words) for role in Role])
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta(Owned.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "tenant"], name="one_role_per_person_and_tenant", nulls_distinct=False
+            ),
+            models.CheckConstraint(
+                name="customer_roles_name_a_tenant",
+                condition=~models.Q(role__in=["customer_admin", "customer_monitor"], tenant=None),
+            ),
+        ]
+
+
+class TenantKey(TenantOwned):
+    """A customer's key pair: the public half in the open, the private half sealed for the workers (DESIGN 7).
+
+    Deleting the row is the shred: whatever was sealed with it can never be read again.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    public = models.BinaryField(max_length=32)
+    public_mac = models.BinaryField(max_length=32)
+    web_key_id = models.CharField(max_length=40)
+    wrapped_private = models.BinaryField(max_length=200)
+    kek_id = models.CharField(max_length=40)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    current = models.BooleanField(default=True)
+
+    class Meta(TenantOwned.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant"], name="one_current_key", condition=models.Q(current=True)
+            ),
+            models.UniqueConstraint(fields=["tenant", "id"], name="tenantkey_of_tenant"),
+        ]
+
+
+class SecretKind(models.TextChoices):
+    CLIENT_SECRET = "client_secret", "Client secret"
+    CERTIFICATE_KEY = "certificate_key", "Private key of a certificate"
+
+
+class Secret(TenantOwned):
+    """The one table of secrets. The value is sealed for workers; what is shown is kind, hint, who and when."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    kind = models.CharField(max_length=20, choices=SecretKind)
+    key = models.ForeignKey(TenantKey, models.RESTRICT, related_name="+")
+    sealed = models.BinaryField()
+    hint = models.CharField(max_length=4, blank=True, help_text="The last four characters of a long secret.")
+    set_by = models.CharField(max_length=254)
+    set_at = models.DateTimeField(db_default=Now(), editable=False)
+    expires_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta(TenantOwned.Meta):
+        constraints = [models.UniqueConstraint(fields=["tenant", "id"], name="secret_of_tenant")]
+
+
+class Verification(models.TextChoices):
+    """Last Verification Status (AUT-12, decision 6)."""
+
+    NEVER = "never", "Never Performed"
+    SUCCESSFUL = "successful", "Successful"
+    FAILED = "failed", "Failed"
+    NO_TOKEN = "no_token", "Token not generated"
+
+
+class Connection(TenantOwned):
+    """How the portal signs in to the customer's tenant, and what the last check of that said."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    cloud = models.CharField(max_length=10, choices=Cloud, default=Cloud.GLOBAL)
+    client_id = models.UUIDField("Client Id")
+    secret = models.ForeignKey(Secret, models.RESTRICT, null=True, related_name="+")
+    certificate = models.TextField(blank=True, help_text="The public certificate in PEM form.")
+    verification = models.CharField(max_length=12, choices=Verification, default=Verification.NEVER)
+    verified_at = models.DateTimeField(null=True, editable=False)
+    problem = models.JSONField(null=True, editable=False, help_text="core.errors.Rendered of the last check.")
+    propagating_until = models.DateTimeField(null=True, editable=False)
+    changed_at = models.DateTimeField(auto_now=True, editable=False)
+    row_version = models.PositiveIntegerField(default=1, editable=False)
+
+    class Meta(TenantOwned.Meta):
+        constraints = [
+            models.UniqueConstraint(fields=["tenant"], name="one_connection"),
+            models.UniqueConstraint(fields=["tenant", "id"], name="connection_of_tenant"),
+        ]
+
+    @property
+    def usable(self) -> bool:
+        """The hard gate (M36-25): nothing is replicated before a check of this very credential succeeded."""
+        return self.verification == Verification.SUCCESSFUL
+
+    @property
+    def problem_message(self) -> str:
+        problem: dict[str, Any] = self.problem or {}
+        return str(problem.get("message", ""))

@@ -1,0 +1,67 @@
+"""Reads about customers, within the scope in force."""
+
+import dataclasses
+import uuid
+
+from django.conf import settings
+from django.db.models import QuerySet, Sum
+from django.db.models.functions import Now
+
+from tenants.models import Connection, Membership, Tenant, TenantKey
+
+
+@dataclasses.dataclass(frozen=True)
+class Pools:
+    """Licence pools minus what is allocated (decision 18)."""
+
+    available_users: int
+    available_customers: int
+
+
+def tenants(*, search: str = "", deleted: bool = False) -> QuerySet[Tenant]:
+    """Customers of the scope by name; a search looks at the name, the domain and the Azure Tenant Id."""
+    found: QuerySet[Tenant] = Tenant.objects.filter(deleted_at__isnull=not deleted)
+    if search:
+        hit = found.filter(name__icontains=search) | found.filter(domain__icontains=search)
+        found = hit | found.filter(entra_tenant_id=as_uuid) if (as_uuid := _as_uuid(search)) else hit
+    return found
+
+
+def connection_of(tenant: Tenant) -> Connection | None:
+    found: Connection | None = Connection.objects.filter(tenant=tenant).select_related("secret").first()
+    return found
+
+
+def connections_of(tenant_ids: list[uuid.UUID]) -> dict[uuid.UUID, Connection]:
+    """One query for a page of customers."""
+    rows = Connection.objects.filter(tenant_id__in=tenant_ids).select_related("secret")
+    return {row.tenant_id: row for row in rows}
+
+
+def licence_pools() -> Pools:
+    """Call it in the scope of every tenant: a pool is the provider's."""
+    living = Tenant.objects.filter(deleted_at=None)
+    users = living.aggregate(total=Sum("licensed_users"))["total"] or 0
+    return Pools(settings.LICENSE_USERS - users, settings.LICENSE_CUSTOMERS - living.count())
+
+
+def to_shred(limit: int = 10) -> list[Tenant]:
+    """Deleted customers whose 30 days are over. Call it in the scope of every tenant."""
+    return list(Tenant.objects.filter(shred_at__lte=Now()).order_by("shred_at")[:limit])
+
+
+def keys_behind(current_kek: str) -> int:
+    """Keys that are not yet under the current key-encryption key. Call it in the scope of every tenant."""
+    return TenantKey.objects.exclude(kek_id=current_kek).count()
+
+
+def people_of(tenant: Tenant) -> QuerySet[Membership]:
+    found: QuerySet[Membership] = Membership.objects.filter(tenant=tenant).select_related("user")
+    return found
+
+
+def _as_uuid(text: str) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return None

@@ -1,0 +1,371 @@
+"""Writes about customers. Validate everything, then write everything, then record it; one transaction each."""
+
+import datetime as dt
+import re
+import uuid
+from collections.abc import Mapping
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from django.conf import settings
+from django.db import models, transaction
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from accounts import installation
+from audit.services import record
+from core.errors import Conflict, InvalidInput
+from tenants import scope, secrets
+from tenants.access import Actor
+from tenants.deployment import after_check
+from tenants.models import (
+    Cloud,
+    Connection,
+    DeployState,
+    Plan,
+    SecretKind,
+    Service,
+    Tenant,
+    Verification,
+)
+from tenants.models import Secret as SecretRow
+from tenants.people import give_role as give_role  # noqa: PLC0414  callers know it from here
+from tenants.selectors import licence_pools
+
+RESTORABLE = dt.timedelta(days=30)
+LONGEST_SECRET = 1000
+FORBIDDEN_IN_NAMES = re.compile(r"[\x00-\x1f\x7f<>\"\\\u202a-\u202e\u2066-\u2069]")
+DOMAIN = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))+")
+EDITABLE = (
+    "name",
+    "domain",
+    "plan",
+    "service",
+    "licensed_users",
+    "enabled",
+    "cycle_delay",
+    "entra_tenant_id",
+)
+
+
+@transaction.atomic
+def add_tenant(
+    actor: Actor,
+    *,
+    name: str,
+    entra_tenant_id: uuid.UUID | None,
+    domain: str = "",
+    plan: Plan = Plan.PRO,
+    service: Service = Service.DIRECT_ROUTING,
+    licensed_users: int = 0,
+    deployed: bool = False,
+) -> Tenant:
+    """A new customer with its key pair. Raises InvalidInput naming the field.
+
+    `deployed` is for customers that come from elsewhere with their voice routing in place.
+    """
+    values = _cleaned({"name": name, "domain": domain, "licensed_users": licensed_users})
+    tenant = Tenant(id=uuid.uuid4(), entra_tenant_id=entra_tenant_id, plan=plan, service=service, **values)
+    if deployed:
+        tenant.deploy_state = DeployState.DEPLOYED
+    with scope.every("licences and names are counted over all customers"):
+        _check_free(tenant)
+        _check_licences(licensed_users, new_customer=True)
+    with scope.one(tenant.id):
+        tenant.save(force_insert=True)
+        tenant.refresh_from_db()
+        secrets.create_key(tenant)
+        record(
+            actor,
+            "tenant.added",
+            tenant_id=tenant.id,
+            object_kind="tenant",
+            object_id=tenant.id,
+            object_label=tenant.name,
+            changes={field: (None, value) for field, value in values.items()},
+        )
+    return tenant
+
+
+@transaction.atomic
+def edit_tenant(
+    actor: Actor, tenant: Tenant, changes: Mapping[str, object], *, version: int | None = None
+) -> Tenant:
+    """Change what the mapping names. Raises InvalidInput, or Conflict when somebody was faster.
+
+    `version` is the row_version that the person looked at (If-Match); None takes whatever is there.
+    """
+    locked = Tenant.objects.select_for_update().get(id=tenant.id)
+    if version is not None and locked.row_version != version:
+        raise Conflict("conflict_version", thing=locked.name)
+    unknown = changes.keys() - set(EDITABLE)
+    if unknown:
+        raise InvalidInput(field=min(unknown), why="it cannot be changed here")
+    cleaned = _cleaned(dict(changes))
+    before = {field: getattr(locked, field) for field in cleaned}
+    if before.get("entra_tenant_id") != cleaned.get("entra_tenant_id"):
+        _move(locked)
+    for field, value in cleaned.items():
+        setattr(locked, field, value)
+    if {"name", "entra_tenant_id", "licensed_users"} & cleaned.keys():
+        with scope.every("licences and names are counted over all customers"):
+            _check_free(locked)
+            _check_licences(locked.licensed_users - tenant.licensed_users, new_customer=False)
+    locked.row_version += 1
+    locked.save()
+    record(
+        actor,
+        "tenant.edited",
+        tenant_id=locked.id,
+        object_kind="tenant",
+        object_id=locked.id,
+        object_label=locked.name,
+        changes={field: (before[field], value) for field, value in cleaned.items() if before[field] != value},
+    )
+    return locked
+
+
+def _move(tenant: Tenant) -> None:
+    """Another Azure Tenant Id is another organisation: what was proven and copied was about the old one."""
+    if tenant.last_replicated_at is not None:
+        raise InvalidInput(
+            field="entra_tenant_id",
+            why="users of the other tenant were replicated already; add a customer for the new one instead",
+        )
+    Connection.objects.filter(tenant=tenant).update(
+        verification=Verification.NEVER, problem=None, row_version=models.F("row_version") + 1
+    )
+
+
+@transaction.atomic
+def set_connection(
+    actor: Actor,
+    tenant: Tenant,
+    *,
+    cloud: Cloud,
+    client_id: uuid.UUID,
+    client_secret: str = "",
+    certificate: str = "",
+    private_key: str = "",
+    expires_at: dt.datetime | None = None,
+) -> Connection:
+    """Store how to sign in; the secret is sealed at once and can never be shown again.
+
+    Empty credentials keep the stored ones (write-only fields). The check starts anew: nothing is replicated
+    with a credential that was not proven (M36-25). Raises InvalidInput (secret_is_guid for a Secret ID).
+    """
+    if tenant.plan == Plan.ESSENTIALS:
+        raise InvalidInput(
+            field="plan", why="app registrations exist for Hosted Essentials Plus and Hosted Pro only"
+        )
+    connection = Connection.objects.filter(tenant=tenant).select_for_update().first() or Connection(
+        tenant=tenant
+    )
+    old = connection.secret
+    new = _new_secret(actor, tenant, client_secret, certificate, private_key, expires_at)
+    if new is None and old is None:
+        raise InvalidInput(field="client_secret", why="a client secret or a certificate is needed")
+    if new is None and old is not None and expires_at and old.kind == SecretKind.CLIENT_SECRET:
+        old.expires_at = expires_at  # the same secret, and somebody looked up when it ends
+        old.save(update_fields=["expires_at"])
+    if new is not None:
+        connection.secret = new
+        connection.certificate = certificate.strip() if private_key else ""
+    connection.cloud = cloud
+    connection.client_id = client_id
+    connection.verification = Verification.NEVER
+    connection.problem = None
+    connection.row_version += 1
+    connection.save()
+    if new is not None and old is not None:
+        old.delete()
+    record(
+        actor,
+        "connection.set",
+        tenant_id=tenant.id,
+        object_kind="connection",
+        object_id=connection.id,
+        object_label=tenant.name,
+        changes={
+            "client_id": (None, client_id),
+            "cloud": (None, cloud),
+            "credential replaced": (None, new is not None),
+        },
+    )
+    return connection
+
+
+def _new_secret(
+    actor: Actor,
+    tenant: Tenant,
+    client_secret: str,
+    certificate: str,
+    private_key: str,
+    expires_at: dt.datetime | None,
+) -> SecretRow | None:
+    if client_secret and (certificate or private_key):
+        raise InvalidInput(field="client_secret", why="give a client secret or a certificate, not both")
+    if client_secret:
+        value = check_client_secret(client_secret)
+        return secrets.store(
+            tenant, SecretKind.CLIENT_SECRET, value, set_by=actor.label, expires_at=expires_at
+        )
+    if certificate or private_key:
+        expires = check_certificate(certificate, private_key)
+        return secrets.store(
+            tenant, SecretKind.CERTIFICATE_KEY, private_key, set_by=actor.label, expires_at=expires
+        )
+    return None
+
+
+def check_client_secret(value: str) -> str:
+    """The secret without surrounding blanks. Raises InvalidInput; a GUID is the Secret ID (decision 15)."""
+    value = value.strip()
+    try:
+        uuid.UUID(value)
+    except ValueError:
+        pass
+    else:
+        raise InvalidInput("secret_is_guid", field="client_secret")
+    if len(value) > LONGEST_SECRET or any(ord(character) < 33 or ord(character) > 126 for character in value):
+        raise InvalidInput(
+            field="client_secret", why="it has blanks or characters that no client secret of Microsoft has"
+        )
+    return value
+
+
+def check_certificate(certificate: str, private_key: str) -> dt.datetime:
+    """When the certificate ends. Raises InvalidInput when it is unreadable, over, or has another key."""
+    try:
+        parsed = x509.load_pem_x509_certificate(certificate.encode())
+    except ValueError as error:
+        raise InvalidInput(field="certificate", why="it is not a certificate in PEM form") from error
+    try:
+        key = load_pem_private_key(private_key.encode(), password=None)
+    except (ValueError, TypeError) as error:
+        raise InvalidInput(
+            field="private_key", why="it is not an unencrypted private key in PEM form"
+        ) from error
+    if key.public_key() != parsed.public_key():
+        raise InvalidInput(field="private_key", why="it does not belong to this certificate")
+    if parsed.not_valid_after_utc <= timezone.now():
+        raise InvalidInput(field="certificate", why="it has expired already")
+    return parsed.not_valid_after_utc
+
+
+@transaction.atomic
+def note_check(
+    tenant_id: uuid.UUID, *, verification: Verification, problem: Mapping[str, object] | None
+) -> None:
+    """Keep what a check of the credentials said, and what it makes of the customer's deploy state."""
+    tenant = Tenant.objects.select_for_update().get(id=tenant_id)
+    Connection.objects.filter(tenant=tenant).update(
+        verification=verification, problem=problem, verified_at=timezone.now()
+    )
+    tenant.deploy_state = after_check(tenant, succeeded=verification == Verification.SUCCESSFUL)
+    tenant.save(update_fields=["deploy_state"])
+
+
+def note_replication(tenant_id: uuid.UUID, *, users: int, groups: int) -> None:
+    """Keep when the customer was replicated last, and how much there is (REP-15, TEN-21).
+
+    The next cycle counts from here: one that was asked for by hand makes the automatic one needless.
+    """
+    Tenant.objects.filter(id=tenant_id).update(
+        last_replicated_at=Now(),
+        users_count=users,
+        groups_count=groups,
+        next_cycle_at=Now() + dt.timedelta(seconds=installation.get("replication_cycle")),
+    )
+
+
+@transaction.atomic
+def delete_tenant(actor: Actor, tenant: Tenant, *, typed_name: str) -> None:
+    """Take a customer out of service, restorable for 30 days (decision 24). Nothing changes at Microsoft.
+
+    Raises InvalidInput when the typed name is not the customer's.
+    """
+    if typed_name.strip() != tenant.name:
+        raise InvalidInput(field="typed_name", why="type the customer's name exactly as it is shown")
+    now = timezone.now()
+    Tenant.objects.filter(id=tenant.id).update(
+        deleted_at=now, shred_at=now + RESTORABLE, row_version=tenant.row_version + 1
+    )
+    _record(actor, "tenant.deleted", tenant)
+
+
+@transaction.atomic
+def restore_tenant(actor: Actor, tenant: Tenant) -> None:
+    """Bring a deleted customer back. Raises Conflict when its name or Azure Tenant Id is taken meanwhile."""
+    with scope.every("names are compared over all customers"):
+        _check_free(tenant)
+    Tenant.objects.filter(id=tenant.id).update(
+        deleted_at=None, shred_at=None, row_version=tenant.row_version + 1
+    )
+    _record(actor, "tenant.restored", tenant)
+
+
+@transaction.atomic
+def shred(actor: Actor, tenant: Tenant) -> None:
+    """The 30 days are over: the key, every secret and the copy of the directory go; the trail stays."""
+    _record(actor, "tenant.shredded", tenant)
+    tenant.delete()
+
+
+def _record(actor: Actor, action: str, tenant: Tenant) -> None:
+    record(
+        actor,
+        action,
+        tenant_id=tenant.id,
+        object_kind="tenant",
+        object_id=tenant.id,
+        object_label=tenant.name,
+    )
+
+
+def _cleaned(values: dict[str, object]) -> dict[str, object]:
+    """Raises InvalidInput naming the field."""
+    if "name" in values:
+        values["name"] = _clean_name(str(values["name"]))
+    if values.get("domain"):
+        domain = str(values["domain"]).strip().lower().rstrip(".")
+        if len(domain) > 253 or not DOMAIN.fullmatch(domain):
+            raise InvalidInput(field="domain", why="it is not a domain name such as contoso.com")
+        values["domain"] = domain
+    users = values.get("licensed_users")
+    if isinstance(users, int) and not 0 <= users <= 1_000_000:
+        raise InvalidInput(field="licensed_users", why="it must be between 0 and 1,000,000")
+    delay = values.get("cycle_delay")
+    if isinstance(delay, int) and not 0 <= delay <= 86_400:
+        raise InvalidInput(field="cycle_delay", why="it must be between 0 seconds and one day (86,400)")
+    return values
+
+
+def _clean_name(name: str) -> str:
+    name = " ".join(name.split(" ")).strip()
+    if not 1 <= len(name) <= 120:
+        raise InvalidInput(field="name", why="it needs 1 to 120 characters")
+    if FORBIDDEN_IN_NAMES.search(name):
+        raise InvalidInput(field="name", why='it has a line break, a control character or one of < > " \\')
+    return name
+
+
+def _check_free(tenant: Tenant) -> None:
+    """One name and one Microsoft tenant belong to one customer. Called in the scope of every tenant."""
+    others = Tenant.objects.filter(deleted_at=None).exclude(id=tenant.id)
+    if others.filter(name__iexact=tenant.name).exists():
+        raise InvalidInput(field="name", why="there is a customer with this name already")
+    if tenant.entra_tenant_id and others.filter(entra_tenant_id=tenant.entra_tenant_id).exists():
+        raise InvalidInput(field="entra_tenant_id", why="this Azure Tenant Id is not available")
+
+
+def _check_licences(more_users: int, *, new_customer: bool) -> None:
+    pools = licence_pools()
+    if new_customer and pools.available_customers < 1:
+        raise InvalidInput(
+            field="name", why=f"the licence covers {settings.LICENSE_CUSTOMERS} customers, all in use"
+        )
+    if more_users > pools.available_users:
+        raise InvalidInput(
+            field="licensed_users", why=f"only {pools.available_users} licensed users are left in the pool"
+        )

@@ -1,0 +1,306 @@
+"""Every route x method x person x own, foreign, absent and malformed id.
+
+What is expected follows from the route's door and the table of abilities, so a new route is in here by being
+a route; one that nobody classified fails the first test.
+"""
+
+import datetime as dt
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import transaction
+from django.test import Client
+
+from accounts.services import create_token
+from audit.services import record
+from directory.models import DirectoryGroup, DirectoryUser
+from replication import services as queue
+from replication.models import Command, State
+from tenants import scope
+from tenants.abilities import ABILITIES, Ability, Role
+from tenants.access import SYSTEM, Actor
+from tenants.models import Tenant
+from tests.cast import CANARY_CONTOSO, CANARY_FABRIKAM, Cast
+from tests.walls.routes import Route, routes
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+PEOPLE = ("pia", "olga", "otto", "mona", "adam", "vera", "max", "nora")
+ROUTES = routes()
+TOKEN_ROLES = {
+    "pia": (Role.PROVIDER_ADMIN, None),
+    "olga": (Role.OPERATOR, None),
+    "otto": (Role.OPERATOR, "contoso"),
+    "mona": (Role.MONITOR, None),
+    "adam": (Role.CUSTOMER_ADMIN, "contoso"),
+    "vera": (Role.CUSTOMER_MONITOR, "contoso"),
+    "max": (Role.CUSTOMER_ADMIN, "fabrikam"),
+}
+
+
+class Stage:
+    """The cast, with data of both customers that carries their canaries, and a client for each person."""
+
+    def __init__(self, cast: Cast) -> None:
+        self.cast = cast
+        self.nested = {
+            tenant.id: self._data(tenant, canary) | {"user_id": person.id}
+            for tenant, canary, person in (
+                (cast.contoso, CANARY_CONTOSO, cast.vera),
+                (cast.fabrikam, CANARY_FABRIKAM, cast.max),
+            )
+        }
+
+    @staticmethod
+    def _data(tenant: Tenant, canary: str) -> dict[str, Any]:
+        with scope.one(tenant.id):
+            command = queue.submit(SYSTEM, "quick_replication", tenant)
+            Command.objects.filter(id=command.id).update(message=f"A message of {canary}")
+            user = DirectoryUser.objects.create(
+                tenant_id=tenant.id,
+                object_id=uuid.uuid5(tenant.id, "user"),
+                display_name=f"Person {canary}",
+                user_principal_name=f"person@{canary}.example",
+                company_name=canary,
+            )
+            DirectoryGroup.objects.create(
+                tenant_id=tenant.id, object_id=uuid.uuid5(tenant.id, "group"), display_name=f"Group {canary}"
+            )
+            record(
+                SYSTEM,
+                "tenant.edited",
+                tenant_id=tenant.id,
+                object_kind="tenant",
+                object_id=tenant.id,
+                object_label=canary,
+            )
+        return {"number": command.id, "object_id": user.object_id, "token_id": uuid.uuid4()}
+
+    def client(self, name: str, *, api: bool) -> Client:
+        client = Client(raise_request_exception=False)
+        if api:
+            client.defaults["HTTP_AUTHORIZATION"] = f"Bearer {self.token(name)}"
+        elif name != "nobody":
+            person = getattr(self.cast, name)
+            client.force_login(person, backend="allauth.account.auth_backends.AuthenticationBackend")
+        return client
+
+    def token(self, name: str) -> str:
+        role, of = TOKEN_ROLES[name]
+        tenant_id = getattr(self.cast, of).id if of else None
+        scopes = sorted(ABILITIES[role])
+        _, value = create_token(
+            SYSTEM,
+            name=name,
+            role=role,
+            scopes=list(scopes),
+            tenant_id=tenant_id,
+            networks=[],
+            lifetime=dt.timedelta(hours=1),
+        )
+        return value
+
+    def actor(self, name: str) -> Actor:
+        return self.cast.actor(name)
+
+
+@pytest.fixture
+def stage(cast: Cast) -> Stage:
+    return Stage(cast)
+
+
+def test_every_route_is_classified() -> None:
+    unknown = [route.pattern for route in ROUTES if not route.doors and not route.why_open]
+    assert unknown == [], "give them a door, or say in tests/walls/routes.py why they need none"
+
+
+def test_there_is_something_to_test() -> None:
+    assert len([route for route in ROUTES if route.doors]) > 40
+
+
+def places(stage: Stage, route: Route) -> Iterator[tuple[str, dict[str, Any], uuid.UUID | None]]:
+    """(kind of place, values for the address, the customer it belongs to or None when there is none)."""
+    contoso, fabrikam = stage.cast.contoso.id, stage.cast.fabrikam.id
+    for tenant_id in (contoso, fabrikam):
+        yield "there", {"uid": tenant_id, **stage.nested[tenant_id]}, tenant_id
+    yield "absent", {"uid": uuid.uuid4(), **stage.nested[contoso]}, None
+    if "uid" in route.takes and route.takes - {"uid", "token_id"}:
+        yield "crossed", {"uid": contoso, **stage.nested[fabrikam]}, contoso
+        yield "crossed", {"uid": fabrikam, **stage.nested[contoso]}, fabrikam
+    for bad in ("not-a-uuid", "%00", "..%2f..", "c0000000-0000-4000-8000-00000000000g", "0", "-1", "9" * 40):
+        yield "malformed", dict.fromkeys(route.takes, bad), None
+
+
+def expected(actor: Actor, route: Route, method: str, tenant_id: uuid.UUID | None) -> set[int] | None:
+    """The statuses that are right; None when the door is open and the view decides."""
+    door = route.doors.get("GET" if method == "HEAD" and "HEAD" not in route.doors else method)
+    if door is None:
+        return {405}
+    if door.kind == "person" or door.needs is None:
+        return None
+    if door.kind == "provider":
+        return None if actor.may(door.needs) else {403} if actor.is_provider else {404}
+    if door.kind == "list":
+        everywhere = actor.may(door.needs) or any(actor.may(door.needs, one) for one in actor.tenant_roles)
+        return None if everywhere else {403} if actor.is_provider else {404}
+    if tenant_id is None:
+        return {404}
+    if actor.may(door.needs, tenant_id):
+        return None
+    return {403} if actor.may(Ability.VIEW_TENANT, tenant_id) else {404}
+
+
+def call(client: Client, method: str, address: str, **more: Any) -> tuple[int, str]:
+    """Status and whole text; whatever it changed is rolled back."""
+    with transaction.atomic():
+        answer = client.generic(method, address, **more)
+        body = b"".join(answer) if answer.streaming else answer.content  # type: ignore[arg-type]  # bytes in tests
+        transaction.set_rollback(True)
+    return answer.status_code, body.decode(errors="replace") + str(dict(answer.items()))
+
+
+@pytest.mark.parametrize("route", [r for r in ROUTES if r.doors], ids=lambda r: r.pattern)
+def test_the_matrix(stage: Stage, route: Route) -> None:
+    for name in TOKEN_ROLES if route.api else PEOPLE:
+        actor, client = stage.actor(name), stage.client(name, api=route.api)
+        foreign = {
+            "otto": CANARY_FABRIKAM,
+            "adam": CANARY_FABRIKAM,
+            "vera": CANARY_FABRIKAM,
+            "max": CANARY_CONTOSO,
+        }
+        for kind, values, tenant_id in places(stage, route):
+            for method in METHODS if kind == "there" else ("GET", "POST"):
+                address = route.address(**values)
+                status, text = call(client, method, address, **_body(route, method))
+                where = f"{name} {method} {address} ({kind}): {status}"
+                right = expected(actor, route, method, tenant_id)
+                if kind == "malformed" and route.takes:
+                    assert status in {404, 405, 400, 403}, where
+                elif right is not None:
+                    assert status in right, f"{where}, expected {right}"
+                elif kind == "crossed":
+                    assert status == 404 or method not in route.doors, where
+                else:
+                    assert status not in {403, *range(500, 600)}, where
+                assert status < 500, f"{where}\n{text[:2000]}"
+                if name in foreign:
+                    assert foreign[name] not in text, f"{where} shows another customer's data"
+                if name == "nora":
+                    assert CANARY_CONTOSO not in text, where
+                    assert CANARY_FABRIKAM not in text, where
+
+
+def _body(route: Route, method: str) -> dict[str, Any]:
+    if route.api and method in {"POST", "PUT", "PATCH", "DELETE"}:
+        return {"data": b"{}", "content_type": "application/json"}
+    return {}
+
+
+@pytest.mark.parametrize("route", [r for r in ROUTES if r.doors], ids=lambda r: r.pattern)
+def test_nobody_gets_anywhere_without_signing_in(stage: Stage, route: Route) -> None:
+    client = Client(raise_request_exception=False)
+    for _, values, _ in list(places(stage, route))[:2]:
+        for method in METHODS:
+            status, text = call(client, method, route.address(**values), **_body(route, method))
+            assert status in ({401, 405} if route.api else {302, 405}), f"{method} {route.pattern}: {status}"
+            assert CANARY_CONTOSO not in text
+            assert CANARY_FABRIKAM not in text
+
+
+QUERIES = (
+    "search=osprey",
+    "q=osprey",
+    "search=%25",
+    "customer=Fabrikam",
+    "tenant={foreign}",
+    "tenant_id={foreign}",
+    "tenant__name=Fabrikam",
+    "state=failed' OR 1=1--",
+    "sort=tenant__domain",
+    "sort=-password",
+    "ordering=tenant__domain",
+    "ordering=secret",
+    "page=999999",
+    "page=-1",
+    "size=100000",
+    "cursor=AAAA",
+    "id__in={foreign}",
+    "actor=max%40example.test",
+)
+
+
+@pytest.mark.parametrize(
+    "route", [r for r in ROUTES if "GET" in r.doors and not r.takes - {"uid"}], ids=lambda r: r.pattern
+)
+def test_no_filter_or_order_reaches_another_customer(stage: Stage, route: Route) -> None:
+    client = stage.client("adam", api=route.api)
+    foreign = stage.cast.fabrikam.id
+    for query in QUERIES:
+        address = route.address(uid=stage.cast.contoso.id) + "?" + query.format(foreign=foreign)
+        status, text = call(client, "GET", address)
+        assert status < 500, f"{address}: {status}"
+        assert CANARY_FABRIKAM not in text, address
+
+
+@pytest.mark.parametrize("route", [r for r in ROUTES if "POST" in r.doors], ids=lambda r: r.pattern)
+def test_no_body_reaches_another_customer(stage: Stage, route: Route) -> None:
+    """Ids of another customer in a body: refused or not understood, and nothing of his has changed."""
+    client = stage.client("adam", api=route.api)
+    foreign = stage.cast.fabrikam.id
+    nested = stage.nested[foreign]
+    names = (
+        "uid",
+        "id",
+        "ids",
+        "tenant",
+        "tenant_id",
+        "selected",
+        "commands",
+        "command",
+        "user",
+        "object_id",
+    )
+    values = {name: str(nested["number"] if "command" in name else foreign) for name in names}
+    values["selected"] = str(nested["number"])
+    address = route.address(uid=stage.cast.contoso.id, **stage.nested[stage.cast.contoso.id])
+    with transaction.atomic():
+        with transaction.atomic():  # a view that refused rolls its own part back
+            if route.api:
+                body = {key: [value] for key, value in values.items()}
+                answer = client.post(address, body, "application/json")
+            else:
+                answer = client.post(address, values)
+        with scope.one(foreign):
+            assert Command.objects.get().state == State.QUEUED, address
+            assert Tenant.objects.get().row_version == 1
+            assert Tenant.objects.get().paused_at is None
+        transaction.set_rollback(True)
+    assert answer.status_code < 500, address
+    assert CANARY_FABRIKAM.encode() not in (b"" if answer.streaming else answer.content)
+
+
+LAWYERS_TABLE = [
+    # who, method, address, status
+    ("adam", "GET", "/tenants/{contoso}/", 200),
+    ("adam", "GET", "/tenants/{fabrikam}/", 404),
+    ("adam", "GET", "/tenants/", 200),  # a list of his own one
+    ("adam", "GET", "/settings/", 404),
+    ("nora", "GET", "/tenants/", 404),
+    ("vera", "POST", "/tenants/{contoso}/queue-replication/", 403),
+    ("max", "GET", "/tenants/{contoso}/users/", 404),
+    ("otto", "GET", "/tenants/{fabrikam}/", 404),
+    ("otto", "GET", "/tenants/add/", 403),
+    ("mona", "GET", "/tenants/{fabrikam}/", 200),
+    ("mona", "POST", "/tenants/{fabrikam}/queue-replication/", 403),
+    ("olga", "GET", "/tenants/add/", 200),
+    ("olga", "GET", "/tenants/{contoso}/delete/", 403),
+    ("pia", "GET", "/tenants/{contoso}/delete/", 200),
+]
+
+
+@pytest.mark.parametrize(("who", "method", "address", "status"), LAWYERS_TABLE)
+def test_what_a_lawyer_would_ask(stage: Stage, who: str, method: str, address: str, status: int) -> None:
+    path = address.format(contoso=stage.cast.contoso.id, fabrikam=stage.cast.fabrikam.id)
+    assert call(stage.client(who, api=False), method, path)[0] == status
