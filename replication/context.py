@@ -1,0 +1,103 @@
+"""What a running command gets in its hands, and what it may answer."""
+
+import contextlib
+import dataclasses
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+from django.db import transaction
+
+from core.errors import LeaseLost, UmpError
+from replication import states
+from tenants import scope
+
+
+@dataclasses.dataclass(frozen=True)
+class Done:
+    """The work is complete (or partial, and says so). `changed` False lets retention forget it sooner."""
+
+    message: str
+    outcome: str = "complete"
+    result: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Again:
+    """A slice is over; the checkpoint is saved; go on after the others had their turn."""
+
+    message: str = ""
+
+
+Outcome = Done | Again
+
+
+@dataclasses.dataclass
+class Context:
+    """One slice of one attempt. Everything it writes is fenced: a worker that lost its lease writes nothing."""
+
+    command_id: int
+    tenant_id: uuid.UUID | None
+    kind: str
+    target: str
+    params: dict[str, Any]
+    dry_run: bool
+    attempt: int
+    fence: int
+    state: dict[str, Any]
+    """The checkpoint of the last slice; change it only through `checkpoint`."""
+    progress: dict[str, Any]
+    slice_ends: float
+    stop: threading.Event = dataclasses.field(default_factory=threading.Event)
+    """Set when the lease is lost, a person cancels, or the worker is told to end."""
+    _told: float = 0.0
+
+    @property
+    def customer(self) -> uuid.UUID:
+        """The tenant's id, for kinds that always have one."""
+        if self.tenant_id is None:
+            raise UmpError.of("cross_tenant")
+        return self.tenant_id
+
+    def should_yield(self) -> bool:
+        """True at the end of the slice, or when somebody wants the command to stop: save and return Again."""
+        return self.stop.is_set() or time.monotonic() >= self.slice_ends
+
+    def remaining(self) -> float:
+        """Seconds left of this slice."""
+        return max(0.0, self.slice_ends - time.monotonic())
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """A transaction in the tenant's scope that commits only while this worker still holds the lease.
+
+        The fence is checked where the write lands: the command's row is locked by the same transaction, so a
+        frozen worker that wakes up too late is rolled back. Raises LeaseLost.
+        """
+        with scope.one(self.customer), transaction.atomic():
+            if not states.hold(self.command_id, self.fence):
+                raise LeaseLost
+            yield
+
+    def checkpoint(self, **changes: Any) -> None:
+        """Remember where to go on; call it inside `transaction()`, with the rows it belongs to."""
+        self.state = {**self.state, **changes}
+        states.save_checkpoint(self.command_id, self.fence, self.state)
+
+    def report(self, force: bool = False, **progress: Any) -> None:
+        """Tell people how far it is: `done`, `total`, `label`, `requests` ...; at most about twice a second."""
+        self.progress = {**self.progress, **progress}
+        if force or time.monotonic() - self._told > 0.5:
+            self._told = time.monotonic()
+            with scope.every("a worker tells how far a command is"):
+                if not states.save_progress(self.command_id, self.fence, self.progress):
+                    raise LeaseLost
+
+    def note(self, text: str, *, level: str = "info", detail: dict[str, Any] | None = None) -> None:
+        """A line in the command's history."""
+        with scope.every("a worker writes a command's history"):
+            states.add_step(
+                self.command_id, self.tenant_id, text, attempt=self.attempt, level=level, detail=detail or {}
+            )

@@ -1,0 +1,294 @@
+"""Carrying out commands: claim, run a slice, make exactly one move (DESIGN 4).
+
+The work waits on the network, so one process runs many commands at once on a bounded pool of threads, each
+with a database connection of its own that it keeps. A heartbeat renews the leases of all of them.
+"""
+
+import concurrent.futures
+import dataclasses
+import datetime as dt
+import logging
+import os
+import random
+import socket
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
+
+from core.errors import LeaseLost, Remedy, UmpError
+from replication import states
+from replication.context import Context, Done, Outcome
+from replication.models import LaneName, Reason, State
+from replication.registry import kind_of
+from replication.states import Claimed
+from tenants import scope
+
+log = logging.getLogger(__name__)
+
+BACK_OFF_MINUTES = (1, 2, 5, 10, 15)
+"""Decision 10; the last one repeats. Jitter of a fifth keeps many tenants from returning at once."""
+AWAY = dt.timedelta(seconds=5)
+"""How soon a command looks again after the database was away."""
+LONGEST_TICK = 60.0
+POLL = 0.05
+DEFAULT_WAIT = 30.0
+"""Seconds to sleep when Microsoft throttles without saying for how long."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """What becomes of a command after a slice: the one move, and what people are told."""
+
+    to: State
+    reason: Reason = Reason.NONE
+    message: str = ""
+    delay: dt.timedelta = dt.timedelta()
+    error: UmpError | None = None
+    attempt_used: bool = False
+    outcome: str = ""
+    result: dict[str, object] = dataclasses.field(default_factory=dict)
+    sleep_lane: bool = False
+    suspend_lane: bool = False
+
+
+class _Process:
+    """What the threads of this process hold at the moment."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.running: dict[tuple[int, int], Context] = {}
+        self.pool: ThreadPoolExecutor | None = None
+        self.beat: threading.Thread | None = None
+        self.stopping = threading.Event()
+        self.owner = f"{socket.gethostname()}:{os.getpid()}"
+
+    def start(self) -> ThreadPoolExecutor:
+        with self.lock:
+            if self.pool is None or self.owner != f"{socket.gethostname()}:{os.getpid()}":
+                self.owner = (
+                    f"{socket.gethostname()}:{os.getpid()}"  # after a fork nothing of the parent's lives
+                )
+                self.pool = ThreadPoolExecutor(settings.WORKER_THREADS, thread_name_prefix="command")
+                self.beat = threading.Thread(target=_heartbeat, name="heartbeat", daemon=True)
+                self.beat.start()
+            return self.pool
+
+
+_process = _Process()
+
+
+def drain(longest: float = LONGEST_TICK) -> bool:
+    """Run due commands until there are none; False when the time was up and there may be more."""
+    pool = _process.start()
+    ends = time.monotonic() + longest
+    futures: set[Future[None]] = set()
+    while not _process.stopping.is_set():
+        futures = {future for future in futures if not future.done()}
+        free = settings.WORKER_THREADS - len(futures)
+        if time.monotonic() >= ends:
+            if not futures:
+                return False
+            free = 0
+        claimed = _claim(free) if free > 0 else []
+        futures |= {pool.submit(_carry_out, command) for command in claimed}
+        if not futures:
+            return True
+        if not claimed:
+            _wait(futures)
+    # Told to stop: the process ends with this tick, so the slices must have reached their safe point before.
+    concurrent.futures.wait(futures, timeout=settings.COMMAND_LEASE_SECONDS)
+    return True
+
+
+def _wait(futures: set[Future[None]]) -> None:
+    """Until one ends, or for a moment: a command that was queued meanwhile must not wait for a long one."""
+    concurrent.futures.wait(futures, timeout=POLL, return_when=concurrent.futures.FIRST_COMPLETED)
+
+
+def _claim(limit: int) -> list[Claimed]:
+    with scope.every("a worker claims work of any tenant"):
+        return states.claim(_process.owner, limit)
+
+
+def shut_down() -> None:
+    """Let running slices end at their next safe point; called when the worker is told to stop."""
+    _process.stopping.set()
+    for context in list(_process.running.values()):
+        context.stop.set()
+
+
+def run_one(command: Claimed) -> Verdict:
+    """Run one slice and say what becomes of the command. This is one of the three translators of errors."""
+    context = _context(command)
+    key = (command.id, command.fence)
+    _process.running[key] = context
+    try:
+        return _after(kind_of(command.kind).run(context))
+    except UmpError as error:
+        return verdict_on(command, error)
+    except (OperationalError, InterfaceError) as error:
+        return _database_away(error)
+    except Exception as error:
+        log.exception("a command stopped on a fault of ours", extra={"command": command.id})
+        return verdict_on(command, UmpError.of("internal", detail={"type": type(error).__name__}))
+    finally:
+        _process.running.pop(key, None)
+
+
+def _database_away(error: Exception) -> Verdict:
+    """Nothing is wrong with the command: it goes on as soon as the database is back, and no attempt is used."""
+    connection.close()
+    away = UmpError.of("database_unavailable", detail={"type": type(error).__name__})
+    return Verdict(State.QUEUED, Reason.BACKING_OFF, away.message, AWAY, away)
+
+
+def verdict_on(command: Claimed, error: UmpError) -> Verdict:
+    """Remedy and scope of an error -> state, reason and wait (DESIGN 9)."""
+    if error.code == "interrupted":
+        return Verdict(State.QUEUED, Reason.SLICE)
+    if error.code == "throttled":
+        wait = dt.timedelta(seconds=error.retry_after or DEFAULT_WAIT)
+        return Verdict(State.QUEUED, Reason.THROTTLED, error.message, wait, error, sleep_lane=True)
+    if error.remedy == Remedy.NEVER:
+        return Verdict(State.FAILED, message=error.message, error=error, attempt_used=True)
+    if error.remedy == Remedy.AFTER_FIX:
+        if command.lane == LaneName.IDENTITY:
+            # A check that found the fault has done its work; whoever mends it starts another.
+            return Verdict(State.FAILED, message=error.message, error=error, attempt_used=True)
+        if error.scope == "connection":
+            return Verdict(State.SUSPENDED, Reason.CONNECTION, error.message, error=error, suspend_lane=True)
+        return Verdict(State.SUSPENDED, Reason.TARGET, error.message, error=error)
+    if command.attempts + 1 >= command.max_attempts:
+        final = UmpError.of("attempts_exhausted", attempts=command.max_attempts, detail=dict(error.detail))
+        return Verdict(
+            State.FAILED, message=f"{error.message} {final.message}", error=error, attempt_used=True
+        )
+    wait = max(back_off(command.attempts), dt.timedelta(seconds=error.retry_after or 0))
+    return Verdict(State.QUEUED, Reason.BACKING_OFF, error.message, wait, error, attempt_used=True)
+
+
+def back_off(attempts: int) -> dt.timedelta:
+    minutes = BACK_OFF_MINUTES[min(attempts, len(BACK_OFF_MINUTES) - 1)]
+    return dt.timedelta(minutes=minutes * random.uniform(0.8, 1.2))  # noqa: S311  jitter, not a secret
+
+
+def _after(outcome: Outcome) -> Verdict:
+    if isinstance(outcome, Done):
+        return Verdict(
+            State.SUCCEEDED, message=outcome.message, outcome=outcome.outcome, result=outcome.result
+        )
+    return Verdict(State.QUEUED, Reason.SLICE, outcome.message)
+
+
+def _context(command: Claimed) -> Context:
+    return Context(
+        command_id=command.id,
+        tenant_id=command.tenant_id,
+        kind=command.kind,
+        target=command.target,
+        params=command.params,
+        dry_run=command.dry_run,
+        attempt=command.attempts + 1,
+        fence=command.fence,
+        state=command.checkpoint,
+        progress=command.progress,
+        slice_ends=time.monotonic() + settings.COMMAND_SLICE_SECONDS,
+    )
+
+
+def _carry_out(command: Claimed) -> None:
+    """One slice in a pool's thread. What cannot even be written down is left to the lease and the sweeper."""
+    # A thread that rested while the database went away still holds a dead connection; Django looks only when told.
+    connection.close_if_unusable_or_obsolete()
+    try:
+        verdict = run_one(command)
+        _settle(command, verdict)
+    except LeaseLost:
+        log.warning("a command was taken over by another worker", extra={"command": command.id})
+    except (DatabaseError, InterfaceError) as error:
+        log.warning(
+            "the outcome could not be written, the sweeper will take the command back",
+            extra={"command": command.id, "error": type(error).__name__},
+        )
+        connection.close()
+
+
+def _settle(command: Claimed, verdict: Verdict) -> None:
+    """Exactly one move, fenced, with its line in the history."""
+    if verdict.error is not None and isinstance(verdict.error, LeaseLost):
+        raise verdict.error
+    with scope.every("a worker settles a command"):
+        to, verdict = _with_wishes(command, verdict)
+        moved = states.move(
+            command.id,
+            from_=State.EXECUTING,
+            to=to,
+            fence=command.fence,
+            delay=verdict.delay,
+            reason=verdict.reason,
+            message=verdict.message[:500],
+            error=dict(verdict.error.to_dict()) if verdict.error else None,
+            outcome=verdict.outcome,
+            result=verdict.result,
+            attempts=command.attempts + verdict.attempt_used,
+        )
+        if not moved:
+            raise LeaseLost
+        if verdict.sleep_lane:
+            states.sleep_lane(command.lane_id, verdict.delay)
+        if verdict.suspend_lane and verdict.error and command.tenant_id:
+            _suspend(command, verdict.error.code)
+        if verdict.reason != Reason.SLICE:
+            states.add_step(
+                command.id,
+                command.tenant_id,
+                _sentence(to, verdict),
+                attempt=command.attempts + 1,
+                level="info" if verdict.error is None else "warning" if to == State.QUEUED else "error",
+                detail=dict(verdict.error.to_dict()) if verdict.error else {},
+            )
+
+
+def _suspend(command: Claimed, code: str) -> None:
+    """A cause of the connection holds the data lane; checks, in the other lane, go on, or it could never
+    recover."""
+    if command.tenant_id is not None:
+        states.suspend_lane(command.tenant_id, code)
+
+
+def _with_wishes(command: Claimed, verdict: Verdict) -> tuple[State, Verdict]:
+    """A person's wish to cancel is honoured now, unless the work is over anyway."""
+    if verdict.to in {State.QUEUED, State.SUSPENDED} and states.cancel_wanted(command.id):
+        return State.CANCELLED, Verdict(State.CANCELLED, Reason.PERSON, "Cancelled at a safe point.")
+    return verdict.to, verdict
+
+
+def _sentence(to: State, verdict: Verdict) -> str:
+    text = verdict.message or to.label
+    if to == State.QUEUED and verdict.delay:
+        return f"{text} Next attempt in {_span(verdict.delay)}."
+    return text
+
+
+def _span(delay: dt.timedelta) -> str:
+    seconds = round(delay.total_seconds())
+    return f"{seconds} seconds" if seconds < 120 else f"{round(seconds / 60)} minutes"
+
+
+def _heartbeat() -> None:
+    """Renew all leases of this process at a third of their life; tell a command whose lease is gone to stop."""
+    while not _process.stopping.wait(settings.COMMAND_LEASE_SECONDS / 3):
+        held = dict(_process.running)
+        if not held:
+            continue
+        try:
+            with scope.every("a worker renews its leases"):
+                alive = states.renew(held)
+        except (DatabaseError, InterfaceError):
+            connection.close()
+            continue
+        for key in held.keys() - alive:
+            held[key].stop.set()

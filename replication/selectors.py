@@ -1,0 +1,156 @@
+"""Reads of the queue, within the scope in force. Counters and rows come from the same rows (REP-01)."""
+
+import dataclasses
+import datetime as dt
+import uuid
+from collections.abc import Iterable
+
+from django.db import connection
+from django.db.models import Count, Max, Q, QuerySet
+from django.utils import timezone
+
+from core.errors import NotFound
+from replication import states
+from replication.models import OPEN, Command, Lane, LaneName, State, Step, Switch
+from replication.registry import title_of
+from tenants.models import Tenant
+
+MINUTE = dt.timedelta(minutes=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class TenantCounts:
+    """The three lines of the Tenants page (TEN-05)."""
+
+    queued: int = 0
+    executing: int = 0
+    suspended: int = 0
+
+    @property
+    def replicating(self) -> bool:
+        return self.executing > 0
+
+
+def commands(
+    tenant: Tenant | None = None, *, state: str = "", kind: str = "", search: str = ""
+) -> QuerySet[Command]:
+    """Newest first. `state` is a state or `open`; a search looks at the customer's name and the id."""
+    found: QuerySet[Command] = Command.objects.select_related("tenant").order_by("-id")
+    if tenant is not None:
+        found = found.filter(tenant=tenant)
+    if state == "open":
+        found = found.filter(state__in=OPEN)
+    elif state:
+        found = found.filter(state=state)
+    if kind:
+        found = found.filter(kind=kind)
+    if search:
+        by_number = Q(id=int(search)) if search.isdecimal() and len(search) < 16 else Q()
+        found = found.filter(Q(tenant__name__icontains=search) | by_number)
+    return found
+
+
+def command(tenant: Tenant | None, number: int) -> Command:
+    """One command of this customer (or of the provider). Raises NotFound."""
+    found: Command | None = (
+        Command.objects.select_related("tenant", "lane").filter(tenant=tenant, id=number).first()
+    )
+    if found is None:
+        raise NotFound(thing="command")
+    return found
+
+
+def steps(command: Command) -> QuerySet[Step]:
+    found: QuerySet[Step] = Step.objects.filter(command=command).order_by("id")
+    return found
+
+
+def counters() -> dict[str, int]:
+    """open, executing, queued, suspended over the scope in force."""
+    return states.count_open()
+
+
+def counts_of(tenant_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, TenantCounts]:
+    """One query for a page of customers."""
+    rows = (
+        Command.objects.filter(tenant_id__in=list(tenant_ids), state__in=OPEN)
+        .order_by()
+        .values("tenant_id")
+        .annotate(
+            queued=Count("id", filter=Q(state=State.QUEUED)),
+            executing=Count("id", filter=Q(state=State.EXECUTING)),
+            suspended=Count("id", filter=Q(state=State.SUSPENDED)),
+        )
+    )
+    return {row["tenant_id"]: TenantCounts(row["queued"], row["executing"], row["suspended"]) for row in rows}
+
+
+def next_execution(command: Command) -> str:
+    """The column Next Execution Minutes: `Now`, a number of minutes, or why there is none (REP-03)."""
+    if command.state == State.EXECUTING:
+        return "Now"
+    if command.state != State.QUEUED:
+        return "waiting for you" if command.state == State.SUSPENDED else "ended"
+    wait = command.not_before - timezone.now()
+    return "Now" if wait <= dt.timedelta() else str(-(-wait // MINUTE))
+
+
+def is_paused() -> Switch | None:
+    """The switch of the whole queue when it is on."""
+    return Switch.objects.filter(name="pause", on=True).first()
+
+
+def lane_of(tenant: Tenant) -> Lane | None:
+    """The customer's data lane, with what suspends it."""
+    found: Lane | None = Lane.objects.filter(tenant=tenant, name=LaneName.DATA).first()
+    return found
+
+
+def pending(tenant: Tenant) -> Command | None:
+    """The replication that waits for further changes, whose countdown is shown (REP-07)."""
+    found: Command | None = Command.objects.filter(
+        tenant=tenant, state=State.QUEUED, reason="debounce"
+    ).first()
+    return found
+
+
+def activity(hours: int = 24) -> list[dict[str, object]]:
+    """Commands that ended, by hour and state, oldest hour first; for the plot of the Dashboard.
+
+    Each row: `at` (start of the hour), `succeeded`, `failed`, `cancelled`. Hours without any are there too.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT hour, count(c.id) FILTER (WHERE c.state = 'succeeded'),
+                   count(c.id) FILTER (WHERE c.state = 'failed'), count(c.id) FILTER (WHERE c.state = 'cancelled')
+            FROM generate_series(date_trunc('hour', now()) - %s * interval '1 hour', date_trunc('hour', now()),
+                                 interval '1 hour') AS hour
+            LEFT JOIN replication_command c
+              ON c.finished_at >= hour AND c.finished_at < hour + interval '1 hour'
+             AND c.state IN ('succeeded', 'failed', 'cancelled')
+            GROUP BY hour ORDER BY hour
+            """,
+            [hours - 1],
+        )
+        names = ("at", "succeeded", "failed", "cancelled")
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def workers() -> dict[str, object]:
+    """Who holds leases now, and when a lane was served last: is anybody working at all?"""
+    holders = list(
+        Command.objects.filter(state=State.EXECUTING)
+        .order_by()
+        .values("lease_owner")
+        .annotate(held=Count("id"))
+    )
+    return {
+        "holders": holders,
+        "served_at": Lane.objects.aggregate(last=Max("served_at"))["last"],
+    }
+
+
+def titles(found: Iterable[Command]) -> dict[int, str]:
+    """Cmd Type in words, by command id."""
+    return {row.id: title_of(row.kind) for row in found}

@@ -1,0 +1,206 @@
+"""Writes to the queue: submit, cancel, repeat, pause. Each in one transaction with its audit entry."""
+
+import datetime as dt
+import uuid
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from audit.services import record
+from core.errors import Conflict, Forbidden, UmpError
+from replication import doorbell, states
+from replication.models import Command, LaneName, Reason, State, Switch
+from replication.registry import kind_of, title_of
+from tenants import scope
+from tenants.access import Actor
+from tenants.models import Tenant
+
+NOW = dt.timedelta()
+
+
+@transaction.atomic
+def submit(
+    actor: Actor,
+    kind_name: str,
+    tenant: Tenant | None,
+    *,
+    target: str = "",
+    params: dict[str, Any] | None = None,
+    dry_run: bool = False,
+    delay: dt.timedelta = NOW,
+    retry_of: int | None = None,
+) -> Command:
+    """Queue a command, or join the waiting one that wants the same; rings the worker after the commit.
+
+    With a `delay` this is the debounce: each further wish moves the waiting command, up to the longest wait.
+    Raises UmpError: unknown_kind, or invalid_input for a dry run of a kind that has none.
+    """
+    kind = kind_of(kind_name)
+    if dry_run and not kind.may_dry_run:
+        raise UmpError.of(
+            "invalid_input", field="dry_run", why=f"{kind.title} cannot be tried without doing it"
+        )
+    tenant_id = tenant.id if tenant else None
+    lane_id = states.lane_for(tenant_id, kind.lane if tenant else LaneName.PROVIDER)
+    command_id, created = states.insert(
+        tenant_id=tenant_id,
+        lane_id=lane_id,
+        kind=kind_name,
+        target=target,
+        params=params or {},
+        dry_run=dry_run,
+        dedupe_key=f"{kind_name}|{target}|{'dry' if dry_run else ''}",
+        delay=delay,
+        longest_wait=dt.timedelta(seconds=settings.QUICK_REPLICATION_LONGEST_WAIT),
+        max_attempts=kind.max_attempts,
+        actor=(actor.kind, actor.id, actor.label),
+        retry_of=retry_of,
+    )
+    if created:
+        _created(actor, command_id, tenant_id, lane_id, kind.title)
+    doorbell.ring_after_commit()
+    return Command.objects.get(id=command_id)
+
+
+def _created(actor: Actor, command_id: int, tenant_id: uuid.UUID | None, lane_id: int, title: str) -> None:
+    states.add_step(command_id, tenant_id, f"Queued by {actor.label}.")
+    code = states.lane_suspension(lane_id)
+    if code:
+        states.move(
+            command_id,
+            from_=State.QUEUED,
+            to=State.SUSPENDED,
+            reason=Reason.CONNECTION,
+            error=dict(UmpError.of(code).to_dict()),
+            message=UmpError.of(code).message,
+        )
+    if actor.kind != "system":  # the schedule's own commands are told by the queue itself
+        record(
+            actor,
+            "command.queued",
+            tenant_id=tenant_id,
+            object_kind="command",
+            object_id=command_id,
+            object_label=title,
+        )
+
+
+@transaction.atomic
+def cancel(actor: Actor, command: Command) -> None:
+    """Raises Conflict (illegal_move) when it has ended already."""
+    states.request_cancel(command)
+    states.add_step(command.id, command.tenant_id, f"Cancelling was asked for by {actor.label}.")
+    _audit(actor, "command.cancelled", command)
+
+
+@transaction.atomic
+def retry(actor: Actor, command: Command) -> Command:
+    """A suspended command goes on; a final one is repeated as a new command.
+
+    Raises Conflict for one that is open anyway, Forbidden for who may not ask for this kind of work himself.
+    """
+    kind = kind_of(command.kind)
+    if not actor.may(kind.ability, command.tenant_id):
+        raise Forbidden(action=kind.ability.words)
+    if command.state == State.SUSPENDED:
+        code = states.lane_suspension(command.lane_id)
+        if code:
+            raise UmpError.of(code)
+        states.move(
+            command.id, from_=State.SUSPENDED, to=State.QUEUED, reason=Reason.PERSON, deaths=0, attempts=0
+        )
+        states.add_step(command.id, command.tenant_id, f"Tried again by {actor.label}.")
+        _audit(actor, "command.resumed", command)
+        doorbell.ring_after_commit()
+        return Command.objects.get(id=command.id)
+    if command.state in {State.QUEUED, State.EXECUTING}:
+        raise Conflict("illegal_move", action="be repeated", state=State(command.state).label.lower())
+    tenant = Tenant.objects.get(id=command.tenant_id) if command.tenant_id else None
+    again = submit(
+        actor,
+        command.kind,
+        tenant,
+        target=command.target,
+        params=command.params,
+        dry_run=command.dry_run,
+        retry_of=command.id,
+    )
+    _audit(actor, "command.repeated", command)
+    return again
+
+
+@transaction.atomic
+def process_all(actor: Actor, tenant: Tenant) -> int:
+    """Process All: what waits for further changes is due now (REP-13). How many commands that was."""
+    due = states.make_due(Q(tenant=tenant, reason=Reason.DEBOUNCE))
+    record(
+        actor,
+        "queue.processed",
+        tenant_id=tenant.id,
+        object_kind="tenant",
+        object_id=tenant.id,
+        object_label=tenant.name,
+        changes={"commands made due": (0, due)},
+    )
+    doorbell.ring_after_commit()
+    return due
+
+
+@transaction.atomic
+def pause_tenant(actor: Actor, tenant: Tenant, *, paused: bool) -> None:
+    """The kill switch of one customer: nothing starts; what runs ends with its slice."""
+    Tenant.objects.filter(id=tenant.id).update(
+        paused_at=timezone.now() if paused else None, paused_by=actor.label if paused else ""
+    )
+    record(
+        actor,
+        "tenant.paused" if paused else "tenant.resumed",
+        tenant_id=tenant.id,
+        object_kind="tenant",
+        object_id=tenant.id,
+        object_label=tenant.name,
+    )
+    doorbell.ring_after_commit()
+
+
+@transaction.atomic
+def pause_all(actor: Actor, *, paused: bool) -> None:
+    """The kill switch of the whole queue."""
+    Switch.objects.update_or_create(
+        name="pause", defaults={"on": paused, "set_by": actor.label, "set_at": timezone.now()}
+    )
+    record(
+        actor,
+        "queue.paused" if paused else "queue.resumed",
+        tenant_id=None,
+        object_kind="queue",
+        object_id="all",
+    )
+    doorbell.ring_after_commit()
+
+
+def _audit(actor: Actor, action: str, command: Command) -> None:
+    record(
+        actor,
+        action,
+        tenant_id=command.tenant_id,
+        object_kind="command",
+        object_id=command.id,
+        object_label=title_of(command.kind),
+    )
+
+
+def suspend_for(tenant_id: uuid.UUID, code: str) -> int:
+    """Hold a customer's data work because of its connection (decision 7). Call it in the tenant's scope."""
+    scope.require()
+    return states.suspend_lane(tenant_id, code)
+
+
+def resume_for(tenant_id: uuid.UUID) -> int:
+    """The connection was proven: let the held work go on."""
+    freed = states.resume_lane(tenant_id)
+    doorbell.ring_after_commit()
+    return freed

@@ -1,0 +1,382 @@
+"""The states of a command, the table of legal moves, and the only code that writes `state`.
+
+Every move is one conditional UPDATE that says which state, and for a worker which fence, it expects; the
+count of changed rows says whether it happened. Times come from the database's clock alone, so a worker whose
+clock is wrong harms nothing. All functions must be called in a scope that covers the command.
+"""
+
+import dataclasses
+import datetime as dt
+import json
+import uuid
+from collections.abc import Iterable
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+from django.db.models import Count, Q, QuerySet
+from django.db.models.functions import Now
+
+from core.errors import Conflict
+from replication.models import FINAL, OPEN, Command, Lane, LaneName, Reason, State, Step
+
+MOVES: dict[State, frozenset[State]] = {
+    State.QUEUED: frozenset({State.EXECUTING, State.CANCELLED, State.SUSPENDED}),
+    State.EXECUTING: frozenset(
+        {State.SUCCEEDED, State.QUEUED, State.SUSPENDED, State.FAILED, State.CANCELLED}
+    ),
+    State.SUSPENDED: frozenset({State.QUEUED, State.CANCELLED}),
+    State.SUCCEEDED: frozenset(),
+    State.FAILED: frozenset(),
+    State.CANCELLED: frozenset(),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Claimed:
+    """A command that this worker now holds, under this fence."""
+
+    id: int
+    tenant_id: uuid.UUID | None
+    lane_id: int
+    lane: str
+    kind: str
+    target: str
+    params: dict[str, Any]
+    dry_run: bool
+    attempts: int
+    max_attempts: int
+    fence: int
+    checkpoint: dict[str, Any]
+    progress: dict[str, Any]
+    slices: int
+
+
+def lane_for(tenant_id: uuid.UUID | None, name: LaneName) -> int:
+    """The lane's id; it is made at its first use."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO replication_lane (tenant_id, name, suspended_code) VALUES (%s, %s, '')"
+            " ON CONFLICT (tenant_id, name) DO NOTHING",
+            [tenant_id, name],
+        )
+        cursor.execute(
+            "SELECT id FROM replication_lane WHERE tenant_id IS NOT DISTINCT FROM %s AND name = %s",
+            [tenant_id, name],
+        )
+        return int(cursor.fetchone()[0])
+
+
+def insert(
+    *,
+    tenant_id: uuid.UUID | None,
+    lane_id: int,
+    kind: str,
+    target: str,
+    params: dict[str, Any],
+    dry_run: bool,
+    dedupe_key: str | None,
+    delay: dt.timedelta,
+    longest_wait: dt.timedelta,
+    max_attempts: int,
+    actor: tuple[str, str, str],
+    retry_of: int | None = None,
+) -> tuple[int, bool]:
+    """Queue a wish; (id, whether it is a new row). A wish with the key of a waiting one joins it.
+
+    Joining moves the waiting one: by the debounce's delay from now, but never past the longest wait since it
+    was queued, and a wish without a delay makes it due at once.
+    """
+    sql = """
+        INSERT INTO replication_command AS c (tenant_id, lane_id, kind, target, params, dry_run, dedupe_key,
+            state, reason, not_before, max_attempts, actor_kind, actor_id, actor_label, retry_of_id,
+            outcome, message, result, attempts, deaths, slices, checkpoint, progress, lease_owner, fence)
+        VALUES (%(tenant)s, %(lane)s, %(kind)s, %(target)s, %(params)s, %(dry_run)s, %(key)s,
+            'queued', %(reason)s, statement_timestamp() + %(delay)s, %(max)s, %(ak)s, %(ai)s, %(al)s, %(retry_of)s,
+            '', '', '{}', 0, 0, 0, '{}', '{}', '', 0)
+        ON CONFLICT (lane_id, dedupe_key) WHERE dedupe_key IS NOT NULL DO UPDATE
+            SET not_before = CASE WHEN %(delay)s = interval '0' THEN least(c.not_before, statement_timestamp())
+                                  ELSE least(statement_timestamp() + %(delay)s, c.queued_at + %(longest)s) END
+        RETURNING c.id, c.fence = 0 AND c.xmax = 0
+    """
+    lock_lane(lane_id)
+    with connection.cursor() as cursor:
+        values: dict[str, Any] = {
+            "tenant": tenant_id,
+            "lane": lane_id,
+            "kind": kind,
+            "target": target,
+            "params": json.dumps(params),
+            "dry_run": dry_run,
+            "key": dedupe_key,
+            "reason": Reason.DEBOUNCE if delay else Reason.NONE,
+            "delay": delay,
+            "longest": longest_wait,
+            "max": max_attempts,
+            "ak": actor[0],
+            "ai": actor[1],
+            "al": actor[2],
+            "retry_of": retry_of,
+        }
+        cursor.execute(sql, values)
+        command_id, created = cursor.fetchone()
+    refresh_lane(lane_id)
+    return int(command_id), bool(created)
+
+
+_LANES = """
+    SELECT l.id FROM replication_lane l LEFT JOIN tenants_tenant t ON t.id = l.tenant_id
+    WHERE l.due_at <= statement_timestamp() AND l.not_before <= statement_timestamp() AND l.suspended_code = ''
+      AND (l.tenant_id IS NULL OR (t.enabled AND t.paused_at IS NULL AND t.deleted_at IS NULL))
+      AND NOT EXISTS (SELECT FROM replication_command e WHERE e.lane_id = l.id AND e.state = 'executing')
+      AND NOT EXISTS (SELECT FROM replication_switch s WHERE s.name = 'pause' AND s."on")
+    ORDER BY l.served_at LIMIT %(limit)s FOR NO KEY UPDATE OF l SKIP LOCKED
+"""
+_HEADS = """
+    WITH head AS (
+        SELECT h.id, l.name AS lane FROM replication_lane l CROSS JOIN LATERAL (
+            SELECT c.id FROM replication_command c
+            WHERE c.lane_id = l.id AND c.state = 'queued' AND c.not_before <= statement_timestamp()
+              AND (c.target = '' OR NOT EXISTS (
+                    SELECT FROM replication_command o WHERE o.lane_id = c.lane_id AND o.target = c.target
+                    AND o.id < c.id AND o.state IN ('queued', 'suspended')))
+            ORDER BY c.id LIMIT 1) h
+        WHERE l.id = ANY(%(lanes)s) AND NOT EXISTS (
+            SELECT FROM replication_command e WHERE e.lane_id = l.id AND e.state = 'executing')
+    ), served AS (
+        UPDATE replication_lane l SET served_at = clock_timestamp() WHERE l.id = ANY(%(lanes)s)
+    )
+    UPDATE replication_command c
+       SET state = 'executing', reason = '', fence = c.fence + 1, slices = c.slices + 1, dedupe_key = NULL,
+           lease_until = clock_timestamp() + %(lease)s, lease_owner = %(owner)s,
+           started_at = coalesce(c.started_at, statement_timestamp())
+      FROM head WHERE c.id = head.id AND c.state = 'queued'
+    RETURNING c.id, c.tenant_id, c.lane_id, head.lane, c.kind, c.target, c.params, c.dry_run, c.attempts,
+              c.max_attempts, c.fence, c.checkpoint, c.progress, c.slices
+"""
+
+
+def claim(owner: str, limit: int) -> list[Claimed]:
+    """Take up to `limit` due commands, one a lane, from the lanes that were served longest ago.
+
+    The one place where work starts, and so the one place that keeps paused, disabled and deleted customers,
+    suspended lanes and a paused queue from starting any. Two statements, because what is decided under the
+    lanes' locks must be decided on a snapshot taken after them: in one statement a second worker claimed a
+    command again that the first had just taken and let go of the lock.
+    """
+    values: dict[str, Any] = {"limit": limit, "owner": owner, "lease": _lease()}
+    with connection.cursor() as cursor:
+        cursor.execute(_LANES, values)
+        lanes = [row[0] for row in cursor.fetchall()]
+        if not lanes:
+            return []
+        cursor.execute(_HEADS, values | {"lanes": lanes})
+        rows = [Claimed(*_decoded(row)) for row in cursor.fetchall()]
+    for lane_id in lanes:  # also one that looked due and had nothing: or it would be looked at for ever
+        refresh_lane(lane_id)
+    return rows
+
+
+def _decoded(row: tuple[Any, ...]) -> list[Any]:
+    # Django turns off psycopg2's own reading of jsonb, so the columns arrive as text.
+    return [
+        json.loads(value) if index in {6, 11, 12} and isinstance(value, str) else value
+        for index, value in enumerate(row)
+    ]
+
+
+def move(
+    command_id: int,
+    *,
+    from_: State,
+    to: State,
+    fence: int | None = None,
+    delay: dt.timedelta | None = None,
+    **fields: Any,
+) -> bool:
+    """Move one command; False when it was not in that state (or not under that fence) any more.
+
+    `fields` are further columns. Raises ValueError for a move that is not in the table.
+    """
+    if to not in MOVES[from_]:
+        raise ValueError(f"A command cannot go from {from_} to {to}.")
+    lane_id = lock_lane_of(command_id)
+    query = Command.objects.filter(id=command_id, state=from_)
+    if fence is not None:
+        query = query.filter(fence=fence)
+    ends = to in FINAL
+    fields |= {"lease_until": None, "lease_owner": ""} if from_ == State.EXECUTING else {}
+    fields |= {"finished_at": Now(), "dedupe_key": None} if ends else {}
+    fields |= {"not_before": Now() + (delay or dt.timedelta())} if to == State.QUEUED else {}
+    moved = query.update(state=to, **fields) == 1
+    if moved and lane_id is not None:
+        refresh_lane(lane_id)
+    return moved
+
+
+def hold(command_id: int, fence: int) -> bool:
+    """Lock the row while its lease is ours; False when somebody else has it. Ends with the transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT 1 FROM replication_command WHERE id = %s AND fence = %s AND state = 'executing' FOR UPDATE",
+            [command_id, fence],
+        )
+        return cursor.fetchone() is not None
+
+
+def save_checkpoint(command_id: int, fence: int, checkpoint: dict[str, Any]) -> bool:
+    return _held(command_id, fence).update(checkpoint=checkpoint) == 1
+
+
+def save_progress(command_id: int, fence: int, progress: dict[str, Any]) -> bool:
+    return _held(command_id, fence).update(progress=progress) == 1
+
+
+def renew(held: Iterable[tuple[int, int]]) -> set[tuple[int, int]]:
+    """Push the leases of these (id, fence) pairs ahead; what is missing from the answer was lost."""
+    pairs = list(held)
+    if not pairs:
+        return set()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE replication_command SET lease_until = clock_timestamp() + %s"
+            " WHERE (id, fence) IN %s AND state = 'executing' RETURNING id, fence, cancel_requested_at",
+            [_lease(), tuple(pairs)],
+        )
+        return {(row[0], row[1]) for row in cursor.fetchall() if row[2] is None}
+
+
+def expired(limit: int = 500) -> list[Command]:
+    """Commands whose worker let the lease run out."""
+    return list(Command.objects.filter(state=State.EXECUTING, lease_until__lt=Now()).order_by("id")[:limit])
+
+
+def request_cancel(command: Command) -> None:
+    """Cancel at once what waits; ask what runs to stop at its next safe point. Raises Conflict when final."""
+    for waiting in (State.QUEUED, State.SUSPENDED):
+        if move(command.id, from_=waiting, to=State.CANCELLED, reason=Reason.PERSON, message="Cancelled."):
+            return
+    asked = Command.objects.filter(id=command.id, state=State.EXECUTING).update(cancel_requested_at=Now())
+    if not asked:
+        raise Conflict("illegal_move", action="be cancelled", state="finished")
+
+
+def cancel_wanted(command_id: int) -> bool:
+    return Command.objects.filter(id=command_id, cancel_requested_at__isnull=False).exists()
+
+
+def sleep_lane(lane_id: int, delay: dt.timedelta) -> None:
+    """Nothing of this lane starts before then: Microsoft asked for patience, and means all of us."""
+    Lane.objects.filter(id=lane_id).update(not_before=Now() + delay)
+
+
+def suspend_lane(tenant_id: uuid.UUID, code: str) -> int:
+    """Hold all data work of a customer until its connection is proven again; how many commands wait now."""
+    lane_id = lane_for(tenant_id, LaneName.DATA)
+    Lane.objects.filter(id=lane_id).update(suspended_code=code)
+    held = Command.objects.filter(lane_id=lane_id, state=State.QUEUED).update(
+        state=State.SUSPENDED, reason=Reason.CONNECTION
+    )
+    refresh_lane(lane_id)
+    return held
+
+
+def resume_lane(tenant_id: uuid.UUID) -> int:
+    """The connection works (again): what waited for it is due now; how many that were."""
+    lane_id = lane_for(tenant_id, LaneName.DATA)
+    Lane.objects.filter(id=lane_id).update(suspended_code="", not_before=Now())
+    freed = Command.objects.filter(lane_id=lane_id, state=State.SUSPENDED, reason=Reason.CONNECTION).update(
+        state=State.QUEUED, reason=Reason.NONE, error=None, message="", not_before=Now()
+    )
+    refresh_lane(lane_id)
+    return freed
+
+
+def lane_suspension(lane_id: int) -> str:
+    """The code of the error that suspended the lane, or nothing."""
+    return Lane.objects.values_list("suspended_code", flat=True).get(id=lane_id)
+
+
+def make_due(query: Q) -> int:
+    """Process All: what waits for further changes is due now."""
+    ids = list(Command.objects.filter(query, state=State.QUEUED).values_list("id", "lane_id"))
+    for lane_id in sorted({row[1] for row in ids}):
+        lock_lane(lane_id)
+    changed = Command.objects.filter(id__in=[row[0] for row in ids], state=State.QUEUED).update(
+        not_before=Now(), reason=Reason.NONE
+    )
+    for lane_id in {row[1] for row in ids}:
+        refresh_lane(lane_id)
+    return changed
+
+
+def add_step(
+    command_id: int,
+    tenant_id: uuid.UUID | None,
+    text: str,
+    *,
+    attempt: int = 0,
+    level: str = "info",
+    detail: dict[str, Any] | None = None,
+) -> None:
+    Step.objects.bulk_create(
+        [
+            Step(
+                command_id=command_id,
+                tenant_id=tenant_id,
+                text=text[:500],
+                attempt=attempt,
+                level=level,
+                detail=detail or {},
+            )
+        ]
+    )
+
+
+def lock_lane_of(command_id: int) -> int | None:
+    """Lock the command's lane until the transaction ends; None when there is no such command.
+
+    The order of all locks here is lane, then command. The claim takes them so; whoever took a command first
+    and then wanted its lane could meet a claim half-way, and neither would ever go on.
+    """
+    lane_id = Command.objects.filter(id=command_id).values_list("lane_id", flat=True).first()
+    if lane_id is not None:
+        lock_lane(lane_id)
+    return lane_id
+
+
+def lock_lane(lane_id: int) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM replication_lane WHERE id = %s FOR NO KEY UPDATE", [lane_id])
+
+
+def refresh_lane(lane_id: int) -> None:
+    """Keep `due_at`, by which the claim finds work without looking at commands, in step with the rows.
+
+    The lane is locked by a statement of its own: one that waits for a lock goes on with the snapshot from
+    before the wait, would miss a command that was queued meanwhile, and nobody would ever be woken for it.
+    """
+    lock_lane(lane_id)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE replication_lane l SET due_at = (SELECT min(c.not_before) FROM replication_command c"
+            " WHERE c.lane_id = l.id AND c.state = 'queued') WHERE l.id = %s",
+            [lane_id],
+        )
+
+
+def _lease() -> Any:
+    """A timedelta; psycopg2 takes it, its stubs do not know."""
+    return dt.timedelta(seconds=settings.COMMAND_LEASE_SECONDS)
+
+
+def _held(command_id: int, fence: int) -> QuerySet[Command]:
+    return Command.objects.filter(id=command_id, fence=fence, state=State.EXECUTING)
+
+
+def count_open() -> dict[str, int]:
+    """Open / Executing / Queued over the scope in force (REP-01)."""
+    waiting = {State.EXECUTING: 0, State.QUEUED: 0, State.SUSPENDED: 0}
+    rows = Command.objects.filter(state__in=OPEN).order_by().values_list("state").annotate(Count("id"))
+    waiting |= {State(state): count for state, count in rows}
+    return {"open": sum(waiting.values())} | {state.value: count for state, count in waiting.items()}

@@ -1,0 +1,120 @@
+"""What happens without anybody asking: take back, schedule, forget. Any number of sweepers may run."""
+
+import datetime as dt
+import logging
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+from django.db.models.functions import Now
+
+from accounts import installation
+from core.errors import UmpError
+from replication import services, states
+from replication.models import FINAL, Command, Reason, State
+from tenants import scope
+from tenants import services as tenants
+from tenants.access import SYSTEM
+from tenants.models import Tenant
+from tenants.selectors import to_shred
+
+log = logging.getLogger(__name__)
+
+DEADLY = 3
+"""A command that outlived this many workers is set aside, so that it cannot stop a fourth."""
+CYCLE = "quick_replication"
+BATCH = 500
+
+
+def sweep() -> None:
+    """One round. Safe to run twice at once: every step is conditional."""
+    take_back()
+    schedule()
+    forget()
+    shred()
+
+
+def take_back() -> int:
+    """Commands whose worker is gone go back to the queue (or are set aside); how many."""
+    with scope.every("the sweeper takes back what dead workers held"):
+        return sum(_take_back(command) for command in states.expired())
+
+
+def _take_back(command: Command) -> bool:
+    deadly = command.deaths + 1 >= DEADLY
+    error = UmpError.of("poison" if deadly else "worker_lost")
+    moved = states.move(
+        command.id,
+        from_=State.EXECUTING,
+        to=State.SUSPENDED if deadly else State.QUEUED,
+        fence=command.fence,
+        reason=Reason.POISON if deadly else Reason.WORKER_LOST,
+        deaths=command.deaths + 1,
+        message=error.message,
+        error=dict(error.to_dict()),
+    )
+    if moved:
+        states.add_step(
+            command.id,
+            command.tenant_id,
+            error.message,
+            attempt=command.attempts + 1,
+            level="warning",
+            detail={"worker": command.lease_owner},
+        )
+    return moved
+
+
+def schedule() -> int:
+    """Start the automatic cycle of each customer that is due (REP-05); how many.
+
+    The next one is set from the planned time, spread a little, so that a restart does not make all customers
+    due at once (PRC-27).
+    """
+    with scope.every("the sweeper starts automatic replication cycles"):
+        due = list(_due_tenants())
+        for tenant in due:
+            services.submit(SYSTEM, CYCLE, tenant)
+        return len(due)
+
+
+def _due_tenants() -> list[Tenant]:
+    cycle: Any = dt.timedelta(seconds=installation.get("replication_cycle"))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            WITH due AS (
+                SELECT t.id FROM tenants_tenant t JOIN tenants_connection c ON c.tenant_id = t.id
+                WHERE t.next_cycle_at <= statement_timestamp() AND t.deleted_at IS NULL AND t.enabled
+                  AND t.paused_at IS NULL AND c.verification = 'successful'
+                  AND NOT EXISTS (SELECT FROM replication_command q WHERE q.tenant_id = t.id AND q.kind = %(kind)s
+                                  AND q.state IN ('queued', 'executing', 'suspended'))
+                ORDER BY t.next_cycle_at LIMIT %(batch)s FOR UPDATE OF t SKIP LOCKED)
+            UPDATE tenants_tenant t SET next_cycle_at = statement_timestamp() + %(cycle)s * (0.95 + random() * 0.1)
+            FROM due WHERE t.id = due.id RETURNING t.id
+            """,
+            {"batch": BATCH, "cycle": cycle, "kind": CYCLE},
+        )
+        ids = [row[0] for row in cursor.fetchall()]
+    return list(Tenant.objects.filter(id__in=ids))
+
+
+def forget() -> int:
+    """Delete finished commands past their retention, a bounded number a round; how many."""
+    with scope.every("the sweeper forgets old commands"):
+        old = Command.objects.filter(
+            state__in=FINAL, finished_at__lt=Now() - dt.timedelta(days=settings.COMMAND_RETENTION_DAYS)
+        ).order_by("finished_at")[:BATCH]
+        ids = list(old.values_list("id", flat=True))
+        Command.objects.filter(id__in=ids).delete()
+        return len(ids)
+
+
+def shred() -> int:
+    """Deleted customers past their 30 days are gone for good (decision 24); how many."""
+    with scope.every("the sweeper looks for customers past their 30 days"):
+        over = to_shred()
+    for tenant in over:
+        with scope.one(tenant.id):
+            tenants.shred(SYSTEM, tenant)
+    return len(over)

@@ -1,0 +1,40 @@
+"""The Celery tasks: doorbells, no rooms. Neither takes an argument nor returns anything."""
+
+import contextlib
+import logging
+from collections.abc import Iterator
+
+from celery import shared_task
+from django.db import InterfaceError, OperationalError, connection
+
+from replication import doorbell, runner, sweeper
+
+log = logging.getLogger(__name__)
+
+
+@shared_task(name=doorbell.TICK, ignore_result=True)  # type: ignore[untyped-decorator]  # Celery ships no types
+def tick() -> None:
+    """Run what is due until nothing is; go on in another tick when it takes long."""
+    with _database_may_be_away():
+        if not runner.drain():
+            doorbell.ring()
+
+
+@shared_task(name="replication.sweep", ignore_result=True)  # type: ignore[untyped-decorator]  # Celery ships no types
+def sweep() -> None:
+    """Take back what dead workers held, start what is scheduled, forget what is old; then run what is due."""
+    with _database_may_be_away():
+        sweeper.sweep()
+    tick()
+
+
+@contextlib.contextmanager
+def _database_may_be_away() -> Iterator[None]:
+    """One line instead of Celery's pages; the next ring or sweep looks again."""
+    try:
+        yield
+    except (OperationalError, InterfaceError) as error:
+        connection.close()
+        log.warning(
+            "the database did not answer, the next sweep tries again", extra={"error": str(error).strip()}
+        )

@@ -1,0 +1,496 @@
+"""The queue: one row, one move at a time, whatever happens around it."""
+
+import contextlib
+import datetime as dt
+import random
+import threading
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+
+from core.errors import Conflict, LeaseLost, UmpError
+from replication import runner, selectors, services, states, sweeper
+from replication.context import Again, Context, Done
+from replication.models import Command, Lane, LaneName, Reason, State, Step
+from tenants import scope
+from tenants.access import SYSTEM
+from tenants.models import Tenant
+from tests.cast import Cast
+from tests.replication.kinds import scripted
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def contoso(cast: Cast) -> Tenant:
+    return cast.contoso
+
+
+def submit(tenant: Tenant, kind: str = "scripted", **more: Any) -> Command:
+    with scope.one(tenant.id):
+        return services.submit(SYSTEM, kind, tenant, **more)
+
+
+def claim(limit: int = 10) -> list[states.Claimed]:
+    with scope.every("a test claims"):
+        return states.claim("test", limit)
+
+
+def settle(claimed: states.Claimed) -> None:
+    runner._settle(claimed, runner.run_one(claimed))
+
+
+def run_due() -> int:
+    """Carry out what is due, here and now; how many slices that took."""
+    count = 0
+    while found := claim(1):
+        settle(found[0])
+        count += 1
+    return count
+
+
+def row(command: Command) -> Command:
+    with scope.every("a test looks"):
+        return Command.objects.get(id=command.id)
+
+
+def later(command: Command, **shift: float) -> None:
+    """Move the command's time into the past, as if that long had gone by."""
+    with scope.every("a test turns the clock"), connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE replication_command SET not_before = not_before - %s WHERE id = %s",
+            [dt.timedelta(**shift), command.id],
+        )
+        cursor.execute("UPDATE replication_lane SET not_before = not_before - %s", [dt.timedelta(**shift)])
+        states.refresh_lane(command.lane_id)
+
+
+def test_a_command_runs_once_and_ends(contoso: Tenant) -> None:
+    with scripted(Done("All is well.", result={"rows": 3})) as seen:
+        command = submit(contoso)
+        assert (command.state, command.attempts) == (State.QUEUED, 0)
+        assert run_due() == 1
+        assert claim() == []
+    done = row(command)
+    assert (done.state, done.message, done.result, done.outcome) == (
+        State.SUCCEEDED,
+        "All is well.",
+        {"rows": 3},
+        "complete",
+    )
+    assert done.finished_at
+    assert done.lease_until is None
+    assert len(seen) == 1
+    with scope.one(contoso.id):
+        assert [step.text for step in Step.objects.filter(command=command)] == [
+            "Queued by UMP Portal.",
+            "All is well.",
+        ]
+
+
+def test_a_double_click_is_one_command(contoso: Tenant) -> None:
+    with scripted():
+        first, second = submit(contoso), submit(contoso)
+        assert first.id == second.id
+        claim()
+        third = submit(contoso)
+        assert third.id != first.id, "what runs already may have missed the change, so the wish is a new one"
+
+
+def test_a_slice_goes_back_without_using_an_attempt(contoso: Tenant) -> None:
+    def first(ctx: Context) -> Again:
+        with ctx.transaction():
+            ctx.checkpoint(page=2)
+        return Again()
+
+    with scripted(first, lambda ctx: Done(f"Went on at page {ctx.state['page']}.")):
+        command = submit(contoso)
+        assert run_due() == 2
+    done = row(command)
+    assert (done.message, done.attempts, done.slices) == ("Went on at page 2.", 0, 2)
+
+
+def test_lanes_take_turns(cast: Cast) -> None:
+    with scripted(name="a"), scripted(name="b"), scripted(name="c"):
+        for kind in "abc":
+            submit(cast.contoso, kind)
+        submit(cast.fabrikam, "a")
+        order = []
+        while found := claim(1):
+            order.append(found[0].tenant_id)
+            settle(found[0])
+    assert order[:2] in ([cast.contoso.id, cast.fabrikam.id], [cast.fabrikam.id, cast.contoso.id])
+    assert order[2:] == [cast.contoso.id] * 2
+
+
+def test_a_lane_runs_one_at_a_time(contoso: Tenant) -> None:
+    with scripted(name="a"), scripted(name="b"):
+        submit(contoso, "a")
+        submit(contoso, "b")
+        assert len(claim()) == 1
+        assert claim() == []
+
+
+def test_the_database_itself_forbids_two_in_a_lane_and_a_lease_without_execution(contoso: Tenant) -> None:
+    with scripted(name="a"), scripted(name="b"):
+        submit(contoso, "a")
+        other = submit(contoso, "b")
+        claim()
+        with scope.one(contoso.id):
+            with pytest.raises(IntegrityError, match="a_lease_exactly"), transaction.atomic():
+                Command.objects.filter(id=other.id).update(lease_until=dt.datetime.now(dt.UTC))
+            with pytest.raises(IntegrityError, match="one_executing"), transaction.atomic():
+                Command.objects.filter(id=other.id).update(
+                    state=State.EXECUTING, lease_until=dt.datetime.now(dt.UTC)
+                )
+
+
+def test_a_check_does_not_wait_behind_a_first_sync(contoso: Tenant) -> None:
+    with scripted(name="long"), scripted(name="check", lane=LaneName.IDENTITY):
+        submit(contoso, "long")
+        submit(contoso, "check")
+        assert {found.kind for found in claim()} == {"long", "check"}
+
+
+def test_throttling_is_patience_and_no_attempt(contoso: Tenant) -> None:
+    with scripted(UmpError.of("throttled", retry_after=120)), scripted(name="other"):
+        command = submit(contoso)
+        assert run_due() == 1
+        waiting = row(command)
+        assert (waiting.state, waiting.reason, waiting.attempts) == (State.QUEUED, Reason.THROTTLED, 0)
+        submit(contoso, "other")
+        assert claim() == [], "the whole lane sleeps, not only this command"
+        later(command, seconds=119)
+        assert claim() == []
+        later(command, seconds=2)
+        assert run_due() == 2
+
+
+def test_trouble_that_passes_backs_off_and_ends(contoso: Tenant) -> None:
+    trouble = [UmpError.of("graph_unavailable") for _ in range(3)]
+    with scripted(*trouble, attempts=3):
+        command = submit(contoso)
+        for used in (1, 2):
+            run_due()
+            waiting = row(command)
+            assert (waiting.state, waiting.reason, waiting.attempts) == (
+                State.QUEUED,
+                Reason.BACKING_OFF,
+                used,
+            )
+            later(command, hours=1)
+        run_due()
+    ended = row(command)
+    assert (ended.state, ended.attempts) == (State.FAILED, 3)
+    assert ended.error
+    assert ended.error["code"] == "graph_unavailable"
+
+
+def test_a_fault_of_the_connection_suspends_the_lane_until_it_is_proven(contoso: Tenant) -> None:
+    with scripted(UmpError.of("secret_expired")), scripted(name="other"), scripted(name="third"):
+        command = submit(contoso)
+        other = submit(contoso, "other")
+        run_due()
+        assert (row(command).state, row(command).reason) == (State.SUSPENDED, Reason.CONNECTION)
+        assert row(other).state == State.SUSPENDED, "what waits in the lane is shown as waiting for a person"
+        third = submit(contoso, "third")
+        assert third.state == State.SUSPENDED
+        assert claim() == []
+        with scope.one(contoso.id):
+            assert services.resume_for(contoso.id) == 3
+        assert run_due() == 3
+    assert {row(each).state for each in (command, other, third)} == {State.SUCCEEDED}
+
+
+def test_a_fault_of_one_thing_lets_the_others_pass(contoso: Tenant) -> None:
+    with scripted(UmpError.of("licence_missing")), scripted(name="other"):
+        command = submit(contoso, target="anna")
+        follows = submit(contoso, "other", target="anna")
+        passes = submit(contoso, "other", target="ben")
+        run_due()
+    assert (row(command).state, row(command).reason) == (State.SUSPENDED, Reason.TARGET)
+    assert row(passes).state == State.SUCCEEDED
+    assert row(follows).state == State.QUEUED, "the same target waits, or an old wish could overtake"
+
+
+def test_a_fault_of_ours_is_caught_and_named(contoso: Tenant) -> None:
+    with scripted(RuntimeError("secret detail")):
+        command = submit(contoso)
+        run_due()
+    waiting = row(command)
+    assert waiting.error
+    assert waiting.error["code"] == "internal"
+    assert "secret detail" not in str(waiting.error)
+
+
+def test_a_dead_worker_loses_nothing(contoso: Tenant) -> None:
+    with scripted() as seen:
+        command = submit(contoso)
+        (lost,) = claim()
+        with scope.every("the lease runs out"):
+            Command.objects.update(lease_until=dt.datetime(2000, 1, 1, tzinfo=dt.UTC))
+        assert sweeper.take_back() == 1
+        back = row(command)
+        assert (back.state, back.reason, back.deaths) == (State.QUEUED, Reason.WORKER_LOST, 1)
+        run_due()
+        with pytest.raises(LeaseLost):  # the old worker wakes up
+            runner._settle(lost, runner.Verdict(State.FAILED))
+    assert row(command).state == State.SUCCEEDED
+    assert len(seen) == 1
+
+
+def test_a_stale_worker_writes_nothing(contoso: Tenant) -> None:
+    with scripted():
+        submit(contoso)
+        (lost,) = claim()
+        with scope.every("somebody else claimed it"):
+            Command.objects.update(fence=lost.fence + 1)
+        ctx = runner._context(lost)
+        with pytest.raises(LeaseLost), ctx.transaction():
+            pytest.fail("the body must not run")
+        with pytest.raises(LeaseLost):
+            ctx.report(force=True, done=1)
+
+
+def test_a_command_that_stops_workers_is_set_aside(contoso: Tenant) -> None:
+    with scripted(), scripted(name="other"):
+        command = submit(contoso)
+        for _ in range(sweeper.DEADLY):
+            assert [found.id for found in claim()] == [command.id]
+            with scope.every("the lease runs out"):
+                Command.objects.filter(id=command.id).update(
+                    lease_until=dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
+                )
+            sweeper.take_back()
+        aside = row(command)
+        assert (aside.state, aside.reason) == (State.SUSPENDED, Reason.POISON)
+        submit(contoso, "other")
+        assert run_due() == 1, "the lane goes on without it"
+        with scope.one(contoso.id):
+            services.retry(SYSTEM, aside)
+        assert run_due() == 1
+
+
+def test_cancelling(contoso: Tenant) -> None:
+    with scripted(Again()):
+        waiting = submit(contoso)
+        with scope.one(contoso.id):
+            services.cancel(SYSTEM, waiting)
+        assert row(waiting).state == State.CANCELLED
+        with scope.one(contoso.id), pytest.raises(Conflict):
+            services.cancel(SYSTEM, row(waiting))
+        running = submit(contoso)
+        (held,) = claim()
+        with scope.one(contoso.id):
+            services.cancel(SYSTEM, running)
+        assert row(running).state == State.EXECUTING, "it is asked, not torn"
+        settle(held)
+    assert row(running).state == State.CANCELLED
+
+
+def test_a_failed_one_is_repeated_as_a_new_one(contoso: Tenant) -> None:
+    with scripted(UmpError.of("graph_unsupported")):
+        command = submit(contoso)
+        run_due()
+        assert row(command).state == State.FAILED
+        with scope.one(contoso.id):
+            again = services.retry(SYSTEM, row(command))
+        assert again.id != command.id
+        assert again.retry_of_id == command.id
+        run_due()
+    assert row(again).state == State.SUCCEEDED
+    assert row(command).state == State.FAILED
+
+
+def test_debounce_waits_for_quiet_but_not_for_ever(contoso: Tenant, settings: Any) -> None:
+    delay = dt.timedelta(minutes=5)
+    with scripted() as seen:
+        first = submit(contoso, delay=delay)
+        assert first.reason == Reason.DEBOUNCE
+        assert claim() == []
+        later(first, minutes=3)
+        moved = submit(contoso, delay=delay)
+        assert moved.id == first.id
+        assert moved.not_before - moved.queued_at >= dt.timedelta(minutes=4, seconds=59)
+        with scope.every("it was queued half an hour ago"), connection.cursor() as cursor:
+            cursor.execute("UPDATE replication_command SET queued_at = queued_at - interval '30 minutes'")
+        due = submit(contoso, delay=delay)
+        assert due.id == first.id
+        assert run_due() == 1, "constant editing cannot starve it"
+    assert len(seen) == 1
+
+
+def test_process_all_makes_the_waiting_one_due(contoso: Tenant) -> None:
+    with scripted():
+        submit(contoso, delay=dt.timedelta(minutes=5))
+        with scope.one(contoso.id):
+            assert services.process_all(SYSTEM, contoso) == 1
+        assert run_due() == 1
+
+
+def test_pausing_one_customer_or_all(cast: Cast) -> None:
+    with scripted():
+        submit(cast.contoso)
+        submit(cast.fabrikam)
+        with scope.one(cast.contoso.id):
+            services.pause_tenant(SYSTEM, cast.contoso, paused=True)
+        assert [found.tenant_id for found in claim()] == [cast.fabrikam.id]
+        with scope.one(cast.contoso.id):
+            services.pause_tenant(SYSTEM, cast.contoso, paused=False)
+        services.pause_all(SYSTEM, paused=True)
+        assert claim() == []
+        services.pause_all(SYSTEM, paused=False)
+        assert [found.tenant_id for found in claim()] == [cast.contoso.id]
+
+
+@pytest.mark.parametrize("change", [{"enabled": False}, {"deleted_at": dt.datetime.now(dt.UTC)}])
+def test_no_command_of_a_disabled_or_deleted_customer_starts(contoso: Tenant, change: dict[str, Any]) -> None:
+    with scripted():
+        submit(contoso)
+        with scope.one(contoso.id):
+            Tenant.objects.update(**change)
+        assert claim() == []
+
+
+def test_counters_are_those_of_the_rows(cast: Cast) -> None:
+    with scripted(name="a"), scripted(name="b"):
+        submit(cast.contoso, "a")
+        submit(cast.contoso, "b")
+        submit(cast.fabrikam, "a")
+        claim(1)
+        with scope.every("the page"):
+            assert selectors.counters() == {"open": 3, "executing": 1, "queued": 2, "suspended": 0}
+        with scope.one(cast.fabrikam.id):
+            assert selectors.counters()["open"] == 1
+
+
+def test_an_unknown_kind_waits_for_a_newer_worker(contoso: Tenant) -> None:
+    with scripted():
+        command = submit(contoso)
+    run_due()
+    assert row(command).error["code"] == "unknown_kind"  # type: ignore[index]  # just written
+    assert row(command).state == State.SUSPENDED
+
+
+def test_a_move_that_is_not_in_the_table_is_refused(contoso: Tenant) -> None:
+    with scripted():
+        command = submit(contoso)
+        with scope.one(contoso.id), pytest.raises(ValueError, match="cannot go"):
+            states.move(command.id, from_=State.SUCCEEDED, to=State.QUEUED)
+
+
+def test_every_kind_says_how_it_reconciles() -> None:
+    from replication.registry import kinds
+
+    for kind in kinds().values():
+        assert kind.reconcile.strip(), kind.name
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_workers_never_take_the_same_command(committed_cast: Cast) -> None:
+    with scripted(name="a"), scripted(name="b"), scripted(name="c"):
+        for kind in "abc":
+            submit(committed_cast.contoso, kind)
+            submit(committed_cast.fabrikam, kind)
+        taken: list[int] = []
+        gate = threading.Barrier(4)
+
+        def worker() -> None:
+            gate.wait()
+            for _ in range(20):
+                for found in claim(1):
+                    taken.append(found.id)
+                    settle(found)
+            connection.close()
+
+        threads = [threading.Thread(target=worker) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        run_due()
+    with scope.every("a test counts"):
+        assert Command.objects.filter(state=State.SUCCEEDED).count() == 6
+    assert len(taken) == len(set(taken))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_wishes_claims_and_cancels_at_once_neither_double_nor_deadlock(committed_cast: Cast) -> None:
+    ran: list[tuple[int, int]] = []
+    faults: list[BaseException] = []
+
+    def storm(seed: int) -> None:
+        dice = random.Random(seed)
+        try:
+            for _ in range(40):
+                act = dice.randrange(4)
+                tenant = dice.choice([committed_cast.contoso, committed_cast.fabrikam])
+                if act == 0:
+                    submit(tenant, dice.choice("ab"))
+                elif act == 1:
+                    with scope.one(tenant.id):
+                        waiting = Command.objects.filter(state=State.QUEUED).first()
+                        if waiting:
+                            with contextlib.suppress(Conflict):
+                                services.cancel(SYSTEM, waiting)
+                else:
+                    for found in claim(2):
+                        ran.append((found.id, found.fence))
+                        settle(found)
+        except BaseException as error:  # noqa: BLE001  whatever it is, the test must see it
+            faults.append(error)
+        finally:
+            connection.close()
+
+    with scripted(name="a"), scripted(name="b"):
+        threads = [threading.Thread(target=storm, args=[seed]) for seed in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        run_due()
+    assert faults == []
+    assert len(ran) == len({command for command, _ in ran})
+    with scope.every("a test counts"):
+        assert not Command.objects.exclude(state__in=[State.SUCCEEDED, State.CANCELLED]).exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_wish_made_during_a_move_is_never_forgotten(committed_cast: Cast) -> None:
+    """The lane's due time is computed after its lock, so a wish committed meanwhile is in it."""
+    with scripted(name="a"), scripted(name="b"):
+        submit(committed_cast.contoso, "a")
+        (held,) = claim()
+        inserted, finish = threading.Event(), threading.Event()
+
+        def wish() -> None:
+            with transaction.atomic():
+                submit(committed_cast.contoso, "b")
+                inserted.set()
+                finish.wait(5)
+            connection.close()
+
+        thread = threading.Thread(target=wish)
+        thread.start()
+        inserted.wait(5)
+        threading.Timer(0.2, finish.set).start()
+        settle(held)  # waits for the lane that the wish has locked
+        thread.join()
+        with scope.every("a test looks"):
+            assert Lane.objects.get(tenant=committed_cast.contoso, name=LaneName.DATA).due_at is not None
+        assert run_due() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_drain_runs_everything_on_its_threads(committed_cast: Cast, settings: Any) -> None:
+    settings.WORKER_THREADS = 4
+    with scripted(name="a"), scripted(name="b"):
+        for kind in "ab":
+            submit(committed_cast.contoso, kind)
+            submit(committed_cast.fabrikam, kind)
+        assert runner.drain(longest=20)
+    runner._process.pool.shutdown()  # type: ignore[union-attr]  # its threads hold connections to the test database
+    runner._process.pool = None
+    with scope.every("a test counts"):
+        assert Command.objects.filter(state=State.SUCCEEDED).count() == 4
