@@ -1,0 +1,1 @@
+"""The sync engine: Microsoft's directory into the mirror (DESIGN 5)."""
