@@ -1,0 +1,188 @@
+"""Adding a customer with its app registration, its connection, and having it checked."""
+
+import datetime as dt
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+
+from authstatus import selectors, services
+from authstatus.forms import CredentialForm, OnboardForm
+from core.errors import InvalidInput
+from core.kinds import WHO_IN_WORDS, Who
+from m365 import permissions
+from tenants import tables
+from tenants.abilities import Ability
+from tenants.access import Actor
+from tenants.answers import SeeOther
+from tenants.forms import add_error
+from tenants.models import Connection, SecretKind, Tenant
+from tenants.selectors import connection_of, licence_pools
+from tenants.web import actor_of, list_view, tenant_view
+
+WRITES = ("GET", "HEAD", "POST")
+PROFILE = permissions.PROFILES["directory_read"]
+
+
+@list_view(needs=Ability.ADD_TENANT, methods=WRITES)
+def add(request: HttpRequest) -> HttpResponse:
+    """One form; the check and the first replication are then watched on the customer's page."""
+    form = OnboardForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            tenant, _ = services.onboard(actor_of(request), **form.customer(), **form.credential())
+        except InvalidInput as error:
+            add_error(form, error)
+        else:
+            messages.success(request, f"{tenant.name} was added. Its credentials are being checked.")
+            return SeeOther(f"/tenants/{tenant.id}/")
+    context = {"form": form, "needed": needed(), "pools": licence_pools()}
+    return render(request, "authstatus/add.html", context, status=422 if form.errors else 200)
+
+
+@tenant_view(needs=Ability.VIEW_TENANT)
+def connection(request: HttpRequest, tenant: Tenant) -> HttpResponse:
+    """How the portal signs in: what is stored (never the secret itself), what the last check found, and a form."""
+    actor, stored = actor_of(request), connection_of(tenant)
+    form = (
+        CredentialForm(initial=_initial(stored)) if actor.may(Ability.MANAGE_CONNECTION, tenant.id) else None
+    )
+    return render(request, "authstatus/connection.html", _page(actor, tenant, stored, form))
+
+
+@tenant_view(needs=Ability.MANAGE_CONNECTION, methods=WRITES)
+def set_connection(request: HttpRequest, tenant: Tenant) -> HttpResponse:
+    """Apply Changes: store what was entered and have it checked at once."""
+    if request.method != "POST":
+        return SeeOther(f"/tenants/{tenant.id}/connection/")
+    actor, form = actor_of(request), CredentialForm(request.POST)
+    if form.is_valid():
+        try:
+            services.connect(actor, tenant, **form.credential())
+        except InvalidInput as error:
+            add_error(form, error)
+        else:
+            messages.success(request, "Saved. Validating credentials, please wait!")
+            return SeeOther(f"/tenants/{tenant.id}/")
+    context = _page(actor, tenant, connection_of(tenant), form)
+    return render(request, "authstatus/connection.html", context, status=422)
+
+
+@tenant_view(needs=Ability.VERIFY_CONNECTION, methods=WRITES)
+def check(request: HttpRequest, tenant: Tenant) -> HttpResponse:
+    """Check Credentials. Asking twice joins the check that waits already."""
+    if request.method == "POST":
+        services.check(actor_of(request), tenant)
+        messages.info(request, "Validating credentials, please wait!")
+        return SeeOther(f"/tenants/{tenant.id}/")
+    context = {
+        "tenant": tenant,
+        "title": f"Check the credentials of {tenant.name}?",
+        "submit": "Check credentials",
+        "form_action": f"/tenants/{tenant.id}/check/",
+        "cancel_url": f"/tenants/{tenant.id}/",
+    }
+    return render(request, "authstatus/check.html", context)
+
+
+@tenant_view(needs=Ability.VIEW_TENANT)
+def checks(request: HttpRequest, tenant: Tenant) -> HttpResponse:
+    """Every check that was kept, the newest first."""
+    page = tables.page_of(request.GET, selectors.checks(tenant))
+    return render(request, "authstatus/checks.html", {"tenant": tenant, "page": page})
+
+
+# --- What the pages show ------------------------------------------------------------------------------------
+def _page(
+    actor: Actor, tenant: Tenant, stored: Connection | None, form: CredentialForm | None
+) -> dict[str, Any]:
+    latest = list(selectors.checks(tenant)[:5])
+    return {
+        "tenant": tenant,
+        "connection": stored,
+        "form": form,
+        "may_check": actor.may(Ability.VERIFY_CONNECTION, tenant.id) and stored is not None,
+        "facts": facts(tenant, stored),
+        "secret": shown_secret(stored),
+        "problem": problem(stored, actor),
+        "permissions": sentences(latest[0].granted, latest[0].missing) if latest else [],
+        "checked_at": latest[0].at if latest else None,
+        "checks": latest,
+        "needed": needed(),
+        "for_provider": actor.is_provider,
+    }
+
+
+def _initial(stored: Connection | None) -> dict[str, Any]:
+    if stored is None:
+        return {}
+    return {"cloud": stored.cloud, "client_id": stored.client_id}
+
+
+def facts(tenant: Tenant, stored: Connection | None) -> list[tuple[str, Any, str]]:
+    """What is stored, without anything secret."""
+    secret = stored.secret if stored else None
+    ends = secret.expires_at if secret else None
+    return [
+        ("Azure Tenant Id", tenant.entra_tenant_id, ""),
+        ("Client Id", stored.client_id if stored else None, ""),
+        ("Microsoft cloud", stored.get_cloud_display() if stored else None, ""),
+        ("Signs in with", SecretKind(secret.kind).label if secret else None, ""),
+        ("Set by", secret.set_by if secret else None, f"{secret.set_at:%d %b %Y}" if secret else ""),
+        ("Ends", f"{ends:%d %b %Y}" if ends else None, _days(ends) if ends else ""),
+    ]
+
+
+def _days(ends: dt.datetime) -> str:
+    days = int((ends - timezone.now()).total_seconds() / 86_400)
+    return f"{-days} days ago" if ends < timezone.now() else f"in {days} days"
+
+
+def shown_secret(stored: Connection | None) -> dict[str, Any] | None:
+    """For partials/secret_field.html."""
+    secret = stored.secret if stored else None
+    if secret is None:
+        return None
+    return {
+        "last_four": secret.hint, "set_by": secret.set_by, "set_at": secret.set_at, "expires_at": secret.expires_at,
+        "kind": secret.kind,
+    }  # fmt: skip
+
+
+def problem(stored: Connection | None, actor: Actor) -> dict[str, Any] | None:
+    """For partials/error_box.html; Microsoft's own codes and ids are for the provider's people."""
+    if stored is None or not stored.problem:
+        return None
+    found: dict[str, Any] = dict(stored.problem)
+    who = str(found.get("who", ""))
+    found["who"] = WHO_IN_WORDS[Who(who)] if who in set(Who) else ""
+    if not actor.is_provider:
+        found["detail"] = {}
+        found["who"] = (
+            "you, or another administrator of your organisation"
+            if who == Who.CUSTOMER_ADMIN
+            else found["who"]
+        )
+        found["who"] = "your service provider" if who in {Who.PROVIDER, Who.PORTAL} else found["who"]
+    return found
+
+
+def needed() -> list[dict[str, str]]:
+    """The permissions to ask for, with what they are for."""
+    return [{"name": name, "purpose": permissions.PERMISSIONS[name].purpose} for name in PROFILE.application]
+
+
+def sentences(granted: list[str], missing: list[str]) -> list[dict[str, Any]]:
+    """What the last check found, as sentences with a tick or a cross; what is missing comes first."""
+    return [_sentence(name, there=False) for name in missing] + [
+        _sentence(name, there=True) for name in granted
+    ]
+
+
+def _sentence(name: str, *, there: bool) -> dict[str, Any]:
+    known = permissions.PERMISSIONS.get(name)
+    purpose = known.purpose if known else "use this permission"
+    word = "The portal may" if there else "The portal may not"
+    return {"name": name, "there": there, "text": f"{word} {purpose}."}
