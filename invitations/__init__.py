@@ -1,0 +1,1 @@
+"""Invitations, consent and onboarding journeys. The room is empty until its first capability is built."""

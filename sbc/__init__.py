@@ -1,0 +1,1 @@
+"""SBC devices, sites and dial plans. The room is empty until its first capability is built."""
