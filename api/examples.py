@@ -1,0 +1,229 @@
+"""Examples for the documentation; a test sends those that can be sent."""
+
+from typing import Any
+
+from drf_spectacular.utils import OpenApiExample
+
+TENANT_ID = "5f0c6d1e-7f2b-4a0f-9a57-0d7c3f4f1a11"
+ENTRA_ID = "9d3a51c4-3f6e-4b53-8a39-6c0c3a4f2b10"
+CLIENT_ID = "2b8f5a7e-6c1d-4e0a-8f33-91d2c4b5a6e7"
+CLIENT = "0b9d4f62-1f0e-4b71-9c3c-5a0e7d1b2c3d"
+BASE = "https://portal.example/api/v1"
+
+
+def _gives(name: str, value: dict[str, Any]) -> OpenApiExample:
+    return OpenApiExample(name, value=value, response_only=True)
+
+
+def _takes(name: str, value: dict[str, Any]) -> OpenApiExample:
+    return OpenApiExample(name, value=value, request_only=True)
+
+
+TENANT = _gives(
+    "A customer in good health",
+    {
+        "id": TENANT_ID,
+        "name": "Contoso",
+        "domain": "contoso.com",
+        "entra_tenant_id": ENTRA_ID,
+        "plan": "pro",
+        "service": "direct_routing",
+        "licensed_users": 250,
+        "enabled": True,
+        "deploy_state": "deployed",
+        "status": "ok",
+        "status_text": "Deployed successfully.",
+        "health": "healthy",
+        "verification": "successful",
+        "verified_at": "2026-11-20T08:14:03Z",
+        "version": "0.1.0",
+        "users_count": 231,
+        "groups_count": 18,
+        "last_replicated_at": "2026-11-20T08:20:41Z",
+        "cycle_delay": None,
+        "effective_cycle_delay": 300,
+        "paused_at": None,
+        "paused_by": "",
+        "queue": {"queued": 1, "executing": 0, "suspended": 0},
+        "created_at": "2026-10-02T13:00:00Z",
+        "changed_at": "2026-11-20T08:20:41Z",
+        "row_version": 3,
+        "deleted_at": None,
+        "url": f"{BASE}/tenants/{TENANT_ID}",
+    },
+)
+CHECK = {
+    "number": 4712,
+    "kind": "verify_credentials",
+    "state": "queued",
+    "url": f"{BASE}/tenants/{TENANT_ID}/commands/4712",
+}
+TENANT_ADDED = _gives("A new customer whose check is queued", {**TENANT.value, "check": CHECK})
+COMMAND_REF = _gives("Queued work", CHECK)
+TENANT_ADD = _takes(
+    "With an app registration",
+    {
+        "name": "Contoso",
+        "domain": "contoso.com",
+        "entra_tenant_id": ENTRA_ID,
+        "plan": "pro",
+        "licensed_users": 250,
+        "connection": {"client_id": CLIENT_ID, "client_secret": "example~value~of~the~client~secret"},
+    },
+)
+TENANT_EDIT = _takes("Fewer licences, own delay", {"licensed_users": 200, "cycle_delay": 120})
+TENANT_DELETE = _takes("Confirmed", {"typed_name": "Contoso"})
+CONNECTION_SET = _takes(
+    "A client secret",
+    {
+        "cloud": "global",
+        "client_id": CLIENT_ID,
+        "client_secret": "example~value~of~the~client~secret",
+        "expires_at": "2028-11-20T00:00:00Z",
+    },
+)
+CONNECTION = _gives(
+    "An expired secret",
+    {
+        "cloud": "global",
+        "client_id": CLIENT_ID,
+        "credential": {
+            "kind": "client_secret",
+            "hint": "cret",
+            "set_by": "Olga",
+            "set_at": "2026-10-02T13:00:00Z",
+            "expires_at": None,
+        },
+        "verification": "failed",
+        "verification_text": "Failed",
+        "verified_at": "2026-11-20T08:14:03Z",
+        "problem": {
+            "code": "secret_expired",
+            "message": "The client secret of the app registration has expired.",
+            "advice": "The customer's administrator creates a new client secret; then enter its Value.",
+            "who": "customer_admin",
+            "detail": {"microsoft_code": "AADSTS7000222"},
+        },
+        "changed_at": "2026-10-02T13:00:00Z",
+        "row_version": 2,
+    },
+)
+CONNECTION_KEPT = _gives("Stored, with its check", {**CONNECTION.value, "check": CHECK})
+COMMAND = _gives(
+    "A replication that succeeded",
+    {
+        "number": 4711,
+        "tenant_id": TENANT_ID,
+        "tenant_name": "Contoso",
+        "kind": "quick_replication",
+        "title": "Quick replication",
+        "target": "",
+        "dry_run": False,
+        "state": "succeeded",
+        "reason": "",
+        "reason_text": "",
+        "outcome": "complete",
+        "message": "231 users and 18 groups are in step.",
+        "error": None,
+        "result": {"users": {"added": 1, "changed": 2, "removed": 0}},
+        "progress": {},
+        "attempts": 0,
+        "max_attempts": 10,
+        "queued_at": "2026-11-20T08:20:38Z",
+        "queued_by": "OVOC",
+        "not_before": "2026-11-20T08:20:38Z",
+        "started_at": "2026-11-20T08:20:39Z",
+        "finished_at": "2026-11-20T08:20:41Z",
+        "next_execution": "ended",
+        "cancel_requested_at": None,
+        "retry_of": None,
+        "url": f"{BASE}/tenants/{TENANT_ID}/commands/4711",
+    },
+)
+USER = _gives(
+    "A user with a phone licence",
+    {
+        "object_id": "b1d0f4a2-52c7-4f0e-9f8b-7f0c2d9a4e31",
+        "user_principal_name": "lee.gu@contoso.com",
+        "display_name": "Lee Gu",
+        "given_name": "Lee",
+        "surname": "Gu",
+        "mail": "lee.gu@contoso.com",
+        "department": "Manufacturing",
+        "job_title": "Director",
+        "company_name": "Contoso",
+        "office_location": "23/3101",
+        "city": "Overland Park",
+        "country": "US",
+        "usage_location": "US",
+        "business_phones": "+19135550117",
+        "mobile_phone": "",
+        "account_enabled": True,
+        "user_type": "Member",
+        "on_premises": False,
+        "licences": [
+            {
+                "sku_id": "e43b5b99-8dfb-405f-9987-dc307f34bcbd",
+                "part_number": "MCOEV",
+                "name": "Teams Phone Standard",
+            }
+        ],
+        "created_at": "2024-02-01T09:30:00Z",
+        "changed_at": "2026-11-20T08:20:41Z",
+        "url": f"{BASE}/tenants/{TENANT_ID}/users/b1d0f4a2-52c7-4f0e-9f8b-7f0c2d9a4e31",
+    },
+)
+GROUP = _gives(
+    "A team",
+    {
+        "object_id": "45b7d2e7-b882-4a80-ba97-10b7a63b8fa4",
+        "display_name": "Sales",
+        "description": "Everybody who sells",
+        "mail": "sales@contoso.com",
+        "kind": "Microsoft 365",
+        "dynamic": False,
+        "membership_rule": "",
+        "visibility": "Private",
+        "on_premises": False,
+        "members": 12,
+        "created_at": "2024-02-01T09:30:00Z",
+        "changed_at": "2026-11-20T08:20:41Z",
+        "url": f"{BASE}/tenants/{TENANT_ID}/groups/45b7d2e7-b882-4a80-ba97-10b7a63b8fa4",
+    },
+)
+TOKEN_ADD = _takes(
+    "For OVOC, reading only",
+    {"name": "OVOC", "role": "monitor", "networks": ["10.201.80.4"], "days": 365},
+)
+TOKEN_MADE = _gives(
+    "A new token",
+    {
+        "id": CLIENT,
+        "name": "OVOC",
+        "role": "monitor",
+        "tenant_id": None,
+        "scopes": ["directory:view", "queue:view", "tenant:view"],
+        "networks": ["10.201.80.4/32"],
+        "state": "living",
+        "created_at": "2026-11-20T08:00:00Z",
+        "created_by": "Pia",
+        "expires_at": "2027-11-20T08:00:00Z",
+        "last_used_at": None,
+        "last_used_from": None,
+        "revoked_at": None,
+        "token": "cpk_<public id>_<secret part>",
+    },
+)
+ME = _gives(
+    "OVOC",
+    {
+        "id": CLIENT,
+        "name": "OVOC",
+        "role": "monitor",
+        "tenant_id": None,
+        "abilities": ["directory:view", "queue:view", "tenant:view"],
+        "networks": ["10.201.80.4/32"],
+        "expires_at": "2027-11-20T08:00:00Z",
+        "address": "10.201.80.4",
+    },
+)

@@ -1,0 +1,80 @@
+"""Bases of what goes in and out. What comes in is refused by name where it is not known."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_serializer
+from rest_framework import serializers
+
+from api import examples
+
+KINDS: tuple[tuple[type[serializers.Field[Any, Any, Any, Any]], type, str], ...] = (
+    (serializers.BooleanField, bool, "it must be true or false"),
+    (serializers.IntegerField, int, "it must be a whole number"),
+    (serializers.ListField, list, "it must be a list"),
+    (serializers.Serializer, dict, "it must be an object"),
+    (serializers.Field, str, "it must be text"),
+)
+"""What each kind of field takes in JSON. DRF would also take the number 5 for the text "5", or "no" for false."""
+
+
+class In(serializers.Serializer[Any]):
+    """A body. Unknown fields are an error, not ignored: a misspelt one would silently change nothing."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, dict):
+            odd = {str(name): ["there is no such field here"] for name in data.keys() - self.fields.keys()}
+            for name, field in self.fields.items():
+                if data.get(name) is not None and (why := _misfit(field, data[name])):
+                    odd[name] = [why]
+            if odd:
+                raise serializers.ValidationError(odd)
+        return super().to_internal_value(data)
+
+
+def _misfit(field: Any, value: Any) -> str:
+    """Why this JSON value is not of the field's kind; empty when it is."""
+    kind, why = next((kind, why) for cls, kind, why in KINDS if isinstance(field, cls))
+    fits = isinstance(value, kind) and (kind is not int or not isinstance(value, bool))
+    if fits and isinstance(field, serializers.ListField):
+        return next((found for found in (_misfit(field.child, each) for each in value) if found), "")
+    return "" if fits else why
+
+
+class Out(serializers.Serializer[Any]):
+    """An answer. Its fields are all there, always; what is not known is null."""
+
+
+class Nothing(In):
+    """No body, or an empty one."""
+
+
+class FieldError(Out):
+    field = serializers.CharField(help_text="Which field; one within another is `outer.inner`.")
+    message = serializers.CharField()
+
+
+class Problem(Out):
+    """RFC 9457. `code` is what a program branches on; all of them are listed where `type` leads."""
+
+    type = serializers.URLField()
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    detail = serializers.CharField(help_text="What happened, to which thing.")
+    advice = serializers.CharField(help_text="What to do, and who can.")
+    code = serializers.CharField()
+    who = serializers.ChoiceField(
+        choices=["customer_admin", "provider", "microsoft", "portal"], help_text="Who can mend it."
+    )
+    request_id = serializers.CharField(help_text="Give it to whoever runs the portal.")
+    errors = FieldError(many=True, required=False)  # type: ignore[assignment]  # RFC 9457's word, and DRF's too
+    address = serializers.CharField(required=False, help_text="The address seen, where it was refused.")
+
+
+@extend_schema_serializer(examples=[examples.COMMAND_REF])
+class CommandRef(Out):
+    """Work that was queued; poll its address until `state` is final."""
+
+    number = serializers.IntegerField()
+    kind = serializers.CharField()
+    state = serializers.CharField()
+    url = serializers.CharField()
