@@ -1,0 +1,80 @@
+"""Fixtures for everybody: the database as the product uses it (owner migrates, app works), and the cast."""
+
+import gc
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psycopg2
+import pytest
+from django.conf import settings
+from django.db import connections
+from django.test import Client, TransactionTestCase
+
+from accounts.models import User
+from tests.cast import Cast, assemble
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """See tests.groups."""
+    from tests.groups import ByPlace  # only a parallel run needs it
+
+    return ByPlace(config, log) if config.getvalue("dist") == "loadgroup" else None
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_test_environment: None, django_db_blocker: Any) -> Iterator[None]:
+    """Create the test database as its owner; the tests themselves run as the application's role."""
+    with django_db_blocker.unblock():
+        owner, app = connections["owner"], connections["default"]
+        owner.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False)
+        app.close()
+        app.settings_dict["NAME"] = owner.settings_dict["NAME"]
+        owner.close()
+    yield
+    with django_db_blocker.unblock():
+        connections["default"].close()
+        gc.collect()  # connections of threads that ended hang in reference cycles until then
+        owner.creation.destroy_test_db(settings.DATABASES["owner"]["TEST"]["NAME"], verbosity=0)
+
+
+def _flush_as_owner(self: TransactionTestCase) -> None:
+    """The application may not TRUNCATE (it would pass row-level security), so the owner empties the tables."""
+    owner = connections["owner"].get_connection_params()
+    connections["default"].close()
+    owner.pop("cursor_factory", None)
+    with psycopg2.connect(**owner) as raw, raw.cursor() as cursor:
+        cursor.execute(
+            "SELECT string_agg(format('%I', tablename), ', ') FROM pg_tables"
+            " WHERE schemaname = 'public' AND tablename NOT IN ('django_migrations', 'django_content_type')"
+        )
+        cursor.execute(f"TRUNCATE {cursor.fetchone()[0]} RESTART IDENTITY CASCADE")
+    raw.close()
+
+
+TransactionTestCase._fixture_teardown = _flush_as_owner  # type: ignore[method-assign]
+
+
+@pytest.fixture
+def cast(db: None) -> Cast:
+    """Olga, Pia, Mona, Otto, Adam, Vera, Max, and the customers Contoso and Fabrikam."""
+    return assemble()
+
+
+@pytest.fixture
+def committed_cast(transactional_db: None) -> Cast:
+    """The same, committed: for tests with more than one connection."""
+    return assemble()
+
+
+@pytest.fixture
+def client_of() -> Callable[[User], Client]:
+    """A browser in which this person is signed in."""
+
+    def sign_in(person: User) -> Client:
+        client = Client()
+        person.refresh_from_db()  # roles given meanwhile have ended the sessions of an earlier epoch
+        client.force_login(person, backend="allauth.account.auth_backends.AuthenticationBackend")
+        return client
+
+    return sign_in

@@ -1,0 +1,180 @@
+"""The main screens in a real browser: axe finds nothing in either theme, nothing overflows, and they live."""
+
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.conf import settings
+from django.test import Client
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from accounts.models import User
+from replication import services as queue
+from replication.models import Command, State
+from tenants import scope
+from tenants.access import SYSTEM
+from tests.cast import Cast
+from tests.pages.helpers import SignIn, change, failed, url, verified
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+WIDE, PHONE = {"width": 1400, "height": 900}, {"width": 390, "height": 844}
+PROVIDER = (
+    "/", "/tenants/", "/tenants/?q=nobody", "/tenants/add/", "/tenants/deleted/", "/tenants/bulk/check/", "/audit/",
+    "/search?q=con", "/search?q=nobody", "/settings/", "/settings/api-clients/", "/settings/api-clients/add/",
+)  # fmt: skip
+CUSTOMER = ("", "connection/", "checks/", "history/", "edit/", "delete/", "pause/", "check/")
+
+
+@pytest.fixture
+def stage(house: str, committed_cast: Cast) -> Cast:
+    """Contoso is well and has something in its queue; Fabrikam's secret has expired."""
+    verified(committed_cast.contoso, days_left=9)
+    failed(committed_cast.fabrikam, microsoft_code="AADSTS7000222")
+    with scope.one(committed_cast.contoso.id):
+        queue.submit(SYSTEM, "verify_credentials", committed_cast.contoso)
+    return committed_cast
+
+
+class Door:
+    """Opens a browser in which somebody is signed in; at the end nothing may have been complained about."""
+
+    def __init__(self, browser: Browser, address: str) -> None:
+        self.browser, self.address = browser, address
+        self.contexts: list[BrowserContext] = []
+        self.complaints: list[str] = []
+
+    def open(
+        self, person: User, *, theme: str = "light", viewport: dict[str, int] | None = None, js: bool = True
+    ) -> Page:
+        client = Client()
+        client.force_login(person, backend="allauth.account.auth_backends.AuthenticationBackend")
+        context = self.browser.new_context(
+            color_scheme=theme, viewport=viewport or WIDE, base_url=self.address, java_script_enabled=js
+        )  # type: ignore[arg-type]  # the literal types of Playwright
+        name = settings.SESSION_COOKIE_NAME
+        context.add_cookies([{"name": name, "value": client.cookies[name].value, "url": self.address}])
+        self.contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(10_000)
+        page.on("console", lambda said: self.complaints.append(said.text) if said.type == "error" else None)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        return page
+
+
+@pytest.fixture
+def door(browser: Browser, house: str) -> Iterator[Door]:
+    opened = Door(browser, house)
+    yield opened
+    for context in opened.contexts:
+        context.close()
+    assert [said for said in opened.complaints if "422" not in said] == []
+
+
+def look(page: Page, address: str) -> list[str]:
+    """What is wrong with this page, in words."""
+    page.goto(address)
+    found = [
+        f"{address} {rule['id']}: {node['html'][:160]} {node['failureSummary']}"
+        for rule in Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+        for node in rule["nodes"]
+    ]
+    if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+        found.append(f"{address} is wider than the window")
+    return found
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
+def test_axe_finds_nothing(stage: Cast, door: Door, theme: str, viewport: dict[str, int]) -> None:
+    page = door.open(stage.pia, theme=theme, viewport=viewport)
+    addresses = [
+        *PROVIDER,
+        *(url(tenant, path) for tenant in (stage.contoso, stage.fabrikam) for path in CUSTOMER),
+    ]
+    assert [line for address in addresses for line in look(page, address)] == []
+
+
+def test_axe_finds_nothing_for_a_customer(stage: Cast, door: Door) -> None:
+    page = door.open(stage.max, viewport=PHONE)
+    addresses = ["/", *(url(stage.fabrikam, path) for path in ("", "connection/", "history/"))]
+    assert [line for address in addresses for line in look(page, address)] == []
+
+
+def test_typing_narrows_the_list_and_the_address_keeps_it(stage: Cast, door: Door) -> None:
+    page = door.open(stage.olga)
+    page.goto("/tenants/")
+    page.locator(".tools input[type=search]").fill("fabr")
+    expect(page.locator("tbody tr")).to_have_count(1)
+    expect(page).to_have_url(f"{door.address}/tenants/?size=10&q=fabr")
+    page.reload()
+    expect(page.locator("tbody tr")).to_have_count(1)
+
+
+def test_order_and_export_follow_what_was_chosen_since(stage: Cast, door: Door) -> None:
+    page = door.open(stage.olga)
+    page.goto("/tenants/")
+    page.get_by_role("link", name="Customer Name").click()
+    expect(page).to_have_url(f"{door.address}/tenants/?sort=-name")
+    page.locator(".tools input[type=search]").fill("a")
+    expect(page).to_have_url(f"{door.address}/tenants/?size=10&q=a&sort=-name")
+    expect(page.locator("tbody th").first).to_contain_text("Fabrikam")
+    export = page.get_by_role("link", name="Export CSV")
+    expect(export).to_have_attribute("href", f"{door.address}/tenants/export.csv?size=10&q=a&sort=-name")
+
+
+def test_ticked_customers_are_checked_after_a_look_at_which(stage: Cast, door: Door) -> None:
+    page = door.open(stage.olga)
+    page.goto("/tenants/")
+    page.locator("thead .tick input").check()
+    page.get_by_role("button", name="Check credentials").first.click()
+    dialog = page.locator("#modal")
+    expect(dialog).to_contain_text("Check credentials: 2 customers?")
+    expect(dialog).to_contain_text("Fabrikam")
+    dialog.get_by_role("button", name="Check credentials: 2 customers").click()
+    expect(page.locator("h1")).to_have_text("Done!")
+    expect(page.locator("tbody tr")).to_have_count(2)
+
+
+def test_a_customers_page_follows_what_happens(stage: Cast, door: Door) -> None:
+    page = door.open(stage.olga)
+    change(stage.contoso, last_replicated_at=None)
+    page.goto(url(stage.contoso))
+    expect(page.get_by_text("Validating credentials, please wait!")).to_be_visible()
+    with scope.one(stage.contoso.id):
+        Command.objects.all().delete()
+    verified(stage.contoso, users=4321)
+    page.evaluate("document.querySelector('[data-live]').dispatchEvent(new Event('ump:wake'))")
+    expect(page.get_by_text("4,321 users and 3 groups were read.")).to_be_visible()
+
+
+def test_the_counters_of_the_list_follow_too(stage: Cast, door: Door) -> None:
+    page = door.open(stage.olga)
+    page.goto("/tenants/?q=contoso")
+    cell = page.locator(f"#queue-{stage.contoso.id}")
+    expect(cell).to_contain_text("Queued commands: 1")
+    with scope.one(stage.contoso.id):
+        Command.objects.update(state=State.CANCELLED, finished_at="2026-01-01T00:00:00Z", dedupe_key=None)
+    page.evaluate("document.querySelector('[data-live]').dispatchEvent(new Event('ump:wake'))")
+    expect(cell).to_contain_text("Queued commands: 0")
+
+
+def test_everything_works_without_script(stage: Cast, door: Door) -> None:
+    page = door.open(stage.pia, js=False)
+    page.goto("/tenants/")
+    page.locator("tbody tr").first.get_by_role("link", name="Delete Contoso").click()
+    page.get_by_label("Type the customer's name to confirm").fill("Contoso")
+    page.get_by_role("button", name="Delete Contoso").click()
+    expect(page.locator("h1")).to_have_text("Deleted customers")
+    page.get_by_role("link", name="Restore Contoso").click()
+    page.get_by_role("button", name="Restore Contoso").click()
+    expect(page.locator("h1")).to_have_text("Contoso")
+
+
+def test_by_keyboard_alone(stage: Cast, door: Door, client_of: SignIn) -> None:
+    page = door.open(stage.olga)
+    page.goto("/tenants/")
+    page.keyboard.press("j")
+    page.keyboard.press("x")
+    expect(page.locator("td.tick input").first).to_be_checked()
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_have_text("Contoso")

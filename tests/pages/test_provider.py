@@ -1,0 +1,262 @@
+"""Audit, History, Search, Settings and API clients."""
+
+import csv
+import io
+import re
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import OperationalError, connection
+from django.test.utils import CaptureQueriesContext
+
+from accounts import installation
+from accounts.models import ApiToken
+from accounts.services import token_of
+from directory.models import DirectoryGroup, DirectoryUser
+from replication import services as queue
+from tenants import scope, services
+from tenants.access import SYSTEM
+from tenants.models import Tenant
+from tests.cast import CANARY_CONTOSO, CANARY_FABRIKAM, Cast
+from tests.pages.helpers import SignIn, post, text_of, url, verified
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _settings_are_read_anew() -> Iterator[None]:
+    installation.forget()
+    yield
+    installation.forget()
+
+
+# --- Audit --------------------------------------------------------------------------------------------------
+def test_who_did_what_with_before_and_after(cast: Cast, client_of: SignIn) -> None:
+    client = client_of(cast.olga)
+    data = {
+        "name": "Contoso", "plan": "pro", "service": "direct_routing", "licensed_users": "77", "enabled": "on",
+        "entra_tenant_id": str(cast.contoso.entra_tenant_id), "domain": cast.contoso.domain,
+        "version": str(cast.contoso.row_version), "cycle_delay": "",
+    }  # fmt: skip
+    post(client, url(cast.contoso, "edit/"), data)
+    page = text_of(client, "/audit/?action=tenant.edited")
+    assert "Customer edited" in page
+    assert "Olga" in page
+    assert "from 127.0.0.1" in page
+    assert re.search(r"licensed users:</span> 30 → 77", page)
+
+
+def test_filters_search_and_csv_of_the_trail(cast: Cast, client_of: SignIn) -> None:
+    client = client_of(cast.olga)
+    post(client, url(cast.contoso, "check/"), {})
+    assert "Command queued" in text_of(client, "/audit/?actor=person")
+    assert "Customer added" not in text_of(client, "/audit/?actor=person").split("<tbody>")[1]
+    assert "No entry matches" in text_of(client, "/audit/?q=zzzz")
+    rows = list(
+        csv.DictReader(io.StringIO(text_of(client, "/audit/export.csv?actor=person").lstrip("\ufeff")))
+    )
+    assert [(row["What"], row["Who"], row["Customer Name"]) for row in rows] == [
+        ("Command queued", "Olga", "Contoso")
+    ]
+    assert "Command queued" in text_of(client, "/audit/?period=hour&q=contoso")
+    text_of(client, f"/audit/?q={uuid.uuid4()}")
+
+
+def test_a_customers_history_is_its_own(cast: Cast, client_of: SignIn) -> None:
+    page = text_of(client_of(cast.vera), url(cast.contoso, "history/"))
+    assert "Customer added" in page
+    assert "Fabrikam" not in page
+    assert CANARY_FABRIKAM not in text_of(client_of(cast.vera), url(cast.contoso, "history/export.csv"))
+    assert "Fabrikam" not in text_of(client_of(cast.otto), "/audit/")
+    assert "Fabrikam" not in text_of(client_of(cast.otto), "/audit/export.csv")
+
+
+def test_the_trail_of_the_provider_is_not_for_limited_people(cast: Cast, client_of: SignIn) -> None:
+    queue.pause_all(SYSTEM, paused=True)
+    assert "Whole queue paused" in text_of(client_of(cast.olga), "/audit/").split("<tbody>")[1]
+    assert "Whole queue paused" not in text_of(client_of(cast.otto), "/audit/").split("<tbody>")[1]
+
+
+def test_the_trail_needs_the_same_queries_for_few_and_many(cast: Cast, client_of: SignIn) -> None:
+    client = client_of(cast.olga)
+    with CaptureQueriesContext(connection) as few:
+        text_of(client, "/audit/?q=contoso")
+    for _ in range(3):
+        with scope.one(cast.contoso.id):
+            services.edit_tenant(SYSTEM, cast.contoso, {"licensed_users": 31})
+    with CaptureQueriesContext(connection) as many:
+        text_of(client, "/audit/?q=contoso")
+    assert len(few) == len(many)
+
+
+# --- Search -------------------------------------------------------------------------------------------------
+def person(tenant: Tenant, name: str) -> None:
+    with scope.one(tenant.id):
+        DirectoryUser.objects.create(
+            tenant=tenant, object_id=uuid.uuid4(), display_name=name, search=name.lower(),
+            user_principal_name=f"{name.split(maxsplit=1)[0].lower()}@{tenant.domain}",
+        )  # fmt: skip
+        DirectoryGroup.objects.create(
+            tenant=tenant, object_id=uuid.uuid4(), display_name=f"Team {name}", search=f"team {name.lower()}"
+        )
+
+
+def test_search_finds_customers_users_groups_and_commands(cast: Cast, client_of: SignIn) -> None:
+    person(cast.contoso, "Émile Zola".replace("É", "E"))
+    with scope.one(cast.contoso.id):
+        command = queue.submit(SYSTEM, "verify_credentials", cast.contoso)
+    client = client_of(cast.olga)
+    page = text_of(client, "/search?q=zola")
+    assert "Emile Zola" in page
+    assert "Team Emile Zola" in page
+    assert ">Contoso</a>" in page
+    assert "Customers that match" not in page
+    assert "Customers that match" in text_of(client, "/search?q=conto")
+    assert url(cast.contoso, f"commands/{command.id}/") in text_of(client, f"/search?q=%23{command.id}")
+    assert 'value="zola"' in page
+
+
+def test_search_stays_inside_what_one_may_see(cast: Cast, client_of: SignIn) -> None:
+    person(cast.fabrikam, "Secret Person")
+    for who in (cast.adam, cast.otto):
+        page = text_of(client_of(who), "/search?q=secret")
+        assert "Secret Person" not in page
+        assert "Nothing matches" in page
+    assert "Secret Person" in text_of(client_of(cast.max), "/search?q=secret")
+    assert CANARY_CONTOSO not in text_of(client_of(cast.max), "/search?q=canary")
+    assert "at least two characters" in text_of(client_of(cast.nora), "/search?q=contoso")
+
+
+def test_a_search_without_a_hit_says_why(cast: Cast, client_of: SignIn) -> None:
+    page = text_of(client_of(cast.olga), "/search?q=nobody")
+    assert "Why is it not here?" in page
+    assert "Users of Contoso, Fabrikam are not known yet" in page
+
+
+def test_a_search_that_takes_too_long_is_stopped(
+    cast: Cast, client_of: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ump_portal.pages.search.PATIENCE_MS", 5)
+
+    def slow(asked: str) -> list[Any]:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_sleep(1)")
+        return []
+
+    monkeypatch.setattr("ump_portal.pages.search._users", slow)
+    page = text_of(client_of(cast.olga), "/search?q=contoso")
+    assert "Not everything was searched" in page
+    assert "Customers that match" in page
+
+
+def test_another_trouble_of_the_database_is_not_hidden(
+    cast: Cast, client_of: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(asked: str) -> list[Any]:
+        raise OperationalError("the disk is full")
+
+    monkeypatch.setattr("ump_portal.pages.search._users", broken)
+    with pytest.raises(OperationalError):
+        client_of(cast.olga).get("/search?q=contoso")
+
+
+# --- Settings -----------------------------------------------------------------------------------------------
+def test_settings_show_what_is_in_force(cast: Cast, client_of: SignIn) -> None:
+    page = text_of(client_of(cast.mona), "/settings/")
+    assert "QuickReplicationCycleDelay" in page
+    assert "5 minutes" in page
+    assert "Your address now: <code>127.0.0.1</code>" in page
+    assert "Apply Changes" not in page
+    assert "/queue/pause/" not in page
+
+
+def test_an_admin_changes_settings_and_cannot_lock_himself_out(cast: Cast, client_of: SignIn) -> None:
+    client = client_of(cast.pia)
+    values = {
+        "api_allowed_ips": "10.0.0.0/8",
+        "quick_replication_cycle_delay": "60",
+        "replication_cycle": "300",
+    }
+    page = post(client, "/settings/change/", values, 422).content.decode()
+    assert "lock yourself out" in page
+    assert "10.0.0.0/8" in page, "what was typed is kept"
+    assert installation.get("quick_replication_cycle_delay") == 300, "all or nothing"
+    post(client, "/settings/change/", values | {"api_allowed_ips": "10.0.0.0/8, 127.0.0.1"})
+    assert installation.get("api_allowed_ips") == ["10.0.0.0/8", "127.0.0.1"]
+    page = text_of(client, "/settings/")
+    assert "1 minute" in page
+    assert "Changed by Pia" in page
+    assert "Setting changed" in text_of(client, "/audit/")
+
+
+@pytest.mark.parametrize("who", ["olga", "mona", "otto"])
+def test_others_change_nothing(cast: Cast, client_of: SignIn, who: str) -> None:
+    post(client_of(getattr(cast, who)), "/settings/change/", {}, 403)
+
+
+# --- API clients --------------------------------------------------------------------------------------------
+def test_a_token_is_shown_once_and_works(cast: Cast, client_of: SignIn) -> None:
+    client = client_of(cast.pia)
+    values = {
+        "name": "OVOC",
+        "role": "operator",
+        "tenant": "",
+        "read_only": "on",
+        "networks": "10.0.0.1",
+        "days": "30",
+    }
+    page = post(client, "/settings/api-clients/add/", values, 201).content.decode()
+    found = re.search(r"cpk_[a-z0-9]+_[\w-]{43}", page)
+    assert found is not None
+    token = token_of(found.group())
+    assert token is not None
+    assert all(word.endswith(":view") for word in token.scopes)
+    assert token.networks == ["10.0.0.1/32"]
+    shown = text_of(client, "/settings/api-clients/")
+    assert "OVOC" in shown
+    assert found.group() not in shown
+    post(client, f"/settings/api-clients/{token.id}/revoke/", {})
+    assert token_of(found.group()) is None
+    assert "Revoked" in text_of(client, "/settings/api-clients/?state=revoked")
+
+
+def test_a_token_for_one_customer(cast: Cast, client_of: SignIn) -> None:
+    values = {
+        "name": "Their system",
+        "role": "customer_admin",
+        "tenant": "contoso",
+        "networks": "",
+        "days": "30",
+    }
+    post(client_of(cast.pia), "/settings/api-clients/add/", values, 201)
+    token = ApiToken.objects.get()
+    assert token.tenant_id == cast.contoso.id
+    assert "connection:manage" in token.scopes
+    assert "Contoso" in text_of(client_of(cast.pia), "/settings/api-clients/")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"tenant": "Nobody"}, "There is no customer with this name."),
+        ({"role": "customer_admin", "tenant": ""}, "customer"),
+        ({"networks": "not an address"}, "error"),
+        ({"days": "0"}, "greater than or equal to 1"),
+        ({"name": ""}, "required"),
+    ],
+)
+def test_wrong_tokens_are_refused_in_words(
+    cast: Cast, client_of: SignIn, wrong: dict[str, str], words: str
+) -> None:
+    values = {"name": "X", "role": "operator", "tenant": "", "networks": "", "days": "30"} | wrong
+    page = post(client_of(cast.pia), "/settings/api-clients/add/", values, 422).content.decode()
+    assert words in page
+    assert ApiToken.objects.count() == 0
+
+
+def test_api_clients_are_the_admins_business(cast: Cast, client_of: SignIn) -> None:
+    verified(cast.contoso)
+    text_of(client_of(cast.olga), "/settings/api-clients/", 403)
+    text_of(client_of(cast.adam), "/settings/api-clients/", 404)

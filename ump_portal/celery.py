@@ -1,0 +1,78 @@
+"""Celery: a doorbell and a clock. Settings by the traps measured in facts/security.md 6.2."""
+
+import os
+import threading
+from typing import Any
+
+from celery import Celery
+from celery.signals import worker_process_init, worker_process_shutdown, worker_ready, worker_shutting_down
+from django.conf import settings
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ump_portal.settings")
+
+app = Celery("ump_portal")
+OWN_SWEEP_SECONDS = 15.0
+POOL_AT_MOST = 256
+
+
+@app.on_configure.connect  # type: ignore[untyped-decorator]  # Celery ships no types
+def configure(sender: Celery, **_: Any) -> None:
+    """Read Django's settings as late as Celery does, so that importing this file needs none."""
+    sender.conf.update(
+        broker_url=settings.CELERY_BROKER_URL,
+        broker_transport_options=settings.CELERY_TRANSPORT_OPTIONS,
+        broker_connection_retry_on_startup=True,
+        task_acks_late=False,  # the row in the database is what must not be lost, not the message
+        task_ignore_result=True,
+        task_serializer="json",
+        accept_content=["json"],
+        worker_prefetch_multiplier=1,
+        worker_hijack_root_logger=False,
+        worker_max_tasks_per_child=1000,
+        task_store_errors_even_if_ignored=False,
+        beat_schedule={"sweep": {"task": "replication.sweep", "schedule": settings.SWEEP_SECONDS}},
+        beat_schedule_filename=settings.BEAT_FILE,
+        timezone="UTC",
+    )
+
+
+app.autodiscover_tasks(["replication"])
+
+
+@worker_ready.connect  # type: ignore[untyped-decorator]  # as above
+def sweep_without_beat(sender: Any, **_: Any) -> None:
+    """Each worker looks by itself now and then: a dead beat or a lost ring costs seconds, never work."""
+    sender.timer.call_repeatedly(
+        OWN_SWEEP_SECONDS, app.send_task, ("replication.sweep",), {"ignore_result": True}
+    )
+
+
+# A pool process is busy with its tick and is not told when the worker should end. It inherits the reading end of
+# this pipe; the end of the pipe, by the worker's word or by its death, is the news.
+_end_reader, _end_writer = os.pipe()
+
+
+@worker_process_init.connect  # type: ignore[untyped-decorator]  # as above
+def listen_for_the_end(**_: Any) -> None:
+    """In a pool process, right after the fork."""
+    os.close(_end_writer)
+
+    def wait() -> None:
+        os.read(_end_reader, 1)
+        finish_slices()
+
+    threading.Thread(target=wait, name="end", daemon=True).start()
+
+
+@worker_shutting_down.connect  # type: ignore[untyped-decorator]  # as above
+def tell_the_pool(**_: Any) -> None:
+    """In the worker's main process: a byte for each pool process, however many there are."""
+    os.write(_end_writer, bytes(POOL_AT_MOST))
+
+
+@worker_process_shutdown.connect  # type: ignore[untyped-decorator]  # as above
+def finish_slices(**_: Any) -> None:
+    """Let running commands reach their next safe point."""
+    from replication import runner  # noqa: PLC0415  Django must be set up first
+
+    runner.shut_down()

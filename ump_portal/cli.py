@@ -1,0 +1,364 @@
+"""`ump`: what a person at the machine can do. It does nothing that the services do not.
+
+Every subcommand prints sentences for people, or one JSON document with `--json`. Exit codes: 0 done,
+1 it did not work (the reason is printed), 2 wrong usage.
+"""
+
+import argparse
+import datetime as dt
+import getpass
+import json
+import os
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from replication.models import Command
+    from tenants.access import Actor
+    from tenants.models import Tenant
+
+POLL_SECONDS = 0.5
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    if options.run is _up:
+        return int(_up(options))
+    _set_up_django()
+    from django.db import OperationalError  # noqa: PLC0415  Django first
+
+    from core.errors import UmpError  # noqa: PLC0415  Django first
+    from tenants import scope  # noqa: PLC0415  Django first
+
+    try:
+        with scope.session():
+            answer: tuple[Any, str] | int = options.run(options)
+    except OperationalError as away:
+        error = UmpError.of("database_unavailable", detail={"cause": str(away).strip()})
+        _print(options, dict(error.to_dict()), f"{error.message}\n{error.advice}", stream=sys.stderr)
+        return 1
+    except UmpError as error:
+        _print(options, dict(error.to_dict()), f"{error.message}\n{error.advice}", stream=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 1
+    if isinstance(answer, int):
+        return int(answer)
+    document, text = answer
+    _print(options, document, text)
+    return 0
+
+
+def _print(options: argparse.Namespace, document: Any, text: str, stream: Any = None) -> None:
+    out = stream or sys.stdout
+    out.write((json.dumps(document, indent=2, default=str) if options.json else text) + "\n")
+
+
+def _set_up_django() -> None:
+    from ump_portal import up  # noqa: PLC0415  a command with DATABASE_URL set needs no starter
+
+    for name, value in up.environment().items():
+        os.environ.setdefault(name, value)
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ump_portal.settings")
+    import django  # noqa: PLC0415  after the environment
+
+    django.setup()
+
+
+def _actor() -> "Actor":
+    from tenants.abilities import Role  # noqa: PLC0415  Django first
+    from tenants.access import Actor  # noqa: PLC0415  Django first
+
+    who = f"{getpass.getuser()} at the command line"
+    return Actor(kind="cli", id=getpass.getuser(), label=who, provider_role=Role.PROVIDER_ADMIN)
+
+
+def _tenant(named: str) -> "Tenant":
+    """By id, exact name or domain, with its scope open. Raises NotFound."""
+    from core.errors import NotFound  # noqa: PLC0415  Django first
+    from tenants import scope  # noqa: PLC0415  Django first
+    from tenants.abilities import Ability  # noqa: PLC0415  Django first
+    from tenants.access import tenant_for  # noqa: PLC0415  Django first
+    from tenants.selectors import tenants  # noqa: PLC0415  Django first
+
+    with scope.every("a customer is looked up by its name at the command line"):
+        wanted = named.lower()
+        ids = [
+            row.id
+            for row in tenants()
+            if wanted in {str(row.id), row.name.lower(), row.domain.lower(), str(row.entra_tenant_id)}
+        ]
+    if len(ids) != 1:
+        raise NotFound(thing=f"customer called {named!r}")
+    return tenant_for(_actor(), ids[0], needs=Ability.VIEW_TENANT)
+
+
+def _up(options: argparse.Namespace) -> int:
+    from ump_portal import up  # noqa: PLC0415  only this subcommand starts anything
+
+    return up.up(demo=options.demo, port=options.port)
+
+
+def _tenants_list(options: argparse.Namespace) -> tuple[Any, str]:
+    from tenants.abilities import Ability  # noqa: PLC0415  Django first
+    from tenants.access import tenants_for  # noqa: PLC0415  Django first
+    from tenants.selectors import connections_of, tenants  # noqa: PLC0415  Django first
+
+    tenants_for(_actor(), needs=Ability.VIEW_TENANT)
+    rows = list(tenants(search=options.search or ""))
+    found = connections_of([row.id for row in rows])
+    document = [_describe(row, found.get(row.id)) for row in rows]
+    lines = [
+        f"{row['id']}  {row['name']:<34} {row['state']:<9} {row['verification']:<20} "
+        f"{row['users'] if row['users'] is not None else '-N/A-':>7} users  {row['replicated'] or 'never replicated'}"
+        for row in document
+    ]
+    return document, "\n".join(lines) or "There is no customer yet. Add one with: ump tenants add NAME ..."
+
+
+def _describe(tenant: "Tenant", connection: Any) -> dict[str, Any]:
+    return {
+        "id": str(tenant.id),
+        "name": tenant.name,
+        "entra_tenant_id": str(tenant.entra_tenant_id or ""),
+        "domain": tenant.domain,
+        "state": tenant.get_deploy_state_display(),
+        "verification": connection.get_verification_display() if connection else "No connection",
+        "problem": connection.problem_message if connection else "",
+        "users": tenant.users_count,
+        "groups": tenant.groups_count,
+        "replicated": tenant.last_replicated_at and tenant.last_replicated_at.isoformat(timespec="seconds"),
+        "paused": bool(tenant.paused_at),
+    }
+
+
+def _tenants_show(options: argparse.Namespace) -> tuple[Any, str]:
+    from replication import selectors  # noqa: PLC0415  Django first
+    from tenants.selectors import connection_of  # noqa: PLC0415  Django first
+
+    tenant = _tenant(options.tenant)
+    document = _describe(tenant, connection_of(tenant)) | {"queue": selectors.counters()}
+    width = max(map(len, document))
+    return document, "\n".join(f"{key:<{width}}  {value}" for key, value in document.items())
+
+
+def _tenants_add(options: argparse.Namespace) -> tuple[Any, str]:
+    from authstatus.services import onboard  # noqa: PLC0415  Django first
+    from core.errors import InvalidInput  # noqa: PLC0415  Django first
+    from tenants.models import Cloud, Plan  # noqa: PLC0415  Django first
+
+    secret = ""
+    if not options.certificate:
+        secret = sys.stdin.readline().strip() if options.secret_stdin else getpass.getpass("Client secret: ")
+    try:
+        tenant, command = onboard(
+            _actor(),
+            name=options.name,
+            entra_tenant_id=uuid.UUID(options.entra_tenant_id),
+            client_id=uuid.UUID(options.client_id),
+            client_secret=secret,
+            certificate=options.certificate.read_text() if options.certificate else "",
+            private_key=options.private_key.read_text() if options.private_key else "",
+            cloud=Cloud(options.cloud),
+            domain=options.domain,
+            plan=Plan(options.plan),
+            licensed_users=options.licensed_users,
+            deployed=options.deployed,
+        )
+    except ValueError as error:
+        raise InvalidInput(field="id", why="an Azure Tenant Id and a Client Id are GUIDs") from error
+    document = {"id": str(tenant.id), "name": tenant.name, "command": command.id}
+    return document, f"{tenant.name} is added ({tenant.id}); its first check is command {command.id}."
+
+
+def _replicate(options: argparse.Namespace) -> tuple[Any, str] | int:
+    from replication import services  # noqa: PLC0415  Django first
+
+    tenant = _tenant(options.tenant)
+    kind = "sync" if options.full else "quick_replication"
+    command = services.submit(_actor(), kind, tenant, dry_run=options.dry_run)
+    if not options.wait:
+        return _command(command), f"Command {command.id} is queued."
+    return _follow(options, command)
+
+
+def _follow(options: argparse.Namespace, command: "Command") -> int:
+    from replication import selectors  # noqa: PLC0415  Django first
+    from replication.models import FINAL, State  # noqa: PLC0415  Django first
+
+    said = ""
+    while command.state not in {*FINAL, State.SUSPENDED}:
+        told = f"{State(command.state).label}: {command.progress.get('label', command.message)}"
+        if told != said and not options.json:
+            sys.stdout.write(told + "\n")
+        said = told
+        time.sleep(POLL_SECONDS)
+        command = selectors.command(command.tenant, command.id)
+    _print(options, _command(command), f"{State(command.state).label}: {command.message}")
+    return 0 if command.state == State.SUCCEEDED else 1
+
+
+def _command(command: "Command") -> dict[str, Any]:
+    from replication.registry import title_of  # noqa: PLC0415  Django first
+
+    return {
+        "id": command.id,
+        "customer": command.tenant.name if command.tenant else "",
+        "kind": title_of(command.kind),
+        "state": command.get_state_display(),
+        "retries": f"{command.attempts}/{command.max_attempts}",
+        "message": command.message,
+        "error": command.error,
+        "result": command.result,
+    }
+
+
+def _queue(options: argparse.Namespace) -> tuple[Any, str]:
+    from replication import selectors  # noqa: PLC0415  Django first
+    from tenants.abilities import Ability  # noqa: PLC0415  Django first
+    from tenants.access import tenants_for  # noqa: PLC0415  Django first
+
+    tenants_for(_actor(), needs=Ability.VIEW_QUEUE)
+    rows = [_command(row) for row in selectors.commands(state=options.state)[: options.limit]]
+    counts = selectors.counters()
+    head = f"Open Commands: {counts['open']}, Executing: {counts['executing']}, Queued: {counts['queued']}"
+    lines = [
+        f"{row['id']:>8}  {row['customer']:<30} {row['kind']:<20} {row['state']:<10} "
+        f"{row['retries']:<6} {row['message']}"
+        for row in rows
+    ]
+    return {"counters": counts, "commands": rows}, "\n".join([head, *lines])
+
+
+def _token_create(options: argparse.Namespace) -> tuple[Any, str]:
+    from api.services import issue_token  # noqa: PLC0415  Django first
+    from core.errors import InvalidInput  # noqa: PLC0415  Django first
+    from tenants.abilities import Ability, Role  # noqa: PLC0415  Django first
+
+    try:
+        role = Role(options.role)
+        scopes = [Ability(word) for word in options.scope] if options.scope else None
+    except ValueError as error:
+        raise InvalidInput(field="role", why=str(error)) from error
+    tenant = _tenant(options.tenant) if options.tenant else None
+    token, value = issue_token(
+        _actor(),
+        name=options.name,
+        role=role,
+        scopes=scopes,
+        tenant_id=tenant.id if tenant else None,
+        networks=options.network or [],
+        lifetime=dt.timedelta(days=options.days),
+    )
+    document = {"id": str(token.id), "name": token.name, "token": value, "expires": token.expires_at}
+    return (
+        document,
+        f"{value}\nKeep it now: it is shown this one time. It expires {token.expires_at:%Y-%m-%d}.",
+    )
+
+
+def _user_add(options: argparse.Namespace) -> tuple[Any, str]:
+    from accounts.services import add_user  # noqa: PLC0415  Django first
+    from tenants.abilities import Role  # noqa: PLC0415  Django first
+    from tenants.services import give_role  # noqa: PLC0415  Django first
+
+    password = sys.stdin.readline().strip() if options.password_stdin else getpass.getpass()
+    tenant = _tenant(options.tenant) if options.tenant else None
+    user = add_user(_actor(), email=options.email, name=options.name or "", password=password)
+    give_role(_actor(), user_id=user.id, email=user.email, role=Role(options.role), tenant=tenant)
+    return {
+        "id": str(user.id),
+        "email": user.email,
+    }, f"{user.email} may sign in as {Role(options.role).words}."
+
+
+def _env_example(options: argparse.Namespace) -> tuple[Any, str]:
+    from ump_portal.env_example import render  # noqa: PLC0415  kept beside its one use
+
+    return {"text": render()}, render().rstrip("\n")
+
+
+Run = Callable[[argparse.Namespace], Any]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="ump", description="Run and operate the UMP Portal.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    up = _add(commands, "up", _up, "start everything on this machine")
+    up.add_argument("--demo", action="store_true", help="with the simulator and sample customers")
+    up.add_argument("--port", type=int, help="of the web server (8000, or the next free one)")
+
+    tenants = commands.add_parser("tenants", help="customers").add_subparsers(required=True, metavar="ACTION")
+    _add(tenants, "list", _tenants_list, "all customers").add_argument("--search")
+    _add(tenants, "show", _tenants_show, "one customer").add_argument("tenant", help="id, name or domain")
+    _tenant_arguments(_add(tenants, "add", _tenants_add, "add a customer with its app registration"))
+
+    replicate = _add(commands, "replicate", _replicate, "read a customer's Microsoft 365 now")
+    replicate.add_argument("tenant", help="id, name or domain")
+    replicate.add_argument("--full", action="store_true", help="everything, not only what changed")
+    replicate.add_argument("--dry-run", action="store_true", help="say what would change, and change nothing")
+    replicate.add_argument("--wait", action="store_true", help="until it has ended")
+
+    queue = _add(commands, "queue", _queue, "the background queue")
+    queue.add_argument("--state", default="open", help="open (default), queued, failed, ... or '' for all")
+    queue.add_argument("--limit", type=int, default=50)
+
+    _token_arguments(
+        commands.add_parser("token", help="API clients").add_subparsers(required=True, metavar="ACTION")
+    )
+    _user_arguments(
+        commands.add_parser("user", help="people").add_subparsers(required=True, metavar="ACTION")
+    )
+    _add(commands, "env-example", _env_example, "print .env.example, made from the settings")
+    return parser
+
+
+def _add(commands: Any, name: str, run: Run, what: str) -> argparse.ArgumentParser:
+    added: argparse.ArgumentParser = commands.add_parser(name, help=what, description=what.capitalize() + ".")
+    added.add_argument("--json", action="store_true", help="one JSON document instead of sentences")
+    added.set_defaults(run=run)
+    return added
+
+
+def _tenant_arguments(add: argparse.ArgumentParser) -> None:
+    add.add_argument("name")
+    add.add_argument("--entra-tenant-id", required=True, help="the customer's Azure Tenant Id")
+    add.add_argument("--client-id", required=True, help="of the app registration")
+    add.add_argument("--secret-stdin", action="store_true", help="read the client secret from standard input")
+    add.add_argument("--certificate", type=Path, help="PEM file, instead of a secret")
+    add.add_argument("--private-key", type=Path, help="PEM file of the certificate's key")
+    add.add_argument("--cloud", default="global", choices=["global", "gcc_high", "dod", "china"])
+    add.add_argument("--plan", default="pro", choices=["essentials_plus", "pro"])
+    add.add_argument("--domain", default="")
+    add.add_argument("--licensed-users", type=int, default=0)
+    add.add_argument("--deployed", action="store_true", help="its voice routing is in place already")
+
+
+def _token_arguments(tokens: Any) -> None:
+    create = _add(tokens, "create", _token_create, "make a token for an API client; shown once")
+    create.add_argument("name")
+    create.add_argument(
+        "--role", default="operator", help="provider_admin, operator, monitor, customer_admin, ..."
+    )
+    create.add_argument("--tenant", help="bind it to one customer")
+    create.add_argument("--scope", action="append", help="narrow it, e.g. tenant:view; may be repeated")
+    create.add_argument("--network", action="append", help="CIDR block it may be used from; may be repeated")
+    create.add_argument("--days", type=int, default=365)
+
+
+def _user_arguments(users: Any) -> None:
+    add = _add(users, "add", _user_add, "add a person with a role")
+    add.add_argument("email")
+    add.add_argument("--name")
+    add.add_argument("--role", default="provider_admin")
+    add.add_argument("--tenant", help="the role holds for this customer only")
+    add.add_argument("--password-stdin", action="store_true")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,118 @@
+"""Middleware, one job each."""
+
+import ipaddress
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.urls import reverse
+
+from core.errors import UmpError
+from tenants import scope
+from tenants.access import Actor
+from ump_portal import addresses
+from ump_portal.pages.attention import problem_of
+
+Next = Callable[[HttpRequest], HttpResponseBase]
+
+
+class RequestIdMiddleware:
+    """Give each request an id of ours; it goes into the audit trail and the answer, so support can find it."""
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        request.request_id = uuid.uuid4()  # type: ignore[attr-defined]  # ours
+        response = self.get_response(request)
+        response["X-Request-Id"] = str(request.request_id)  # type: ignore[attr-defined]  # ours
+        return response
+
+
+class ClientAddressMiddleware:
+    """Find the true peer once. What cannot be told for sure is None, and None is allowed nothing."""
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+        self.proxies = [ipaddress.ip_network(block, strict=False) for block in settings.TRUSTED_PROXIES]
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        request.client_address = addresses.client_address(  # type: ignore[attr-defined]  # ours
+            request.META.get("REMOTE_ADDR", ""),
+            request.META.get("HTTP_X_FORWARDED_FOR"),
+            self.proxies,
+            settings.TRUSTED_PROXY_COUNT,
+        )
+        return self.get_response(request)
+
+
+class MfaRequiredMiddleware:
+    """Where the provider requires a second factor, a person without one can only set one up."""
+
+    OPEN = ("/accounts/", "/static/", "/healthz", "/api/")
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if settings.MFA_REQUIRED and not request.path.startswith(self.OPEN) and self._without(request):
+            return redirect(reverse("mfa_index"))
+        return self.get_response(request)
+
+    @staticmethod
+    def _without(request: HttpRequest) -> bool:
+        from allauth.mfa.utils import is_mfa_enabled  # noqa: PLC0415  apps must be loaded first
+
+        return request.user.is_authenticated and not is_mfa_enabled(request.user)
+
+
+class ScopeMiddleware:
+    """Scopes that doors open for a request end with it; a view that raised keeps nothing (DESIGN 6)."""
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        with scope.session():
+            response = self.get_response(request)
+            if hasattr(response, "render") and not getattr(response, "is_rendered", True):
+                response = response.render()
+            return response
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> None:
+        # Django turns the exception into an answer before it could reach the scope's transaction.
+        if connection.in_atomic_block:
+            transaction.set_rollback(True)
+
+
+class ErrorsMiddleware:
+    """The browser's translator: an error of the family becomes a page that says what, whose, who (DESIGN 9)."""
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if not isinstance(exception, UmpError) or request.path.startswith("/api/"):
+            return None
+        if connection.in_atomic_block:
+            transaction.set_rollback(True)
+        status = exception.status
+        template = f"errors/{status}.html" if status in {403, 404} else "errors/problem.html"
+        return render(request, template, {"error": _told(request, exception)}, status=status)
+
+
+def _told(request: HttpRequest, error: UmpError) -> dict[str, Any]:
+    """The error as this reader should see it: whose it is from where he stands, raw facts for the provider only.
+
+    The person's roles are taken only where the door has read them: by now the database may refuse to be asked.
+    """
+    actor: Actor | None = getattr(request, "actor", None)
+    plain: dict[str, Any] = {"message": error.message, "advice": error.advice, "code": error.code}
+    return (problem_of(error.to_dict(), actor) if actor else plain) | {"status": error.status}

@@ -1,0 +1,309 @@
+"""What needs a person, and which one: the list of the Dashboard and of a customer's Status (SPEC C, E5).
+
+Each item says what happened, to whom, who can fix it, and offers exactly one button.
+"""
+
+import dataclasses
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from django.utils import timezone
+
+from authstatus.commands import VERIFY
+from core.errors import UmpError
+from core.kinds import WHO_IN_WORDS, Who
+from replication.models import Command, Reason, State
+from replication.registry import title_of
+from tenants import health
+from tenants.abilities import Ability
+from tenants.access import Actor
+from tenants.models import Connection, SecretKind, Tenant, Verification
+from tenants.selectors import connections_of
+
+OWN_WORDS: Mapping[Who, str] = MappingProxyType(
+    {
+        Who.CUSTOMER_ADMIN: "you, or another administrator of your organisation",
+        Who.PROVIDER: "your service provider",
+        Who.MICROSOFT: "Microsoft",
+        Who.PORTAL: "your service provider",
+    }
+)
+"""Who can fix it, as a customer's own people read it."""
+AT_THE_CONNECTION = frozenset(
+    {
+        "secret_expired", "secret_wrong", "secret_required", "secret_not_wanted", "secret_unreadable",
+        "certificate_refused", "certificate_unreadable", "app_not_found", "tenant_unknown", "tenant_not_given",
+        "wrong_cloud", "wrong_tenant", "connection_missing",
+    }
+)  # fmt: skip
+"""Troubles that are mended by what stands on the connection's page; the rest is mended at Microsoft, and then
+checked again."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Action:
+    """The one button: a link, or (post) an act."""
+
+    label: str
+    url: str
+    post: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Item:
+    tone: str
+    tenant: Tenant
+    what: str
+    who: str
+    advice: str
+    since: dt.datetime | None
+    action: Action
+    code: str = ""
+    status: str = ""
+    of_connection: bool = False
+
+    @property
+    def word(self) -> str:
+        return self.status or {"bad": "Stopped", "warn": "Late", "info": "Waiting"}.get(self.tone, "Notice")
+
+    @property
+    def url(self) -> str:
+        return f"/tenants/{self.tenant.id}/"
+
+
+def who_in_words(who: object, actor: Actor) -> str:
+    """Who can fix it, from where the reader stands; empty for a word that this version does not know."""
+    try:
+        kind = Who(str(who))
+    except ValueError:
+        return ""
+    return (WHO_IN_WORDS if actor.is_provider else OWN_WORDS)[kind]
+
+
+def items(actor: Actor, limit: int = 10) -> list[Item]:
+    """The most urgent of the scope in force; a fixed number of queries."""
+    tenants = health.attention(limit)
+    found, checks = connections_of([tenant.id for tenant in tenants]), checking(tenants)
+    listed = [of_connection(actor, tenant, found.get(tenant.id), checks.get(tenant.id)) for tenant in tenants]
+    listed += [_of_command(actor, command) for command in stuck(limit)]
+    order = {"bad": 0, "warn": 1}
+    return sorted((item for item in listed if item), key=lambda item: order.get(item.tone, 2))[:limit]
+
+
+def of_tenant(actor: Actor, tenant: Tenant, connection: Connection | None) -> list[Item]:
+    """Everything that one customer needs, the connection first."""
+    if not tenant.enabled or tenant.deleted_at:
+        return []
+    own = [_of_command(actor, command) for command in stuck(10, tenant)]
+    check = checking([tenant]).get(tenant.id)
+    first = [
+        _paused(actor, tenant) if tenant.paused_at else None,
+        of_connection(actor, tenant, connection, check),
+    ]
+    return [item for item in [*first, *own] if item]
+
+
+def stuck(limit: int, tenant: Tenant | None = None) -> list[Command]:
+    """Commands set aside for a reason of their own; those of the connection are told by the connection."""
+    found = Command.objects.filter(state=State.SUSPENDED, reason__in=[Reason.TARGET, Reason.POISON])
+    if tenant is not None:
+        found = found.filter(tenant=tenant)
+    found = found.filter(tenant__deleted_at=None, tenant__enabled=True, tenant__isnull=False)
+    return list(found.select_related("tenant").order_by("-id")[:limit])
+
+
+def problem_of(problem: Mapping[str, Any], actor: Actor) -> dict[str, Any]:
+    """A stored error for partials/error_box.html. The raw facts are for the provider's people only."""
+    error = UmpError.from_dict(problem)
+    return {
+        "message": error.message,
+        "advice": error.advice,
+        "who": who_in_words(problem.get("who"), actor),
+        "code": problem.get("code", error.code),
+        "detail": error.detail if actor.is_provider else {},
+    }
+
+
+def checking(tenants: Iterable[Tenant]) -> dict[Any, Command]:
+    """The check that is under way, by customer; one query."""
+    ids = [tenant.id for tenant in tenants]
+    rows = Command.objects.filter(tenant_id__in=ids, kind=VERIFY, state__in=[State.QUEUED, State.EXECUTING])
+    return {row.tenant_id: row for row in rows.order_by("id")}
+
+
+def of_connection(
+    actor: Actor, tenant: Tenant, connection: Connection | None, check: Command | None = None
+) -> Item | None:
+    """The most urgent thing about a customer's connection, if any; `check` is the one that is under way."""
+    if connection is None:
+        return _connectionless(actor, tenant)
+    if connection.verification in {Verification.FAILED, Verification.NO_TOKEN}:
+        return _failed(actor, tenant, connection)
+    if connection.verification == Verification.NEVER:
+        return _being_checked(actor, tenant, check) if check else _unchecked(actor, tenant)
+    return _ending(actor, tenant, connection) or _stale(actor, tenant)
+
+
+# --- One function a kind of trouble -------------------------------------------------------------------------
+def _connectionless(actor: Actor, tenant: Tenant) -> Item:
+    error = UmpError.of("connection_missing")
+    return Item(
+        "bad", tenant, error.message, who_in_words(error.who, actor), error.advice, tenant.created_at,
+        _way(actor, tenant, Ability.MANAGE_CONNECTION, "Connect", "connection/"), error.code, of_connection=True,
+    )  # fmt: skip
+
+
+def _failed(actor: Actor, tenant: Tenant, connection: Connection) -> Item:
+    problem = connection.problem or dict(UmpError.of("signin_refused").to_dict())
+    code = str(problem.get("code", ""))
+    error = UmpError.from_dict(problem)
+    if code in AT_THE_CONNECTION:
+        label = "Enter a new secret" if code.startswith("secret_") else "Open the connection"
+        action = _way(actor, tenant, Ability.MANAGE_CONNECTION, label, "connection/")
+    else:
+        action = _check(actor, tenant, "Check again")
+    who = who_in_words(problem.get("who"), actor)
+    return Item(
+        "bad",
+        tenant,
+        error.message,
+        who,
+        error.advice,
+        connection.verified_at,
+        action,
+        code,
+        of_connection=True,
+    )
+
+
+def _being_checked(actor: Actor, tenant: Tenant, check: Command) -> Item:
+    return Item(
+        "busy",
+        tenant,
+        check.message or "The credentials are being checked.",
+        "nobody needs to act: the portal tries by itself",
+        "The first replication starts by itself when the check succeeds.",
+        check.queued_at,
+        _way(actor, tenant, Ability.VIEW_QUEUE, "Open the check", f"commands/{check.id}/"),
+        "connection_unverified",
+        "Checking",
+        of_connection=True,
+    )
+
+
+def _unchecked(actor: Actor, tenant: Tenant) -> Item:
+    return Item(
+        "info",
+        tenant,
+        "Nobody has checked this connection yet, so nothing is replicated.",
+        who_in_words(Who.PROVIDER, actor) if actor.is_provider else OWN_WORDS[Who.CUSTOMER_ADMIN],
+        "Check the credentials; the first replication starts by itself when they work.",
+        tenant.created_at,
+        _check(actor, tenant, "Check credentials"),
+        "connection_unverified",
+        "Never Performed",
+    )
+
+
+def _ending(actor: Actor, tenant: Tenant, connection: Connection) -> Item | None:
+    secret = connection.secret
+    if secret is None or secret.expires_at is None or secret.expires_at > timezone.now() + health.SOON:
+        return None
+    word = "client secret" if secret.kind == SecretKind.CLIENT_SECRET else "certificate"
+    days = (secret.expires_at - timezone.now()).days
+    over = days < 0
+    what = (
+        f"The end date noted for the {word} has passed; it still worked at the last check."
+        if over
+        else f"The {word} expires {_in_days(days)}."
+    )
+    return Item(
+        "warn",
+        tenant,
+        what,
+        who_in_words(Who.CUSTOMER_ADMIN, actor),
+        f"Create a new {word} in the Microsoft Entra admin centre and enter it here; the old one works until then.",
+        secret.expires_at,
+        _way(
+            actor,
+            tenant,
+            Ability.MANAGE_CONNECTION,
+            f"Enter a new {'secret' if word == 'client secret' else word}",
+            "connection/",
+        ),
+        "secret_expiring",
+        "Expired" if over else "Expires soon",
+    )
+
+
+def _stale(actor: Actor, tenant: Tenant) -> Item | None:
+    last = tenant.last_replicated_at
+    if last is None or last > timezone.now() - health.STALE or tenant.paused_at:
+        return None
+    return Item(
+        "warn",
+        tenant,
+        "The connection works, but nothing was replicated for more than a day.",
+        who_in_words(Who.PROVIDER, actor),
+        "Look at the newest commands of this customer; the reason stands there.",
+        last,
+        _way(actor, tenant, Ability.VIEW_QUEUE, "Open its queue", "queue/"),
+        "stale",
+    )
+
+
+def _paused(actor: Actor, tenant: Tenant) -> Item:
+    label = "Resume" if actor.may(Ability.PAUSE_TENANT, tenant.id) else "Open"
+    return Item(
+        "info",
+        tenant,
+        f"Paused by {tenant.paused_by}: commands wait, none starts.",
+        who_in_words(Who.PROVIDER, actor),
+        "Resume it when the reason for the pause is gone; what waits goes on in its order.",
+        tenant.paused_at,
+        Action(
+            label, f"/tenants/{tenant.id}/pause/" if label == "Resume" else f"/tenants/{tenant.id}/queue/"
+        ),
+        "tenant_paused",
+        "Paused",
+    )
+
+
+def _of_command(actor: Actor, command: Command) -> Item | None:
+    if command.tenant is None:
+        return None
+    problem: dict[str, Any] = command.error or {}
+    title = title_of(command.kind)
+    said = f"{title} #{command.id}: {command.message or problem.get('message', 'set aside')}"
+    return Item(
+        "bad" if command.reason == Reason.POISON else "warn",
+        command.tenant,
+        said,
+        who_in_words(problem.get("who"), actor) or who_in_words(Who.PROVIDER, actor),
+        str(problem.get("advice", "")),
+        command.started_at or command.queued_at,
+        Action("Open the command", f"/tenants/{command.tenant_id}/commands/{command.id}/"),
+        str(problem.get("code", command.reason)),
+        "Set aside" if command.reason == Reason.POISON else "Waiting for you",
+    )
+
+
+# --- Parts --------------------------------------------------------------------------------------------------
+def _way(actor: Actor, tenant: Tenant, needs: Ability, label: str, path: str) -> Action:
+    """The button for who may do it, a look at the customer for who may not."""
+    base = f"/tenants/{tenant.id}/"
+    return Action(label, base + path) if actor.may(needs, tenant.id) else Action("See details", base)
+
+
+def _check(actor: Actor, tenant: Tenant, label: str) -> Action:
+    if not actor.may(Ability.VERIFY_CONNECTION, tenant.id):
+        return Action("See details", f"/tenants/{tenant.id}/")
+    return Action(label, f"/tenants/{tenant.id}/check/", post=True)
+
+
+def _in_days(days: int) -> str:
+    if days == 0:
+        return "within a day"
+    return f"in {days} day{'' if days == 1 else 's'}"

@@ -1,0 +1,256 @@
+"""The shell around every page: brand, tree, tabs and crumbs (SPEC decision 1).
+
+An entry is there when its page exists and the person may use it; nothing is greyed out and nothing is dead.
+Everything is worked out only when a template asks, because pages of an error must not query a broken database.
+"""
+
+import dataclasses
+import functools
+import uuid
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.urls import Resolver404, resolve
+from django.utils.functional import SimpleLazyObject
+
+from replication import states
+from tenants import health, scope
+from tenants.abilities import TITLES, Ability
+from tenants.access import Actor
+from tenants.models import Tenant
+from tenants.web import actor_of
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """A link of the tree or, with children, a group of links."""
+
+    label: str
+    url: str = ""
+    icon: str = ""
+    active: bool = False
+    count: int = 0
+    tone: str = ""
+    children: tuple["Entry", ...] = ()
+    open: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Tab:
+    label: str
+    url: str
+    active: bool
+
+
+def shell(request: HttpRequest) -> dict[str, Any]:
+    """Context processor: brand, version, nav, tabs, crumbs, role_label. A view's own context wins."""
+    return {
+        "brand": {"name": settings.BRAND_NAME, "copyright": settings.PROVIDER_NAME},
+        "version": settings.VERSION,
+        "demo": settings.DEMO,
+        "nav": SimpleLazyObject(lambda: navigation(request)),
+        "tabs": SimpleLazyObject(lambda: tabs(request)),
+        "crumbs": SimpleLazyObject(lambda: crumbs(request)),
+        "role_label": SimpleLazyObject(lambda: role_label(request)),
+    }
+
+
+def navigation(request: HttpRequest) -> list[Entry]:
+    """The tree for whoever is signed in; empty for nobody."""
+    actor = signed_in(request)
+    if actor is None:
+        return []
+    if actor.is_provider:
+        return _provider_tree(request, actor)
+    return _customer_tree(request, actor)
+
+
+def signed_in(request: HttpRequest) -> Actor | None:
+    user = getattr(request, "user", None)
+    return actor_of(request) if user is not None and user.is_authenticated else None
+
+
+def visible(actor: Actor) -> scope.Scope:
+    """The customers whom the actor may see at all, as a scope to open."""
+    if actor.may(Ability.VIEW_TENANT):
+        return scope.Scope(None, "counts beside the tree, for somebody who may see every customer")
+    return scope.Scope(frozenset(actor.tenant_roles))
+
+
+def opened(wanted: scope.Scope) -> Any:
+    """The context manager that opens this scope."""
+    return scope.every(wanted.reason) if wanted.tenants is None else scope.some(wanted.tenants)
+
+
+def health_counts(request: HttpRequest, actor: Actor) -> dict[health.Health, int]:
+    """Customers by health, asked once a request."""
+    found: dict[health.Health, int] | None = getattr(request, "health_counts", None)
+    if found is None:
+        with opened(visible(actor)):
+            found = health.counts()
+        request.health_counts = found  # type: ignore[attr-defined]  # ours
+    return found
+
+
+# --- The provider's side ------------------------------------------------------------------------------------
+def _provider_tree(request: HttpRequest, actor: Actor) -> list[Entry]:
+    counts = health_counts(request, actor)
+    with opened(visible(actor)):
+        waiting = states.count_open()["open"]
+    provider = actor.may(Ability.VIEW_PROVIDER)
+    entries = [
+        _entry(
+            request,
+            "Dashboard",
+            "/",
+            "layout-dashboard",
+            exact=True,
+            count=counts[health.Health.FAILED],
+            tone="bad",
+        ),
+        _entry(request, "Tenants", "/tenants/", "building-2", count=sum(counts.values())),
+        _group(
+            "Replication",
+            "refresh-cw",
+            _entry(request, "Queue", "/queue/", count=waiting),
+        ),
+        _entry(request, "Audit", "/audit/", "scroll-text"),
+        _group(
+            "System",
+            "settings",
+            _entry(request, "Settings", "/settings/", exact=True) if provider else None,
+            _entry(request, "Users & roles", "/settings/people/")
+            if actor.may(Ability.MANAGE_PEOPLE)
+            else None,
+            _entry(request, "API clients", "/settings/api-clients/")
+            if actor.may(Ability.MANAGE_TOKENS)
+            else None,
+        ),
+    ]
+    return [entry for entry in entries if entry is not None]
+
+
+# --- A customer's side --------------------------------------------------------------------------------------
+def _customer_tree(request: HttpRequest, actor: Actor) -> list[Entry]:
+    own = own_tenant(request, actor)
+    several = len(actor.tenant_roles) > 1
+    chooser = _entry(request, "Your organisations", "/", "building-2", exact=True) if several else None
+    if own is None:
+        return [chooser] if chooser else []
+    base = f"/tenants/{own}/"
+    entries = [
+        chooser,
+        _entry(request, "Status", base, "activity", exact=True),
+        _entry(request, "Microsoft 365 Settings", f"{base}connection/", "plug"),
+        _entry(request, "Users", f"{base}users/", "users"),
+        _entry(request, "Groups", f"{base}groups/", "users-round"),
+        _entry(request, "Queue Changes", f"{base}queue/", "list-checks"),
+        _entry(request, "History", f"{base}history/", "history"),
+        _entry(request, "People", f"{base}people/", "id-card")
+        if actor.may(Ability.MANAGE_PEOPLE, own)
+        else None,
+    ]
+    return [entry for entry in entries if entry is not None]
+
+
+def own_tenant(request: HttpRequest, actor: Actor) -> uuid.UUID | None:
+    """The customer whose tree is shown: the page's, or the only one there is."""
+    tenant: Tenant | None = getattr(request, "tenant", None)
+    if tenant is not None:
+        return tenant.id
+    return next(iter(actor.tenant_roles)) if len(actor.tenant_roles) == 1 else None
+
+
+# --- Tabs and crumbs of one customer ------------------------------------------------------------------------
+TABS = (
+    ("Overview", "", Ability.VIEW_TENANT),
+    ("Users", "users/", Ability.VIEW_DIRECTORY),
+    ("Groups", "groups/", Ability.VIEW_DIRECTORY),
+    ("Licences", "licences/", Ability.VIEW_DIRECTORY),
+    ("Queue", "queue/", Ability.VIEW_QUEUE),
+    ("History", "history/", Ability.VIEW_AUDIT),
+    ("Connection", "connection/", Ability.VIEW_TENANT),
+    ("People", "people/", Ability.MANAGE_PEOPLE),
+    ("Edit", "edit/", Ability.EDIT_TENANT),
+)
+
+
+def tabs(request: HttpRequest) -> list[Tab]:
+    """The tabs under a customer's header, on every page of that customer; none elsewhere.
+
+    A customer's own people find the same pages in their tree.
+    """
+    actor, tenant = signed_in(request), getattr(request, "tenant", None)
+    if actor is None or tenant is None or not actor.is_provider or tenant.deleted_at:
+        return []
+    base = f"/tenants/{tenant.id}/"
+    rest = request.path.removeprefix(base)
+    return [
+        Tab(label, base + path, _covers(rest, path))
+        for label, path, needs in TABS
+        if actor.may(needs, tenant.id) and exists(base + path)
+    ]
+
+
+def _covers(rest: str, path: str) -> bool:
+    """A command's page belongs to the Queue."""
+    if path == "queue/" and rest.startswith("commands/"):
+        return True
+    return rest == path if path == "" else rest.startswith(path)
+
+
+def crumbs(request: HttpRequest) -> list[dict[str, str]]:
+    """Where one is: Tenants, then the customer, on a customer's pages."""
+    actor, tenant = signed_in(request), getattr(request, "tenant", None)
+    if actor is None or tenant is None or not actor.is_provider:
+        return []
+    trail = [{"label": "Tenants", "url": "/tenants/"}]
+    base = f"/tenants/{tenant.id}/"
+    return trail if request.path == base else [*trail, {"label": tenant.name, "url": base}]
+
+
+def role_label(request: HttpRequest) -> str:
+    """What the account menu says below the name."""
+    actor = signed_in(request)
+    if actor is None:
+        return ""
+    if actor.provider_role:
+        return f"{TITLES[actor.provider_role]} of the provider"
+    titles = sorted({TITLES[role] for role in actor.tenant_roles.values()})
+    number = len(actor.tenant_roles)
+    return (
+        f"{', '.join(titles)} for {number} customer{'' if number == 1 else 's'}" if number else "No role yet"
+    )
+
+
+# --- Parts --------------------------------------------------------------------------------------------------
+@functools.lru_cache(maxsize=1024)
+def exists(path: str) -> bool:
+    """Whether this address has a page in this installation."""
+    try:
+        resolve(path)
+    except Resolver404:
+        return False
+    return True
+
+
+def _entry(
+    request: HttpRequest,
+    label: str,
+    url: str,
+    icon: str = "",
+    *,
+    exact: bool = False,
+    count: int = 0,
+    tone: str = "",
+) -> Entry | None:
+    if not exists(url):
+        return None
+    active = request.path == url if exact else request.path.startswith(url)
+    return Entry(label, url, icon, active=active, count=count, tone=tone)
+
+
+def _group(label: str, icon: str, *children: Entry | None) -> Entry | None:
+    there = tuple(child for child in children if child is not None)
+    return Entry(label, icon=icon, children=there) if there else None

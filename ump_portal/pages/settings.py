@@ -1,0 +1,235 @@
+"""What is in force in this installation, and where it is set; a few of it people change right here."""
+
+import dataclasses
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from accounts import installation
+from accounts.addresses import allowed
+from core.errors import InvalidInput, UmpError
+from replication import selectors as queue
+from replication import watch
+from tenants import scope, secrets
+from tenants.abilities import Ability
+from tenants.access import Actor
+from tenants.answers import SeeOther
+from tenants.forms import add_error
+from tenants.selectors import keys_behind, licence_pools
+from tenants.web import actor_of, provider_view
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """One line: its name on screen, its value in words, the variable that sets it, and what it means."""
+
+    name: str
+    value: str
+    variable: str
+    means: str
+
+
+class SettingsForm(forms.Form):
+    """The settings of accounts.installation; a change is in force everywhere within some seconds."""
+
+    api_allowed_ips = forms.CharField(
+        label="ApiAllowedIps",
+        max_length=10_000,
+        widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false", "class": "mono"}),
+        help_text="Addresses or CIDR blocks, one a line. Only from there may the API be called.",
+    )
+    quick_replication_cycle_delay = forms.IntegerField(
+        label="QuickReplicationCycleDelay, in seconds",
+        help_text="A change waits this long for further ones; a customer may have its own.",
+    )
+    replication_cycle = forms.IntegerField(
+        label="Automatic replication cycle, in seconds",
+        help_text="Each customer is looked at this often by itself.",
+    )
+
+    @staticmethod
+    def stored() -> dict[str, Any]:
+        return {name: installation.get(name) for name in installation.KINDS} | {
+            "api_allowed_ips": "\n".join(installation.get("api_allowed_ips"))
+        }
+
+    def wishes(self) -> dict[str, Any]:
+        """The values that differ from those in force; of a valid form."""
+        given = dict(self.cleaned_data)
+        given["api_allowed_ips"] = given["api_allowed_ips"].replace(",", " ").split()
+        return {name: value for name, value in given.items() if value != installation.get(name)}
+
+
+@provider_view(needs=Ability.VIEW_PROVIDER)
+def in_force(request: HttpRequest) -> HttpResponse:
+    """The Settings page."""
+    actor = actor_of(request)
+    form = SettingsForm(initial=SettingsForm.stored()) if actor.may(Ability.CHANGE_SETTINGS) else None
+    return render(request, "pages/settings.html", _page(request, actor, form))
+
+
+@provider_view(needs=Ability.CHANGE_SETTINGS, methods=("GET", "HEAD", "POST"))
+def change(request: HttpRequest) -> HttpResponse:
+    """Apply Changes: all of them or none."""
+    if request.method != "POST":
+        return SeeOther("/settings/")
+    actor, form = actor_of(request), SettingsForm(request.POST)
+    if form.is_valid():
+        try:
+            with transaction.atomic():
+                for name, value in form.wishes().items():
+                    installation.change(actor, name, value)
+        except InvalidInput as error:
+            installation.forget()
+            add_error(form, error)
+        else:
+            messages.success(request, "Saved. It is in force everywhere within a few seconds.")
+            return SeeOther("/settings/")
+    return render(request, "pages/settings.html", _page(request, actor, form), status=422)
+
+
+def _page(request: HttpRequest, actor: Actor, form: SettingsForm | None) -> dict[str, Any]:
+    address: str | None = getattr(request, "client_address", None)
+    blocks = installation.get("api_allowed_ips")
+    with scope.every("licences and keys are counted over all customers"):
+        pools, behind, workers = licence_pools(), _keys_behind(), queue.workers()
+    return {
+        "groups": _groups(),
+        "form": form,
+        "changed": installation.stored(),
+        "address": address,
+        "address_allowed": allowed(address, blocks),
+        "allowed_ips": blocks,
+        "switch": queue.is_paused(),
+        "may_pause_all": actor.may(Ability.PAUSE_ALL),
+        "silent_since": watch.silent_since(),
+        "workers": workers,
+        "pools": pools,
+        "behind": behind,
+        "version": settings.VERSION,
+    }
+
+
+def _keys_behind() -> int | None:
+    """How many keys are not yet under the current key-encryption key; None when that is not readable here."""
+    try:
+        return keys_behind(secrets.current_kek_id())
+    except UmpError:
+        return None
+
+
+def _groups() -> list[dict[str, Any]]:
+    return [
+        {"title": "Replication", "rows": _replication()},
+        {"title": "Microsoft 365", "rows": _microsoft()},
+        {"title": "People and sessions", "rows": _people()},
+        {"title": "Portal", "rows": _portal()},
+    ]
+
+
+def _replication() -> list[Setting]:
+    return [
+        Setting(
+            "QuickReplicationCycleDelay",
+            _span(installation.get("quick_replication_cycle_delay")),
+            "QUICK_REPLICATION_CYCLE_DELAY",
+            "A change waits this long for further ones; a customer may have its own.",
+        ),
+        Setting(
+            "Longest wait",
+            _span(settings.QUICK_REPLICATION_LONGEST_WAIT),
+            "QUICK_REPLICATION_LONGEST_WAIT",
+            "Constant editing cannot hold a change back for longer.",
+        ),
+        Setting(
+            "Automatic cycle",
+            f"every {_span(installation.get('replication_cycle'))}",
+            "REPLICATION_CYCLE_SECONDS",
+            "How often each customer is brought in step.",
+        ),
+        Setting(
+            "Proof read",
+            f"every {settings.PROOF_READ_HOURS} hours",
+            "PROOF_READ_HOURS",
+            "Everything is read and compared again, to prove the deltas.",
+        ),
+        Setting(
+            "Ended commands are kept",
+            f"{settings.COMMAND_RETENTION_DAYS} days",
+            "COMMAND_RETENTION_DAYS",
+            "Then their rows are forgotten; the audit trail stays.",
+        ),
+        Setting(
+            "Threads of a worker process",
+            str(settings.WORKER_THREADS),
+            "WORKER_THREADS",
+            "Lanes run side by side.",
+        ),
+    ]
+
+
+def _microsoft() -> list[Setting]:
+    gateway = settings.M365_GATEWAY_URL
+    return [
+        Setting(
+            "Microsoft's addresses",
+            f"a stand-in at {gateway}" if gateway else "Microsoft's own",
+            "M365_GATEWAY_URL",
+            "A stand-in is for tests and demonstrations only.",
+        ),
+        Setting(
+            "Certificates trusted",
+            settings.M365_CA_BUNDLE or "the system's",
+            "M365_CA_BUNDLE",
+            "For installations behind a proxy that opens TLS.",
+        ),
+    ]
+
+
+def _people() -> list[Setting]:
+    return [
+        Setting(
+            "Second factor",
+            "required" if settings.MFA_REQUIRED else "offered",
+            "MFA_REQUIRED",
+            "Authenticator app or passkey.",
+        ),
+        Setting(
+            "Failed sign-ins",
+            settings.ACCOUNT_RATE_LIMITS["login_failed"],
+            "LOGIN_FAILED_RATE",
+            "Then one has to wait.",
+        ),
+        Setting("A session ends", f"after {_span(settings.SESSION_COOKIE_AGE)}", "", "Or with the browser."),
+    ]
+
+
+def _portal() -> list[Setting]:
+    proxies = ", ".join(settings.TRUSTED_PROXIES) or "none"
+    return [
+        Setting("Address", settings.PORTAL_BASE_URL, "PORTAL_BASE_URL", "As people and Microsoft see it."),
+        Setting(
+            "Name", settings.BRAND_NAME, "PORTAL_NAME", "In the corner, in titles and in authenticator apps."
+        ),
+        Setting(
+            "Provider",
+            settings.PROVIDER_NAME,
+            "PROVIDER_NAME",
+            "In the copyright line and in advice to customers.",
+        ),
+        Setting("Trusted proxies", proxies, "TRUSTED_PROXIES", "Whose word on a caller's address counts."),
+    ]
+
+
+def _span(seconds: float) -> str:
+    """Seconds in the largest unit that divides them: "5 minutes"."""
+    for length, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if seconds >= length and seconds % length == 0:
+            number = int(seconds // length)
+            return f"{number} {unit}{'' if number == 1 else 's'}"
+    return f"{seconds:g} seconds"
