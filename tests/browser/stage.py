@@ -1,0 +1,212 @@
+"""Customers in every state, with names and numbers that strain a page."""
+
+import dataclasses
+import datetime as dt
+import uuid
+from typing import Any
+
+from django.utils import timezone
+
+from accounts.services import create_token
+from core.errors import UmpError
+from directory.models import DirectoryGroup, DirectoryUser, SyncStream
+from replication import runner, services, states
+from replication.context import Done
+from replication.models import Command
+from replication.runner import Verdict
+from tenants import scope
+from tenants.abilities import ABILITIES, Role
+from tenants.access import SYSTEM
+from tenants.models import Cloud, Plan, Tenant
+from tenants.services import add_tenant, delete_tenant, set_connection
+from tests.cast import Cast
+from tests.directorypages.test_directory_pages import licence, person, read, team
+from tests.pages.helpers import change, failed, verified
+from tests.queuepages.test_lists import change as change_command
+from tests.queuepages.test_lists import claim, submit
+
+LONG = "Vereinigte Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft und Söhne GmbH"
+RTL = "مؤسسة النور للاتصالات"
+SKU = uuid.UUID("06ebc4ee-1bb5-47dd-8120-11324bc54e06")
+UNKNOWN_SKU = uuid.UUID(int=77)
+
+
+@dataclasses.dataclass
+class Stage:
+    """What a template of an address may name."""
+
+    cast: Cast
+    names: dict[str, Any]
+
+    def address(self, template: str) -> str:
+        return template.format(**self.names)
+
+
+def build(cast: Cast) -> Stage:
+    """Everything committed, by the services that people and workers use; a few rows of Microsoft's by hand."""
+    customers = {
+        "contoso": cast.contoso,
+        "fabrikam": cast.fabrikam,
+        "never": customer("Müller & Söhne Großhandel GmbH", domain="mueller-soehne.example"),
+        "paused": customer(RTL),
+        "long": customer(LONG, domain="a" * 60 + "." + "b" * 60 + ".example"),
+        "bare": add_tenant(SYSTEM, name="Unconnected Ltd", entra_tenant_id=None, plan=Plan.ESSENTIALS_PLUS),
+        "disabled": customer("Disabled & Sons"),
+        "ending": customer("Ørsted Ångström", cloud=Cloud.GCC_HIGH),
+        "deleted": customer("Gone Fishing"),
+    }
+    numbers = commands(customers)
+    directory(cast.contoso)
+    ids = {name: tenant.id for name, tenant in customers.items()}
+    health(customers, cast)
+    return Stage(
+        cast,
+        ids
+        | numbers
+        | first_ids(cast)
+        | {"token_id": token(), "user_id": cast.olga.id, "adam": cast.adam.id},
+    )
+
+
+def customer(name: str, cloud: Cloud = Cloud.GLOBAL, **more: Any) -> Tenant:
+    made = add_tenant(SYSTEM, name=name, entra_tenant_id=uuid.uuid4(), licensed_users=120, **more)
+    with scope.one(made.id):
+        set_connection(
+            SYSTEM, made, cloud=cloud, client_id=uuid.uuid4(), client_secret=f"{uuid.uuid4().hex}~of~an~app"
+        )
+    return made
+
+
+def health(customers: dict[str, Tenant], cast: Cast) -> None:
+    """What the last checks said, and who is out of service."""
+    for name in ("contoso", "paused", "disabled"):
+        verified(customers[name], users=12_345)
+    verified(customers["ending"], days_left=5)
+    verified(customers["long"], users=0)
+    failed(
+        customers["fabrikam"], "secret_expired", microsoft_code="AADSTS7000222", request_id=str(uuid.uuid4())
+    )
+    with scope.one(customers["paused"].id):
+        services.pause_tenant(cast.actor("olga"), customers["paused"], paused=True)
+    change(customers["disabled"], enabled=False)
+    with scope.one(customers["deleted"].id):
+        delete_tenant(cast.actor("pia"), customers["deleted"], typed_name="Gone Fishing")
+
+
+def directory(tenant: Tenant) -> None:
+    """Names of all kinds; enough rows for three pages."""
+    licence(tenant)
+    licence(tenant, SKU, "SPE_E5", enabled=100, consumed=104, warning=0)
+    licence(tenant, UNKNOWN_SKU, "A_PART_NUMBER_WITHOUT_A_NAME_" * 3, enabled=0, consumed=0, suspended=5)
+    people = [
+        person(tenant, "Jürgen Müller-Lüdenscheidt", department="Einkauf", job_title="Geschäftsführer", sku_ids=[SKU],
+               company_name="Müller & Söhne", city="Köln", business_phones="+49 221 123456", mobile_phone="+49 170 1",
+               mail="juergen@mueller.example", usage_location="DE", created_at=timezone.now()),
+        person(tenant, "محمد عبد الله", department="المبيعات", sku_ids=[SKU, UNKNOWN_SKU]),
+        person(tenant, "A" + "n" * 118 + "a", department="D" * 64, job_title="T" * 128, account_enabled=False),
+        person(tenant, "Émile Zola", user_type="Guest", on_premises=True),
+        *[person(tenant, f"Person {number:03}", sku_ids=[SKU]) for number in range(25)],
+    ]  # fmt: skip
+    members = [(one.object_id, "user") for one in people] + [
+        (uuid.uuid4(), "device"),
+        (uuid.uuid4(), "group"),
+    ]
+    team(tenant, "Alle Mitarbeiterinnen und Mitarbeiter", members, description="Jede und jeder. " * 40)
+    team(tenant, "Empty", [], mail_enabled=True, group_types="Unified DynamicMembership",
+         membership_rule='(user.department -eq "Sales") or ' * 12)  # fmt: skip
+    team(tenant, LONG, members[:2], mail="x" * 100 + "@contoso.example", on_premises=True)
+    read(tenant, rows=29, links=31)
+    error = dict(UmpError.of("graph_unavailable").to_dict())
+    with scope.one(tenant.id):
+        SyncStream.objects.filter(tenant=tenant, stream="licences").update(
+            error=error, synced_at=timezone.now() - dt.timedelta(days=3)
+        )
+
+
+def first_ids(cast: Cast) -> dict[str, Any]:
+    with scope.one(cast.contoso.id):
+        users = {user.display_name[:1]: user.object_id for user in DirectoryUser.objects.all()}
+        groups = {row.display_name[:1]: row.object_id for row in DirectoryGroup.objects.all()}
+    return {
+        "user": users["J"], "long_user": users["A"], "rtl_user": users["م"],
+        "group": groups["A"], "dynamic_group": groups["E"], "long_group": groups["V"],
+    }  # fmt: skip
+
+
+def token() -> uuid.UUID:
+    for name in ("OVOC of the whole house", "T" * 120):
+        row, _ = create_token(
+            SYSTEM, name=name, role=Role.OPERATOR, scopes=sorted(ABILITIES[Role.OPERATOR]), tenant_id=None,
+            networks=["10.0.0.0/8", "2001:db8::/32"], lifetime=dt.timedelta(days=20),
+        )  # fmt: skip
+    return row.id
+
+
+# --- Commands -----------------------------------------------------------------------------------------------
+RESULT = {
+    "mode": "full", "why": ["never read before"], "requests": 812, "waited": 3.5,
+    "users": {"read": 20_000, "added": 20_000, "changed": 0, "removed": 0},
+}  # fmt: skip
+PROGRESS = {
+    "label": "Reading users 6,993 of 20,000, groups 120 of 4,000, members of 99 of 4,000 groups",
+    "done": 7212, "total": 28_000, "requests": 311, "rows": 7113, "pages": 9, "waited": 12.0,
+}  # fmt: skip
+
+
+def commands(customers: dict[str, Tenant]) -> dict[str, int]:
+    """One in each state; the final ones first, since a lane runs one at a time."""
+    contoso, fabrikam = customers["contoso"], customers["fabrikam"]
+    return {
+        "succeeded": ended(contoso, "sync", runner._after(Done("20,000 users added.", result=RESULT))),
+        "partial": ended(contoso, "quick_replication", runner._after(Done("Licences could not be read.", "partial"))),
+        "failed": refused(contoso, "verify_credentials", "secret_expired", microsoft_code="AADSTS7000222"),
+        "cancelled": cancelled(contoso),
+        "backing_off": refused(contoso, "quick_replication", "graph_unavailable", request_id=str(uuid.uuid4())),
+        "throttled": refused(customers["paused"], "sync", "throttled"),
+        "executing": executing(contoso),
+        "suspended": refused(fabrikam, "sync", "consent_missing", correlation_id=str(uuid.uuid4())),
+        "target": refused(customers["ending"], "sync", "licence_missing"),
+        "held": submit(fabrikam, "quick_replication").id,
+        "waiting": submit(customers["never"], "verify_credentials").id,
+        "debounced": submit(customers["long"], "quick_replication", delay=dt.timedelta(minutes=5)).id,
+        "provider": provider_wide(),
+    }  # fmt: skip
+
+
+def ended(tenant: Tenant, kind: str, verdict: Verdict) -> int:
+    command = submit(tenant, kind)
+    runner._settle(claim_of(command), verdict)
+    return int(command.id)
+
+
+def refused(tenant: Tenant, kind: str, code: str, **detail: Any) -> int:
+    command = submit(tenant, kind)
+    claimed = claim_of(command)
+    runner._settle(claimed, runner.verdict_on(claimed, UmpError.of(code, detail=detail)))
+    return int(command.id)
+
+
+def cancelled(tenant: Tenant) -> int:
+    command = submit(tenant, "sync")
+    with scope.one(tenant.id):
+        services.cancel(SYSTEM, command)
+    return int(command.id)
+
+
+def executing(tenant: Tenant) -> int:
+    command = submit(tenant, "sync")
+    claim_of(command)
+    change_command(command, progress=PROGRESS, lease_until=timezone.now() + dt.timedelta(hours=1))
+    return int(command.id)
+
+
+def provider_wide() -> int:
+    with scope.every("a command of the provider as a whole"):
+        return int(services.submit(SYSTEM, "rotate_keys", None).id)
+
+
+def claim_of(command: Command) -> states.Claimed:
+    """What is due before it stays as it is."""
+    claimed = claim()
+    assert claimed.id == command.id
+    return claimed
