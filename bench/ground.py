@@ -1,0 +1,133 @@
+"""The ground a benchmark runs on: a database of its own, the simulator as a process, one customer a size."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg2
+
+from core.encryption import Pair
+from ump_portal import embedded
+
+ROOT = Path(__file__).resolve().parent.parent
+Figures = dict[str, Any]
+
+
+def control(url: str, method: str, path: str, body: Any = None) -> Any:
+    """One call of the simulator's control API (docs/simulator.md)."""
+    request = urllib.request.Request(
+        f"{url}/_sim{path}",
+        method=method,
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=120) as answer:
+        return json.load(answer)
+
+
+@contextlib.contextmanager
+def simulator(latency_ms: float) -> Iterator[str]:
+    """The address of a simulator that runs until the end of the block."""
+    command = [sys.executable, "-m", "simulator", "--seed", "empty", "--latency-ms", str(latency_ms)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield process.stdout.readline().split()[-1]
+        finally:
+            process.terminate()
+
+
+@contextlib.contextmanager
+def database() -> Iterator[None]:
+    """An empty, migrated database in the server of DATABASE_URL, or in one of our own; gone afterwards."""
+    server = None
+    if "DATABASE_URL" not in os.environ:
+        server = embedded.start(ROOT / "var" / "bench")
+        os.environ["DATABASE_URL"], os.environ["DATABASE_OWNER_URL"] = server.url_app, server.url_owner
+    home_url = os.environ["DATABASE_OWNER_URL"]
+    name = f"ump_bench_{os.getpid()}"
+    try:
+        _run(home_url, f"CREATE DATABASE {name}")
+        for variable in ("DATABASE_URL", "DATABASE_OWNER_URL"):
+            os.environ[variable] = urlunsplit(urlsplit(os.environ[variable])._replace(path=f"/{name}"))
+        try:
+            migrate = [sys.executable, "manage.py", "migrate", "--database", "owner", "--verbosity", "0"]
+            subprocess.run(migrate, cwd=ROOT, check=True)
+            yield
+        finally:
+            _run(home_url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    finally:
+        if server is not None:
+            server.stop()
+
+
+def _run(url: str, *statements: str) -> list[tuple[Any, ...]]:
+    """Run statements outside any transaction; the rows of the last one."""
+    connection = psycopg2.connect(url)
+    try:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+            return list(cursor.fetchall()) if cursor.description else []
+    finally:
+        connection.close()
+
+
+@contextlib.contextmanager
+def keys() -> Iterator[None]:
+    """Throw-away keys: the worker opens the customer's credential as it always does."""
+    import base64
+
+    with tempfile.TemporaryDirectory(prefix="ump-bench-") as folder:
+        pair = Pair.new()
+        for variable, value in (
+            ("UMP_KEK_FILE", pair.private),
+            ("UMP_KEK_PUBLIC_FILE", pair.public),
+            ("UMP_WEB_KEY_FILE", os.urandom(32)),
+        ):
+            path = Path(folder) / variable
+            path.write_text(f"k1 {base64.b64encode(value).decode()}\n", encoding="ascii")
+            os.environ[variable] = str(path)
+        os.environ["SECRET_KEY"] = "only for a benchmark, and long enough to satisfy Django's own checks"
+        yield
+
+
+MIRROR = "directory_user, directory_group, directory_member, directory_sku"
+NOTES = "directory_stream, directory_seen, directory_todo"
+
+
+def wipe() -> None:
+    """An empty mirror: the next read is a first one."""
+    _run(os.environ["DATABASE_OWNER_URL"], f"TRUNCATE {MIRROR}, {NOTES}")
+
+
+def settle() -> None:
+    """Statistics and visibility as they are a while after a big write, when autovacuum has been there."""
+    _run(os.environ["DATABASE_OWNER_URL"], f"VACUUM ANALYZE {MIRROR}")
+
+
+def rows_written() -> int:
+    """Rows of the mirror written since the database began."""
+    tables = ", ".join(f"'{table.strip()}'" for table in MIRROR.split(","))
+    statement = (
+        "SELECT sum(n_tup_ins + n_tup_upd + n_tup_del)::bigint FROM pg_stat_user_tables"
+        f" WHERE relname IN ({tables})"
+    )
+    return int(_run(os.environ["DATABASE_OWNER_URL"], statement)[0][0])
+
+
+def child(measure: str, **options: Any) -> Figures:
+    """Run one measurement in a process of its own, whose peak of memory is then its own too."""
+    command = [sys.executable, "-m", "bench.measures", measure, json.dumps(options)]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    figures: Figures = json.loads(done.stdout.splitlines()[-1])
+    return figures
