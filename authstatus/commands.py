@@ -20,7 +20,7 @@ from replication.registry import Kind, register
 from tenants import lines, scope, secrets, services
 from tenants.abilities import Ability
 from tenants.access import SYSTEM
-from tenants.models import Connection, Tenant, TenantKey, Verification
+from tenants.models import Connection, ProviderKey, Tenant, TenantKey, Verification
 
 VERIFY = "verify_credentials"
 ROTATE = "rotate_keys"
@@ -135,6 +135,9 @@ class RotateKeys(Kind):
     reconcile = "Looks for keys that are still behind; one that was done is not touched again."
 
     def run(self, ctx: Context) -> Outcome:
+        with transaction.atomic():
+            for own in ProviderKey.objects.select_for_update():
+                secrets.rewrap(own)
         with scope.every("keys of all customers are put under the new key-encryption key"):
             behind = list(TenantKey.objects.exclude(kek_id=secrets.current_kek_id()).order_by("id"))
         for number, key in enumerate(behind):

@@ -403,6 +403,10 @@ _PORTALS_OWN: tuple[_Row, ...] = (
     ("connection_missing", 409, _FIX, _PROVIDER, "connection",
      "The customer is not connected to Microsoft 365 yet.",
      "Enter an app registration on the connection page, or send the customer a consent link."),
+    ("provider_app_missing", 409, _FIX, _PROVIDER, "service",
+     "No ClientId was specified.",
+     ("A provider administrator enters Client Id and Client Secret of the provider's app registration on "
+      "Authentication Status.")),
     ("connection_unverified", 409, _FIX, _PROVIDER, "connection",
      "The customer's credentials have not been checked successfully yet.",
      'Press "Check credentials" on the connection page.'),

@@ -15,8 +15,8 @@ from m365.clouds import CLOUDS, Cloud
 from m365.clouds import outbound_config as config_for
 from m365.graph import CallRecord, GraphClient
 from m365.pacing import pacer_for
-from tenants import secrets
-from tenants.models import Connection, SecretKind
+from tenants import provider_app, secrets
+from tenants.models import AppOwner, Connection, ProviderApp, SecretKind, SignIn
 
 
 def outbound_config() -> OutboundConfig:
@@ -33,11 +33,13 @@ class Line:
     entra_tenant_id: str
     cloud: Cloud
     credential: identity.AppCredential
+    shared: bool = False
+    """Whether it is the provider's app, whose faults are nobody's but the provider's."""
 
     @property
     def app(self) -> str:
         """How sentences for people call the credential."""
-        return f"the app registration of {self.name}"
+        return "the provider's app registration" if self.shared else f"the app registration of {self.name}"
 
     def token(self, *, fresh: bool = False) -> identity.Token:
         """An app-only token; `fresh` asks Microsoft again. Raises UmpError by facts/microsoft.md 4."""
@@ -86,21 +88,35 @@ def open_line(tenant_id: uuid.UUID) -> Line:
         .select_related("secret", "secret__key", "tenant")
         .first()
     )
-    if connection is None or connection.secret is None:
+    if connection is None:
         raise UmpError.of("connection_missing")
     if connection.tenant.entra_tenant_id is None:
         raise UmpError.of("tenant_not_given")
-    value = secrets.open_secret(connection.secret)
-    is_secret = connection.secret.kind == SecretKind.CLIENT_SECRET
     return Line(
         tenant_id=tenant_id,
         name=connection.tenant.name,
         entra_tenant_id=str(connection.tenant.entra_tenant_id),
         cloud=CLOUDS[connection.cloud],
-        credential=identity.AppCredential(
-            client_id=str(connection.client_id),
-            secret=value if is_secret else None,
-            certificate_pem=None if is_secret else connection.certificate,
-            private_key_pem=None if is_secret else value,
-        ),
+        credential=credential_of(connection),
+        shared=connection.app_owner == AppOwner.PROVIDER,
+    )
+
+
+def credential_of(row: SignIn | ProviderApp) -> identity.AppCredential:
+    """The opened credential of an app registration: the customer's own, or the provider's.
+
+    Raises UmpError: connection_missing, provider_app_missing, secret_unreadable, key_unavailable.
+    """
+    if isinstance(row, SignIn) and row.app_owner == AppOwner.PROVIDER:
+        row = provider_app.current()
+    secret = row.secret
+    if secret is None:
+        raise UmpError.of("provider_app_missing" if isinstance(row, ProviderApp) else "connection_missing")
+    value = secrets.open_secret(secret)
+    is_secret = secret.kind == SecretKind.CLIENT_SECRET
+    return identity.AppCredential(
+        client_id=str(row.client_id),
+        secret=value if is_secret else None,
+        certificate_pem=None if is_secret else row.certificate,
+        private_key_pem=None if is_secret else value,
     )

@@ -119,11 +119,8 @@ class Membership(Owned):
         ]
 
 
-class TenantKey(TenantOwned):
-    """A customer's key pair: the public half in the open, the private half sealed for the workers (DESIGN 7).
-
-    Deleting the row is the shred: whatever was sealed with it can never be read again.
-    """
+class KeyPair(models.Model):
+    """A pair of keys: the public half in the open, the private half sealed for the workers (DESIGN 7)."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     public = models.BinaryField(max_length=32)
@@ -134,6 +131,18 @@ class TenantKey(TenantOwned):
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     current = models.BooleanField(default=True)
 
+    class Meta:
+        abstract = True
+
+    @property
+    def owner(self) -> str:
+        """Whose secrets lie under it: bound into every seal, so that none opens under another's name."""
+        raise NotImplementedError
+
+
+class TenantKey(TenantOwned, KeyPair):
+    """A customer's keys. Deleting the row is the shred: what was sealed with it can never be read again."""
+
     class Meta(TenantOwned.Meta):
         constraints = [
             models.UniqueConstraint(
@@ -142,26 +151,69 @@ class TenantKey(TenantOwned):
             models.UniqueConstraint(fields=["tenant", "id"], name="tenantkey_of_tenant"),
         ]
 
+    @property
+    def owner(self) -> str:
+        return str(self.tenant_id)
+
+
+class ProviderKey(KeyPair):
+    """The provider's own keys."""
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["current"], name="one_current_provider_key", condition=models.Q(current=True)
+            )
+        ]
+
+    @property
+    def owner(self) -> str:
+        return "provider"
+
 
 class SecretKind(models.TextChoices):
     CLIENT_SECRET = "client_secret", "Client secret"
     CERTIFICATE_KEY = "certificate_key", "Private key of a certificate"
+    TOKEN_CACHE = "token_cache", "Tokens of a signed-in administrator"
+    PASSWORD = "password", "Password of an account"
 
 
-class Secret(TenantOwned):
-    """The one table of secrets. The value is sealed for workers; what is shown is kind, hint, who and when."""
+class Sealed(models.Model):
+    """A secret. The value is sealed for workers; what is shown is kind, hint, who and when."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     kind = models.CharField(max_length=20, choices=SecretKind)
-    key = models.ForeignKey(TenantKey, models.RESTRICT, related_name="+")
     sealed = models.BinaryField()
     hint = models.CharField(max_length=4, blank=True, help_text="The last four characters of a long secret.")
     set_by = models.CharField(max_length=254)
     set_at = models.DateTimeField(db_default=Now(), editable=False)
     expires_at = models.DateTimeField(null=True, blank=True)
+    ends_read_at = models.DateTimeField(
+        null=True, editable=False, help_text="When Microsoft said last that it ends at `expires_at`."
+    )
+    microsoft_id = models.UUIDField(
+        null=True,
+        editable=False,
+        help_text="Microsoft's id of this secret or certificate on the registration.",
+    )
+
+    class Meta:
+        abstract = True
+
+
+class Secret(TenantOwned, Sealed):
+    """A customer's secret; with ProviderSecret the only table that holds any."""
+
+    key = models.ForeignKey(TenantKey, models.RESTRICT, related_name="+")
 
     class Meta(TenantOwned.Meta):
         constraints = [models.UniqueConstraint(fields=["tenant", "id"], name="secret_of_tenant")]
+
+
+class ProviderSecret(Sealed):
+    """A secret of the provider's own registration."""
+
+    key = models.ForeignKey(ProviderKey, models.RESTRICT, related_name="+")
 
 
 class Verification(models.TextChoices):
@@ -173,18 +225,87 @@ class Verification(models.TextChoices):
     NO_TOKEN = "no_token", "Token not generated"
 
 
-class Connection(TenantOwned):
-    """How the portal signs in to the customer's tenant, and what the last check of that said."""
+class Method(models.TextChoices):
+    """How the portal signs in (M36-15, M36-16, M36-27)."""
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    cloud = models.CharField(max_length=10, choices=Cloud, default=Cloud.GLOBAL)
-    client_id = models.UUIDField("Client Id")
-    secret = models.ForeignKey(Secret, models.RESTRICT, null=True, related_name="+")
+    APP = "app", "App registration"
+    TOKEN = "token", "Token"
+    PASSWORD = "password", "Password"
+
+
+class AppOwner(models.TextChoices):
+    """Whose app registration it is; only worldwide tenants may use the provider's (SYN-19)."""
+
+    CUSTOMER = "customer", "Customer's own"
+    PROVIDER = "provider", "Provider's"
+
+
+class ProviderApp(models.Model):
+    """The provider's own app registration, for customers without one (APP-01): one an installation."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
+    client_id = models.UUIDField("Client Id", null=True, blank=True)
+    redirect_uri = models.URLField("Redirect Uri", max_length=300, blank=True)
+    home_tenant_id = models.UUIDField(
+        null=True, blank=True, help_text="The provider's own tenant, where the registration lives."
+    )
+    secret = models.ForeignKey(ProviderSecret, models.RESTRICT, null=True, related_name="+")
     certificate = models.TextField(blank=True, help_text="The public certificate in PEM form.")
     verification = models.CharField(max_length=12, choices=Verification, default=Verification.NEVER)
     verified_at = models.DateTimeField(null=True, editable=False)
     problem = models.JSONField(null=True, editable=False, help_text="core.errors.Rendered of the last check.")
+    changed_at = models.DateTimeField(auto_now=True, editable=False)
+    row_version = models.PositiveIntegerField(default=1, editable=False)
+
+    class Meta:
+        constraints = [models.CheckConstraint(name="one_provider_app", condition=models.Q(id=1))]
+
+
+class SignIn(TenantOwned):
+    """A way into a customer's tenant: whose app, which credential, and as whom."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    cloud = models.CharField(max_length=10, choices=Cloud, default=Cloud.GLOBAL)
+    method = models.CharField(max_length=10, choices=Method, default=Method.APP)
+    app_owner = models.CharField(max_length=10, choices=AppOwner, default=AppOwner.CUSTOMER)
+    client_id = models.UUIDField("Client Id")
+    secret = models.ForeignKey(Secret, models.RESTRICT, null=True, related_name="+")
+    certificate = models.TextField(blank=True, help_text="The public certificate in PEM form.")
+    account = models.CharField(
+        "M365 Email", max_length=254, blank=True, help_text="Who consented, or whose password it is."
+    )
+
+    class Meta(TenantOwned.Meta):
+        abstract = True
+
+
+class Connection(SignIn):
+    """How the portal signs in to the customer's tenant, and what the last check of that said."""
+
+    verification = models.CharField(max_length=12, choices=Verification, default=Verification.NEVER)
+    verified_at = models.DateTimeField(null=True, editable=False)
+    problem = models.JSONField(null=True, editable=False, help_text="core.errors.Rendered of the last check.")
     propagating_until = models.DateTimeField(null=True, editable=False)
+    granted = models.ForeignKey(
+        Secret,
+        models.RESTRICT,
+        null=True,
+        related_name="+",
+        help_text="Token or Password: what the account gave; beside it the app may have a secret of its own.",
+    )
+    granted_at = models.DateTimeField(null=True, editable=False, help_text="When the account signed in last.")
+    refreshed_at = models.DateTimeField(
+        null=True, editable=False, help_text="When its tokens were used last."
+    )
+    max_access_failures = models.PositiveSmallIntegerField(
+        "Max Access Failures", null=True, blank=True, help_text="Empty: the installation's."
+    )
+    access_failure_window = models.PositiveIntegerField(
+        "Access Failure Window", null=True, blank=True, help_text="In minutes. Empty: the installation's."
+    )
+    degraded_at = models.DateTimeField(
+        null=True, editable=False, help_text="Set while Degraded (decision 7)."
+    )
     changed_at = models.DateTimeField(auto_now=True, editable=False)
     row_version = models.PositiveIntegerField(default=1, editable=False)
 

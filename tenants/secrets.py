@@ -8,7 +8,7 @@ from django.conf import settings
 from core import encryption
 from core.encryption import CannotOpen, KeyMissing, Keyring, Pair
 from core.errors import UmpError
-from tenants.models import Secret, SecretKind, Tenant, TenantKey
+from tenants.models import ProviderKey, ProviderSecret, Secret, SecretKind, Tenant, TenantKey
 
 HINT_FROM = 20
 """Secrets of at least this many characters show their last four; shorter ones show nothing."""
@@ -16,20 +16,20 @@ HINT_FROM = 20
 
 def create_key(tenant: Tenant) -> TenantKey:
     """A key pair for a new customer. Raises UmpError (key_unavailable) when the key files are missing."""
-    key_id = uuid.uuid4()
-    pair = Pair.new()
-    kek_public, web = _keys(settings.KEK_PUBLIC_FILE), _keys(settings.WEB_KEY_FILE)
-    return TenantKey.objects.create(
-        id=key_id,
-        tenant=tenant,
-        public=pair.public,
-        public_mac=encryption.mac(web[web.current], _bound(key_id, tenant.id) + pair.public),
-        web_key_id=web.current,
-        wrapped_private=encryption.seal(
-            kek_public[kek_public.current], pair.private, aad=_bound(key_id, tenant.id)
-        ),
-        kek_id=kek_public.current,
-    )
+    key = TenantKey(tenant=tenant)
+    _fill(key)
+    key.save()
+    return key
+
+
+def provider_key() -> ProviderKey:
+    """The provider's key pair, made at the first need. Raises UmpError (key_unavailable)."""
+    found = ProviderKey.objects.filter(current=True).first()
+    if found is None:
+        found = ProviderKey()
+        _fill(found)
+        found.save()
+    return found
 
 
 def store(
@@ -38,30 +38,38 @@ def store(
     """Seal a value for this customer's key; it cannot be read back here. Raises UmpError (secret_unreadable)
     when the public key in the database is not the one that was put there."""
     key = TenantKey.objects.get(tenant=tenant, current=True)
-    secret_id = uuid.uuid4()
-    return Secret.objects.create(
-        id=secret_id,
-        tenant=tenant,
-        kind=kind,
-        key=key,
-        sealed=encryption.seal(
-            _checked_public(key), value.encode(), aad=_secret_aad(tenant.id, kind, secret_id)
-        ),
-        hint=value[-4:] if len(value) >= HINT_FROM else "",
-        set_by=set_by,
-        expires_at=expires_at,
-    )
+    secret = Secret(tenant=tenant, key=key, kind=kind, set_by=set_by, expires_at=expires_at)
+    reseal(secret, value)
+    return secret
 
 
-def open_secret(secret: Secret) -> str:
+def store_for_provider(
+    kind: SecretKind, value: str, *, set_by: str, expires_at: dt.datetime | None = None
+) -> ProviderSecret:
+    """The same for the provider's own registration."""
+    secret = ProviderSecret(key=provider_key(), kind=kind, set_by=set_by, expires_at=expires_at)
+    reseal(secret, value)
+    return secret
+
+
+def reseal(secret: Secret | ProviderSecret, value: str) -> None:
+    """Put another value into the row, for what changes with each use (a refresh token), and save it."""
+    aad = _secret_aad(secret.key.owner, SecretKind(secret.kind), secret.id)
+    secret.sealed = encryption.seal(_checked_public(secret.key), value.encode(), aad=aad)
+    shown = secret.kind == SecretKind.CLIENT_SECRET and len(value) >= HINT_FROM
+    secret.hint = value[-4:] if shown else ""
+    secret.save()
+
+
+def open_secret(secret: Secret | ProviderSecret) -> str:
     """The value, in a worker. Raises UmpError: key_unavailable elsewhere, secret_unreadable if tampered with."""
     keks = _keys(settings.KEK_FILE)
     key = secret.key
+    # The row's own owner, not only its key's: a row that was moved to another customer must not open.
+    owner = str(secret.tenant_id) if isinstance(secret, Secret) else key.owner
     try:
-        private = encryption.open_sealed(
-            keks[key.kek_id], bytes(key.wrapped_private), aad=_bound(key.id, key.tenant_id)
-        )
-        aad = _secret_aad(secret.tenant_id, SecretKind(secret.kind), secret.id)
+        private = encryption.open_sealed(keks[key.kek_id], bytes(key.wrapped_private), aad=_bound(key))
+        aad = _secret_aad(owner, SecretKind(secret.kind), secret.id)
         return encryption.open_sealed(private, bytes(secret.sealed), aad=aad).decode()
     except KeyMissing as error:
         raise UmpError.of("key_unavailable") from error
@@ -69,12 +77,12 @@ def open_secret(secret: Secret) -> str:
         raise UmpError.of("secret_unreadable") from error
 
 
-def rewrap(key: TenantKey) -> bool:
+def rewrap(key: TenantKey | ProviderKey) -> bool:
     """Put the private half under the current key-encryption key. True when something had to be done."""
     keks = _keys(settings.KEK_FILE)
     if key.kek_id == keks.current:
         return False
-    aad = _bound(key.id, key.tenant_id)
+    aad = _bound(key)
     try:
         private = encryption.open_sealed(keks[key.kek_id], bytes(key.wrapped_private), aad=aad)
     except KeyMissing as error:
@@ -92,14 +100,22 @@ def current_kek_id() -> str:
     return _keys(settings.KEK_PUBLIC_FILE).current
 
 
-def _checked_public(key: TenantKey) -> bytes:
+def _fill(key: TenantKey | ProviderKey) -> None:
+    pair = Pair.new()
+    kek_public, web = _keys(settings.KEK_PUBLIC_FILE), _keys(settings.WEB_KEY_FILE)
+    key.public = pair.public
+    key.public_mac = encryption.mac(web[web.current], _bound(key) + pair.public)
+    key.web_key_id = web.current
+    key.wrapped_private = encryption.seal(kek_public[kek_public.current], pair.private, aad=_bound(key))
+    key.kek_id = kek_public.current
+
+
+def _checked_public(key: TenantKey | ProviderKey) -> bytes:
     """The public half, after its MAC: who can write to the database only cannot make us seal for him."""
     web = _keys(settings.WEB_KEY_FILE)
     public = bytes(key.public)
     try:
-        fits = encryption.mac_fits(
-            web[key.web_key_id], _bound(key.id, key.tenant_id) + public, bytes(key.public_mac)
-        )
+        fits = encryption.mac_fits(web[key.web_key_id], _bound(key) + public, bytes(key.public_mac))
     except KeyMissing as error:
         raise UmpError.of("key_unavailable") from error
     if not fits:
@@ -114,9 +130,9 @@ def _keys(path: str) -> Keyring:
         raise UmpError.of("key_unavailable") from error
 
 
-def _bound(key_id: uuid.UUID, tenant_id: uuid.UUID) -> bytes:
-    return f"v1|{tenant_id}|key|{key_id}".encode()
+def _bound(key: TenantKey | ProviderKey) -> bytes:
+    return f"v1|{key.owner}|key|{key.id}".encode()
 
 
-def _secret_aad(tenant_id: uuid.UUID, kind: SecretKind, secret_id: uuid.UUID) -> bytes:
-    return f"v1|{tenant_id}|{kind}|{secret_id}".encode()
+def _secret_aad(owner: str, kind: SecretKind, secret_id: uuid.UUID) -> bytes:
+    return f"v1|{owner}|{kind}|{secret_id}".encode()

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db.models import QuerySet, Sum
 from django.db.models.functions import Now
 
-from tenants.models import Connection, Membership, Tenant, TenantKey
+from tenants.models import Connection, Membership, ProviderKey, Tenant, TenantKey
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +52,8 @@ def to_shred(limit: int = 10) -> list[Tenant]:
 
 def keys_behind(current_kek: str) -> int:
     """Keys that are not yet under the current key-encryption key. Call it in the scope of every tenant."""
-    return TenantKey.objects.exclude(kek_id=current_kek).count()
+    own = ProviderKey.objects.exclude(kek_id=current_kek).count()
+    return own + TenantKey.objects.exclude(kek_id=current_kek).count()
 
 
 def people_of(tenant: Tenant) -> QuerySet[Membership]:

@@ -5,8 +5,6 @@ import re
 import uuid
 from collections.abc import Mapping
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from django.conf import settings
 from django.db import models, transaction
 from django.db.models.functions import Now
@@ -15,25 +13,26 @@ from django.utils import timezone
 from accounts import installation
 from audit.services import record
 from core.errors import Conflict, InvalidInput
-from tenants import scope, secrets
+from tenants import provider_app, scope, secrets
 from tenants.access import Actor
+from tenants.credentials import Given
 from tenants.deployment import after_check
 from tenants.models import (
+    AppOwner,
     Cloud,
     Connection,
     DeployState,
+    Method,
     Plan,
     SecretKind,
     Service,
     Tenant,
     Verification,
 )
-from tenants.models import Secret as SecretRow
 from tenants.people import give_role as give_role  # noqa: PLC0414  callers know it from here
 from tenants.selectors import licence_pools
 
 RESTORABLE = dt.timedelta(days=30)
-LONGEST_SECRET = 1000
 FORBIDDEN_IN_NAMES = re.compile(r"[\x00-\x1f\x7f<>\"\\\u202a-\u202e\u2066-\u2069]")
 DOMAIN = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))+")
 EDITABLE = (
@@ -154,30 +153,24 @@ def set_connection(
     Empty credentials keep the stored ones (write-only fields). The check starts anew: nothing is replicated
     with a credential that was not proven (M36-25). Raises InvalidInput (secret_is_guid for a Secret ID).
     """
-    if tenant.plan == Plan.ESSENTIALS:
-        raise InvalidInput(
-            field="plan", why="app registrations exist for Hosted Essentials Plus and Hosted Pro only"
-        )
-    connection = Connection.objects.filter(tenant=tenant).select_for_update().first() or Connection(
-        tenant=tenant
-    )
+    connection = _locked_connection(tenant)
     old = connection.secret
-    new = _new_secret(actor, tenant, client_secret, certificate, private_key, expires_at)
-    if new is None and old is None:
+    given = Given.read(client_secret, certificate, private_key, expires_at)
+    if given is None and old is None:
         raise InvalidInput(field="client_secret", why="a client secret or a certificate is needed")
-    if new is None and old is not None and expires_at and old.kind == SecretKind.CLIENT_SECRET:
+    if given is None and old is not None and expires_at and old.kind == SecretKind.CLIENT_SECRET:
         old.expires_at = expires_at  # the same secret, and somebody looked up when it ends
         old.save(update_fields=["expires_at"])
-    if new is not None:
-        connection.secret = new
-        connection.certificate = certificate.strip() if private_key else ""
+    if given is not None:
+        connection.secret = secrets.store(
+            tenant, given.kind, given.value, set_by=actor.label, expires_at=given.expires_at
+        )
+        connection.certificate = given.certificate
     connection.cloud = cloud
     connection.client_id = client_id
-    connection.verification = Verification.NEVER
-    connection.problem = None
-    connection.row_version += 1
-    connection.save()
-    if new is not None and old is not None:
+    connection.method, connection.app_owner = Method.APP, AppOwner.CUSTOMER
+    _unproven(connection)
+    if given is not None and old is not None:
         old.delete()
     record(
         actor,
@@ -189,68 +182,64 @@ def set_connection(
         changes={
             "client_id": (None, client_id),
             "cloud": (None, cloud),
-            "credential replaced": (None, new is not None),
+            "credential replaced": (None, given is not None),
         },
     )
     return connection
 
 
-def _new_secret(
-    actor: Actor,
-    tenant: Tenant,
-    client_secret: str,
-    certificate: str,
-    private_key: str,
-    expires_at: dt.datetime | None,
-) -> SecretRow | None:
-    if client_secret and (certificate or private_key):
-        raise InvalidInput(field="client_secret", why="give a client secret or a certificate, not both")
-    if client_secret:
-        value = check_client_secret(client_secret)
-        return secrets.store(
-            tenant, SecretKind.CLIENT_SECRET, value, set_by=actor.label, expires_at=expires_at
-        )
-    if certificate or private_key:
-        expires = check_certificate(certificate, private_key)
-        return secrets.store(
-            tenant, SecretKind.CERTIFICATE_KEY, private_key, set_by=actor.label, expires_at=expires
-        )
-    return None
+@transaction.atomic
+def use_provider_app(actor: Actor, tenant: Tenant) -> Connection:
+    """Sign in with the provider's app; the customer's own credential, if there was one, is forgotten.
 
-
-def check_client_secret(value: str) -> str:
-    """The secret without surrounding blanks. Raises InvalidInput; a GUID is the Secret ID (decision 15)."""
-    value = value.strip()
-    try:
-        uuid.UUID(value)
-    except ValueError:
-        pass
-    else:
-        raise InvalidInput("secret_is_guid", field="client_secret")
-    if len(value) > LONGEST_SECRET or any(ord(character) < 33 or ord(character) > 126 for character in value):
+    Raises InvalidInput: no Client Id was given on Authentication Status (MSG-01), or a cloud in which the
+    provider's app cannot exist (SYN-19).
+    """
+    app = provider_app.current()
+    connection = _locked_connection(tenant)
+    if connection.cloud != Cloud.GLOBAL:
         raise InvalidInput(
-            field="client_secret", why="it has blanks or characters that no client secret of Microsoft has"
+            field="app_owner",
+            why="only worldwide tenants can use it; this one needs an app registration of its own",
         )
-    return value
-
-
-def check_certificate(certificate: str, private_key: str) -> dt.datetime:
-    """When the certificate ends. Raises InvalidInput when it is unreadable, over, or has another key."""
-    try:
-        parsed = x509.load_pem_x509_certificate(certificate.encode())
-    except ValueError as error:
-        raise InvalidInput(field="certificate", why="it is not a certificate in PEM form") from error
-    try:
-        key = load_pem_private_key(private_key.encode(), password=None)
-    except (ValueError, TypeError) as error:
+    if app.client_id is None or app.secret is None:
         raise InvalidInput(
-            field="private_key", why="it is not an unencrypted private key in PEM form"
-        ) from error
-    if key.public_key() != parsed.public_key():
-        raise InvalidInput(field="private_key", why="it does not belong to this certificate")
-    if parsed.not_valid_after_utc <= timezone.now():
-        raise InvalidInput(field="certificate", why="it has expired already")
-    return parsed.not_valid_after_utc
+            field="client_id", why="No ClientId was specified. Give it on Authentication Status"
+        )
+    old = connection.secret
+    connection.method = Method.APP
+    connection.app_owner = AppOwner.PROVIDER
+    connection.client_id = app.client_id
+    connection.secret, connection.certificate = None, ""
+    _unproven(connection)
+    if old is not None:
+        old.delete()
+    record(
+        actor,
+        "connection.set",
+        tenant_id=tenant.id,
+        object_kind="connection",
+        object_id=connection.id,
+        object_label=tenant.name,
+        changes={"client_id": (None, app.client_id), "app": (None, "the provider's")},
+    )
+    return connection
+
+
+def _locked_connection(tenant: Tenant) -> Connection:
+    if tenant.plan == Plan.ESSENTIALS:
+        raise InvalidInput(
+            field="plan", why="app registrations exist for Hosted Essentials Plus and Hosted Pro only"
+        )
+    found = Connection.objects.filter(tenant=tenant).select_for_update().first()
+    return found or Connection(tenant=tenant)
+
+
+def _unproven(connection: Connection) -> None:
+    """Whatever changes about a connection has to be proven anew (M36-25)."""
+    connection.verification, connection.problem = Verification.NEVER, None
+    connection.row_version += 1
+    connection.save()
 
 
 @transaction.atomic

@@ -93,6 +93,9 @@ def test_one_table_holds_secrets(cast: Cast) -> None:
         ("tenants.Secret", "sealed"),
         ("tenants.Secret", "hint"),
         ("tenants.TenantKey", "wrapped_private"),
+        ("tenants.ProviderSecret", "sealed"),
+        ("tenants.ProviderSecret", "hint"),
+        ("tenants.ProviderKey", "wrapped_private"),
         ("accounts.ApiToken", "digest"),
         ("accounts.User", "password"),  # a hash
         ("mfa.Authenticator", "data"),  # under the web key, see accounts.adapters

@@ -1,0 +1,75 @@
+"""What people paste as a credential, checked before it is sealed."""
+
+import dataclasses
+import datetime as dt
+import uuid
+from typing import Self
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from django.utils import timezone
+
+from core.errors import InvalidInput
+from tenants.models import SecretKind
+
+LONGEST_SECRET = 1000
+
+
+@dataclasses.dataclass(frozen=True)
+class Given:
+    """A client secret, or a certificate with its private key (PEM); `expires_at` when that is known."""
+
+    kind: SecretKind
+    value: str = dataclasses.field(repr=False)
+    certificate: str = ""
+    expires_at: dt.datetime | None = None
+
+    @classmethod
+    def read(
+        cls, client_secret: str, certificate: str, private_key: str, expires_at: dt.datetime | None
+    ) -> Self | None:
+        """None when every field is empty. Raises InvalidInput naming the field."""
+        if client_secret and (certificate or private_key):
+            raise InvalidInput(field="client_secret", why="give a client secret or a certificate, not both")
+        if client_secret:
+            value = check_client_secret(client_secret)
+            return cls(SecretKind.CLIENT_SECRET, value, expires_at=expires_at)
+        if certificate or private_key:
+            ends = check_certificate(certificate, private_key)
+            return cls(SecretKind.CERTIFICATE_KEY, private_key, certificate.strip(), ends)
+        return None
+
+
+def check_client_secret(value: str) -> str:
+    """The secret without surrounding blanks. Raises InvalidInput; a GUID is the Secret ID (decision 15)."""
+    value = value.strip()
+    try:
+        uuid.UUID(value)
+    except ValueError:
+        pass
+    else:
+        raise InvalidInput("secret_is_guid", field="client_secret")
+    if len(value) > LONGEST_SECRET or any(ord(character) < 33 or ord(character) > 126 for character in value):
+        raise InvalidInput(
+            field="client_secret", why="it has blanks or characters that no client secret of Microsoft has"
+        )
+    return value
+
+
+def check_certificate(certificate: str, private_key: str) -> dt.datetime:
+    """When the certificate ends. Raises InvalidInput when it is unreadable, over, or has another key."""
+    try:
+        parsed = x509.load_pem_x509_certificate(certificate.encode())
+    except ValueError as error:
+        raise InvalidInput(field="certificate", why="it is not a certificate in PEM form") from error
+    try:
+        key = load_pem_private_key(private_key.encode(), password=None)
+    except (ValueError, TypeError) as error:
+        raise InvalidInput(
+            field="private_key", why="it is not an unencrypted private key in PEM form"
+        ) from error
+    if key.public_key() != parsed.public_key():
+        raise InvalidInput(field="private_key", why="it does not belong to this certificate")
+    if parsed.not_valid_after_utc <= timezone.now():
+        raise InvalidInput(field="certificate", why="it has expired already")
+    return parsed.not_valid_after_utc

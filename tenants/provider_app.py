@@ -1,0 +1,102 @@
+"""The provider's own app registration: one for all customers who have none of their own (APP-01).
+
+It lives in the provider's tenant and is consented to in the customers'. GCC High, DoD and China cannot know
+it (SYN-19, facts/microsoft.md 1.1).
+"""
+
+import datetime as dt
+import uuid
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+
+from audit.services import record
+from core.errors import InvalidInput
+from tenants import secrets
+from tenants.access import Actor
+from tenants.credentials import Given
+from tenants.models import ProviderApp, ProviderSecret, Verification
+
+CALLBACK = "/authenticate/OAuth2Callback"
+
+
+def current() -> ProviderApp:
+    """The registration, unsaved and empty when none was given yet."""
+    return ProviderApp.objects.select_related("secret", "secret__key").filter(id=1).first() or ProviderApp()
+
+
+def default_redirect_uri() -> str:
+    """The address that Microsoft sends people back to, on the portal's main host name (AUT-29)."""
+    return f"{settings.PORTAL_BASE_URL.rstrip('/')}{CALLBACK}"
+
+
+@transaction.atomic
+def change(
+    actor: Actor,
+    *,
+    client_id: uuid.UUID,
+    redirect_uri: str,
+    home_tenant_id: uuid.UUID | None = None,
+    given: Given | None = None,
+) -> ProviderApp:
+    """Apply Changes. Without `given` the stored credential stays (it is write-only).
+
+    Raises InvalidInput naming the field: client_secret, certificate, private_key, redirect_uri.
+    """
+    app = ProviderApp.objects.select_for_update().filter(id=1).first() or ProviderApp()
+    before = {"client_id": app.client_id, "redirect_uri": app.redirect_uri}
+    old = app.secret
+    if given is None and old is None:
+        raise InvalidInput(field="client_secret", why="a client secret or a certificate is needed")
+    if given is not None:
+        app.secret = _store(actor, given)
+        app.certificate = given.certificate
+    app.client_id = client_id
+    app.redirect_uri = check_redirect_uri(redirect_uri)
+    app.home_tenant_id = home_tenant_id
+    app.verification, app.problem = Verification.NEVER, None
+    app.row_version += 1
+    app.save()
+    if given is not None and old is not None:
+        old.delete()
+    record(
+        actor,
+        "provider_app.changed",
+        tenant_id=None,
+        object_kind="provider_app",
+        object_id="1",
+        object_label="Provider's app registration",
+        changes={
+            "Client Id": (before["client_id"], client_id),
+            "Redirect Uri": (before["redirect_uri"], app.redirect_uri),
+            "credential replaced": (None, given is not None),
+        },
+    )
+    return app
+
+
+def note_check(*, verification: Verification, problem: dict[str, object] | None, at: dt.datetime) -> None:
+    """Keep what a check of the provider's own credential said."""
+    ProviderApp.objects.filter(id=1).update(
+        verification=verification, problem=problem, verified_at=at, row_version=F("row_version") + 1
+    )
+
+
+def check_redirect_uri(text: str) -> str:
+    """The address as it has to be registered at Microsoft. Raises InvalidInput (APP-19, decision 16)."""
+    text = text.strip()
+    parts = urlsplit(text)
+    loopback = settings.DEMO and parts.hostname in {"localhost", "127.0.0.1"}
+    if parts.scheme != "https" and not (parts.scheme == "http" and loopback):
+        raise InvalidInput(field="redirect_uri", why="it must begin with https://; Microsoft refuses http")
+    if parts.path != CALLBACK or parts.query or parts.fragment or not parts.hostname or "@" in parts.netloc:
+        raise InvalidInput(field="redirect_uri", why=f"it must be https://, the host name, and {CALLBACK}")
+    return text
+
+
+def _store(actor: Actor, given: Given) -> ProviderSecret:
+    return secrets.store_for_provider(
+        given.kind, given.value, set_by=actor.label, expires_at=given.expires_at
+    )
