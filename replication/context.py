@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import datetime as dt
 import threading
 import time
 import uuid
@@ -26,9 +27,13 @@ class Done:
 
 @dataclasses.dataclass(frozen=True)
 class Again:
-    """A slice is over; the checkpoint is saved; go on after the others had their turn."""
+    """A slice is over; the checkpoint is saved; go on after the others had their turn.
+
+    With a `wait`, not before it is over: for what Microsoft needs minutes to spread. No attempt is used.
+    """
 
     message: str = ""
+    wait: dt.timedelta = dt.timedelta()
 
 
 Outcome = Done | Again

@@ -180,7 +180,8 @@ def _after(outcome: Outcome) -> Verdict:
         return Verdict(
             State.SUCCEEDED, message=outcome.message, outcome=outcome.outcome, result=outcome.result
         )
-    return Verdict(State.QUEUED, Reason.SLICE, outcome.message)
+    reason = Reason.BACKING_OFF if outcome.wait else Reason.SLICE
+    return Verdict(State.QUEUED, reason, outcome.message, outcome.wait)
 
 
 def _context(command: Claimed) -> Context:
@@ -241,7 +242,7 @@ def _settle(command: Claimed, verdict: Verdict) -> None:
             states.sleep_lane(command.lane_id, verdict.delay)
         if verdict.suspend_lane and verdict.error and command.tenant_id:
             _suspend(command, verdict.error.code)
-        if verdict.reason != Reason.SLICE:
+        if to != State.QUEUED or verdict.error is not None:
             states.add_step(
                 command.id,
                 command.tenant_id,

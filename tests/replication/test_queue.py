@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.db import IntegrityError, connection, transaction
+from django.db.models import Q
 
 from core.errors import Conflict, LeaseLost, UmpError
 from replication import runner, selectors, services, states, sweeper
@@ -270,6 +271,20 @@ def test_a_command_that_stops_workers_is_set_aside(contoso: Tenant) -> None:
         with scope.one(contoso.id):
             services.retry(SYSTEM, aside)
         assert run_due() == 1
+
+
+def test_a_slice_may_ask_for_time_without_using_an_attempt(contoso: Tenant) -> None:
+    with scripted(Again("Microsoft is spreading it.", dt.timedelta(minutes=1))):
+        command = submit(contoso)
+        assert run_due() == 1
+        waiting = row(command)
+        assert (waiting.state, waiting.reason, waiting.attempts) == (State.QUEUED, Reason.BACKING_OFF, 0)
+        assert waiting.message == "Microsoft is spreading it."
+        assert run_due() == 0, "its time has not come"
+        with scope.one(contoso.id):
+            states.make_due(Q(id=command.id))
+        assert run_due() == 1
+    assert row(command).state == State.SUCCEEDED
 
 
 def test_cancelling(contoso: Tenant) -> None:
