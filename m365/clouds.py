@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import urlsplit
 
 from core.http import OutboundConfig
 
@@ -118,6 +119,18 @@ def cloud_of(metadata: Mapping[str, Any], asked: Cloud) -> Cloud:
     if exact:
         return exact[0]
     return asked if asked in candidates or not candidates else candidates[0]
+
+
+def browser_address(url: str, gateway_url: str = "") -> str:
+    """Where a browser opens one of Microsoft's pages: there, or at the gateway, with the host as first part.
+
+    A browser cannot send a foreign `Host`, so the gateway is told by the path who is meant.
+    """
+    parts = urlsplit(url)
+    if not gateway_url or parts.netloc not in HOSTS:
+        return url
+    query = f"?{parts.query}" if parts.query else ""
+    return f"{gateway_url.rstrip('/')}/{parts.netloc}{parts.path}{query}"
 
 
 def outbound_config(gateway_url: str = "", ca_bundle: str | None = None, **limits: Any) -> OutboundConfig:

@@ -126,7 +126,11 @@ def _check_pair(certificate_pem: str, private_key_pem: str, app: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """An access token and what it says about itself; `roles` are the granted application permissions."""
+    """An access token and what it says about itself.
+
+    `roles` are the permissions granted to the application, `scopes` those it has on behalf of a person, whose
+    id and name are `oid` and `upn`; `wids` are the directory roles of whoever it stands for.
+    """
 
     value: str = field(repr=False)
     expires_at: datetime
@@ -134,6 +138,14 @@ class Token:
     tid: str = ""
     appid: str = ""
     wids: frozenset[str] = frozenset()
+    scopes: frozenset[str] = frozenset()
+    oid: str = ""
+    upn: str = ""
+
+    @property
+    def granted(self) -> frozenset[str]:
+        """What it allows, by whichever method it was obtained."""
+        return self.roles | self.scopes
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,6 +393,9 @@ def _token(value: str, life: int) -> Token:
         tid=str(claims.get("tid") or "").lower(),
         appid=str(claims.get("appid") or claims.get("azp") or ""),
         wids=_words(claims.get("wids")),
+        scopes=frozenset(str(claims.get("scp") or "").split()),
+        oid=str(claims.get("oid") or "").lower(),
+        upn=str(claims.get("upn") or ""),
     )
 
 
