@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 
+from accounts.again import is_fresh, typed
 from authstatus import selectors, services
 from authstatus.forms import CredentialForm, OnboardForm
 from core.errors import InvalidInput
@@ -26,10 +27,10 @@ WRITES = ("GET", "HEAD", "POST")
 PROFILE = permissions.PROFILES["directory_read"]
 
 
-@list_view(needs=Ability.ADD_TENANT, methods=WRITES)
+@list_view(needs=Ability.ADD_TENANT, methods=WRITES, fresh=True)
 def add(request: HttpRequest) -> HttpResponse:
     """One form; the check and the first replication are then watched on the customer's page."""
-    form = OnboardForm(request.POST or None)
+    form = OnboardForm(request.POST or None, initial=typed(request))
     if request.method == "POST" and form.is_valid():
         try:
             tenant, _ = services.onboard(actor_of(request), **form.customer(), **form.credential())
@@ -46,18 +47,21 @@ def add(request: HttpRequest) -> HttpResponse:
 def connection(request: HttpRequest, tenant: Tenant) -> HttpResponse:
     """How the portal signs in: what is stored (never the secret itself), what the last check found, and a form."""
     actor, stored = actor_of(request), connection_of(tenant)
-    form = (
-        CredentialForm(initial=_initial(stored)) if actor.may(Ability.MANAGE_CONNECTION, tenant.id) else None
-    )
+    may = actor.may(Ability.MANAGE_CONNECTION, tenant.id) and is_fresh(request)
+    form = CredentialForm(initial=_initial(stored)) if may else None
     return render(request, "authstatus/connection.html", _page(actor, tenant, stored, form))
 
 
-@tenant_view(needs=Ability.MANAGE_CONNECTION, methods=WRITES)
+@tenant_view(needs=Ability.MANAGE_CONNECTION, methods=WRITES, fresh=True)
 def set_connection(request: HttpRequest, tenant: Tenant) -> HttpResponse:
     """Apply Changes: store what was entered and have it checked at once."""
+    actor, stored = actor_of(request), connection_of(tenant)
     if request.method != "POST":
-        return SeeOther(f"/tenants/{tenant.id}/connection/")
-    actor, form = actor_of(request), CredentialForm(request.POST)
+        if not typed(request):
+            return SeeOther(f"/tenants/{tenant.id}/connection/")
+        form = CredentialForm(initial=_initial(stored) | typed(request))
+        return render(request, "authstatus/connection.html", _page(actor, tenant, stored, form))
+    form = CredentialForm(request.POST)
     if form.is_valid():
         try:
             services.connect(actor, tenant, **form.credential())
@@ -66,7 +70,7 @@ def set_connection(request: HttpRequest, tenant: Tenant) -> HttpResponse:
         else:
             messages.success(request, "Saved. Validating credentials, please wait!")
             return SeeOther(f"/tenants/{tenant.id}/")
-    context = _page(actor, tenant, connection_of(tenant), form)
+    context = _page(actor, tenant, stored, form)
     return render(request, "authstatus/connection.html", context, status=422)
 
 
@@ -103,6 +107,7 @@ def _page(
         "tenant": tenant,
         "connection": stored,
         "form": form,
+        "may_change": actor.may(Ability.MANAGE_CONNECTION, tenant.id),
         "may_check": actor.may(Ability.VERIFY_CONNECTION, tenant.id) and stored is not None,
         "facts": facts(tenant, stored),
         "secret": shown_secret(stored),

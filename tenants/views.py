@@ -6,6 +6,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from accounts.again import typed
 from core.errors import Conflict, InvalidInput
 from tenants import selectors, services, tables
 from tenants.abilities import Ability
@@ -53,10 +54,10 @@ def _overtaken(request: HttpRequest, tenant: Tenant, form: EditForm) -> HttpResp
     return render(request, "tenants/edit.html", context, status=409)
 
 
-@tenant_view(needs=Ability.DELETE_TENANT, methods=WRITES)
+@tenant_view(needs=Ability.DELETE_TENANT, methods=WRITES, fresh=True)
 def delete(request: HttpRequest, tenant: Tenant) -> HttpResponse:
     """Asks for the name, says what happens and how long it can be undone (decision 24)."""
-    form = DeleteForm(request.POST or None)
+    form = DeleteForm(request.POST or None, initial=typed(request))
     if request.method == "POST" and form.is_valid():
         try:
             services.delete_tenant(actor_of(request), tenant, typed_name=form.cleaned_data["typed_name"])

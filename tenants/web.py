@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponseBase
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
+from accounts import again
 from tenants.abilities import Ability
 from tenants.access import Actor, actor_of_user, provider_for, tenant_for, tenants_for
 
@@ -22,11 +23,20 @@ View = Callable[..., HttpResponseBase]
 
 @dataclasses.dataclass(frozen=True)
 class Door:
-    """What guards a route: `tenant` one customer, `list` those of the actor, `provider` the whole."""
+    """What guards a route: `tenant` one customer, `list` those of the actor, `provider` the whole.
+
+    `fresh` routes want a sign-in of the last minutes too (accounts.again); their GET asks before anybody types.
+    """
 
     kind: Literal["tenant", "list", "provider", "person"]
     needs: Ability | None
     methods: tuple[str, ...]
+    fresh: bool = False
+
+    def ask(self, request: HttpRequest) -> None:
+        """After everything else: whoever may not pass at all is not asked for a password first."""
+        if self.fresh:
+            again.require(request)
 
 
 def actor_of(request: HttpRequest) -> Actor:
@@ -45,7 +55,11 @@ def actor_of(request: HttpRequest) -> Actor:
 
 
 def tenant_view(
-    *, needs: Ability, methods: tuple[str, ...] = ("GET", "HEAD"), deleted: bool = False
+    *,
+    needs: Ability,
+    methods: tuple[str, ...] = ("GET", "HEAD"),
+    deleted: bool = False,
+    fresh: bool = False,
 ) -> Callable[[View], View]:
     """`view(request, tenant, ...)` for a route with `<uuid:uid>`; the tenant's scope is open inside.
 
@@ -53,38 +67,51 @@ def tenant_view(
     """
 
     def decorate(view: View) -> View:
+        door = Door("tenant", needs, methods, fresh)
+
         def through(request: HttpRequest, uid: uuid.UUID, **kwargs: Any) -> HttpResponseBase:
             tenant = tenant_for(actor_of(request), uid, needs=needs, deleted=deleted)
             request.tenant = tenant  # type: ignore[attr-defined]  # ours; the shell's navigation reads it
+            door.ask(request)
             return view(request, tenant, **kwargs)
 
-        return _guarded(view, through, Door("tenant", needs, methods))
+        return _guarded(view, through, door)
 
     return decorate
 
 
-def list_view(*, needs: Ability, methods: tuple[str, ...] = ("GET", "HEAD")) -> Callable[[View], View]:
+def list_view(
+    *, needs: Ability, methods: tuple[str, ...] = ("GET", "HEAD"), fresh: bool = False
+) -> Callable[[View], View]:
     """`view(request, ...)` over all customers for whom the actor may do this; that scope is open inside."""
 
     def decorate(view: View) -> View:
+        door = Door("list", needs, methods, fresh)
+
         def through(request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
             tenants_for(actor_of(request), needs=needs)
+            door.ask(request)
             return view(request, **kwargs)
 
-        return _guarded(view, through, Door("list", needs, methods))
+        return _guarded(view, through, door)
 
     return decorate
 
 
-def provider_view(*, needs: Ability, methods: tuple[str, ...] = ("GET", "HEAD")) -> Callable[[View], View]:
+def provider_view(
+    *, needs: Ability, methods: tuple[str, ...] = ("GET", "HEAD"), fresh: bool = False
+) -> Callable[[View], View]:
     """`view(request, ...)` about the provider as a whole; no scope is open inside."""
 
     def decorate(view: View) -> View:
+        door = Door("provider", needs, methods, fresh)
+
         def through(request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
             provider_for(actor_of(request), needs=needs)
+            door.ask(request)
             return view(request, **kwargs)
 
-        return _guarded(view, through, Door("provider", needs, methods))
+        return _guarded(view, through, door)
 
     return decorate
 

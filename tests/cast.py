@@ -1,7 +1,10 @@
 """The fixed cast. Every customer's data carries a canary that no answer for another may contain."""
 
 import dataclasses
+import time
 import uuid
+
+from django.test import Client
 
 from accounts.models import User
 from tenants import scope, services
@@ -64,6 +67,20 @@ def assemble() -> Cast:
         services.give_role(SYSTEM, user_id=person.id, email=person.email, role=role, tenant=tenant)
         person.refresh_from_db()  # a role ends the sessions opened before it
     return Cast(**people, contoso=contoso, fabrikam=fabrikam)
+
+
+def sign_in(client: Client, person: User) -> None:
+    """As if this person had just given the password."""
+    client.force_login(person, backend="allauth.account.auth_backends.AuthenticationBackend")
+    signed_in_at(client, person, time.time())
+
+
+def signed_in_at(client: Client, person: User, moment: float) -> None:
+    """The session's sign-in was at that time, in seconds since 1970."""
+    session = client.session
+    session["account_authentication_methods"] = [{"method": "password", "at": moment}]
+    session["account_authentication_methods_user"] = str(person.pk)
+    session.save()
 
 
 def _customer(name: str, canary: str, entra_tenant_id: uuid.UUID) -> Tenant:

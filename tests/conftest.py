@@ -11,7 +11,7 @@ from django.db import connections
 from django.test import Client, TransactionTestCase
 
 from accounts.models import User
-from tests.cast import Cast, assemble
+from tests.cast import Cast, assemble, sign_in
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -69,12 +69,12 @@ def committed_cast(transactional_db: None) -> Cast:
 
 @pytest.fixture
 def client_of() -> Callable[[User], Client]:
-    """A browser in which this person is signed in."""
+    """A browser in which this person has just signed in."""
 
-    def sign_in(person: User) -> Client:
+    def open_browser(person: User) -> Client:
         client = Client()
         person.refresh_from_db()  # roles given meanwhile have ended the sessions of an earlier epoch
-        client.force_login(person, backend="allauth.account.auth_backends.AuthenticationBackend")
+        sign_in(client, person)
         return client
 
-    return sign_in
+    return open_browser

@@ -5,15 +5,21 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+from allauth.account.adapter import get_adapter
+from allauth.core.exceptions import ReauthenticationRequired
 from django.conf import settings
 from django.db import connection, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.http import urlencode
+from django_htmx.http import HttpResponseClientRedirect
 
-from core.errors import UmpError
+from accounts import again
+from core.errors import Forbidden, UmpError
 from tenants import scope
 from tenants.access import Actor
+from tenants.answers import SeeOther
 from ump_portal import addresses
 from ump_portal.pages.attention import problem_of
 
@@ -99,6 +105,10 @@ class ErrorsMiddleware:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if isinstance(exception, ReauthenticationRequired) and request.user.is_authenticated:
+            if get_adapter().get_reauthentication_methods(request.user):
+                return _confirm(request)
+            exception = Forbidden(action="do this so long after you signed in; sign out, and in again")
         if not isinstance(exception, UmpError) or request.path.startswith("/api/"):
             return None
         if connection.in_atomic_block:
@@ -106,6 +116,20 @@ class ErrorsMiddleware:
         status = exception.status
         template = f"errors/{status}.html" if status in {403, 404} else "errors/problem.html"
         return render(request, template, {"error": _told(request, exception)}, status=status)
+
+
+def _confirm(request: HttpRequest) -> HttpResponse:
+    """To the page that asks for the password, app or key once more, and from there back to this address.
+
+    Unlike allauth's own answer it keeps no whole request in the session, which may bring a secret.
+    """
+    if request.method == "POST":
+        again.keep(request)
+    query = urlencode({"next": request.get_full_path()})
+    address = f"{reverse('account_reauthenticate')}?{query}"
+    if request.htmx:  # type: ignore[attr-defined]  # django_htmx
+        return HttpResponseClientRedirect(address)
+    return SeeOther(address)
 
 
 def _told(request: HttpRequest, error: UmpError) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import axe_playwright_python
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response
 
 from accounts.models import User
+from tests.cast import sign_in
 
 WIDE, PHONE = {"width": 1400, "height": 900}, {"width": 390, "height": 844}
 LOOKS = (("light", WIDE), ("dark", WIDE), ("light", PHONE))
@@ -71,7 +72,7 @@ def session_of(person: User) -> str:
     from django.test import Client
 
     client = Client()
-    client.force_login(person, backend="allauth.account.auth_backends.AuthenticationBackend")
+    sign_in(client, person)
     return client.cookies["ump"].value
 
 

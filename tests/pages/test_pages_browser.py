@@ -13,7 +13,7 @@ from replication import services as queue
 from replication.models import Command, State
 from tenants import scope
 from tenants.access import SYSTEM
-from tests.cast import Cast
+from tests.cast import Cast, sign_in
 from tests.pages.helpers import SignIn, change, failed, url, verified
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -47,7 +47,7 @@ class Door:
         self, person: User, *, theme: str = "light", viewport: dict[str, int] | None = None, js: bool = True
     ) -> Page:
         client = Client()
-        client.force_login(person, backend="allauth.account.auth_backends.AuthenticationBackend")
+        sign_in(client, person)
         context = self.browser.new_context(
             color_scheme=theme, viewport=viewport or WIDE, base_url=self.address, java_script_enabled=js
         )  # type: ignore[arg-type]  # the literal types of Playwright

@@ -22,7 +22,7 @@ from tenants import scope
 from tenants.abilities import ABILITIES, Ability, Role
 from tenants.access import SYSTEM, Actor
 from tenants.models import Tenant
-from tests.cast import CANARY_CONTOSO, CANARY_FABRIKAM, Cast
+from tests.cast import CANARY_CONTOSO, CANARY_FABRIKAM, Cast, sign_in
 from tests.walls.routes import Route, routes
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -83,7 +83,7 @@ class Stage:
             client.defaults["HTTP_AUTHORIZATION"] = f"Bearer {self.token(name)}"
         elif name != "nobody":
             person = getattr(self.cast, name)
-            client.force_login(person, backend="allauth.account.auth_backends.AuthenticationBackend")
+            sign_in(client, person)
         return client
 
     def token(self, name: str) -> str:

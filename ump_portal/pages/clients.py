@@ -13,6 +13,7 @@ from django.shortcuts import render
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
+from accounts.again import typed
 from accounts.models import ApiToken
 from accounts.services import revoke_token
 from api.services import issue_token
@@ -119,10 +120,10 @@ def clients(request: HttpRequest) -> HttpResponse:
     return render(request, "pages/clients.html", context)
 
 
-@provider_view(needs=Ability.MANAGE_TOKENS, methods=WRITES)
+@provider_view(needs=Ability.MANAGE_TOKENS, methods=WRITES, fresh=True)
 def add(request: HttpRequest) -> HttpResponse:
     """The form, and after it the token itself, this one time."""
-    form = TokenForm(request.POST or None)
+    form = TokenForm(request.POST or None, initial=typed(request))
     if request.method == "POST" and form.is_valid():
         try:
             token, value = issue_token(actor_of(request), **form.wish())

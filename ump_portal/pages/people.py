@@ -14,6 +14,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from accounts.again import typed
 from accounts.mail import send_sign_in_link
 from accounts.models import User
 from accounts.selectors import with_factor
@@ -157,12 +158,14 @@ def _rows(actor: Actor, users: list[Any]) -> list[Row]:
     return [Row(user, places[user.id], user.has_factor, rules.is_self(actor, user.id)) for user in users]
 
 
-@provider_view(needs=Ability.MANAGE_PEOPLE, methods=WRITES)
+@provider_view(needs=Ability.MANAGE_PEOPLE, methods=WRITES, fresh=True)
 def add(request: HttpRequest) -> HttpResponse:
     """The form, and after it the one-time link of a new person."""
     actor = actor_of(request)
     form = AddAnywhereForm(
-        request.POST or None, roles=list(Role), initial={"role": Role.CUSTOMER_ADMIN.value}
+        request.POST or None,
+        roles=list(Role),
+        initial={"role": Role.CUSTOMER_ADMIN.value} | typed(request),
     )
     if request.method == "POST" and form.is_valid():
         added = _try(form, lambda: _add(actor, form, form.place()))
@@ -210,10 +213,11 @@ def _user(user_id: uuid.UUID) -> Any:
     return user
 
 
-@provider_view(needs=Ability.MANAGE_PEOPLE, methods=WRITES)
+@provider_view(needs=Ability.MANAGE_PEOPLE, methods=WRITES, fresh=True)
 def edit(request: HttpRequest, user_id: uuid.UUID) -> HttpResponse:
     user = _user(user_id)
-    form = PersonForm(request.POST or None, initial={"email": user.email, "name": user.name})
+    stored = {"email": user.email, "name": user.name}
+    form = PersonForm(request.POST or None, initial=stored | typed(request))
     if request.method == "POST" and form.is_valid():
         actor, given = actor_of(request), form.cleaned_data
         if _try(form, lambda: rules.edit_person(actor, user, **given)) is not None:
@@ -223,12 +227,13 @@ def edit(request: HttpRequest, user_id: uuid.UUID) -> HttpResponse:
     return render(request, "pages/people/edit.html", context, status=422 if form.errors else 200)
 
 
-@provider_view(needs=Ability.MANAGE_PEOPLE, methods=WRITES)
+@provider_view(needs=Ability.MANAGE_PEOPLE, methods=WRITES, fresh=True)
 def role(request: HttpRequest, user_id: uuid.UUID) -> HttpResponse:
     """Another role, or another one in place of that which the person has there."""
     user, actor = _user(user_id), actor_of(request)
     _others_only(actor, user)
-    form = RoleAnywhereForm(request.POST or None, roles=list(Role), initial={"role": Role.OPERATOR.value})
+    initial = {"role": Role.OPERATOR.value} | typed(request)
+    form = RoleAnywhereForm(request.POST or None, roles=list(Role), initial=initial)
     if request.method == "POST" and form.is_valid() and _gave(actor, user, form, form.place):
         messages.success(request, f"{user} is {form.chosen().words} now, and signs in anew.")
         return SeeOther(f"{BASE}{user.id}/")
@@ -245,7 +250,7 @@ def _gave(actor: Actor, user: User, form: RoleForm, where: Callable[[], Tenant |
     return _try(form, give) is not None
 
 
-@provider_view(needs=Ability.MANAGE_PEOPLE, methods=WRITES)
+@provider_view(needs=Ability.MANAGE_PEOPLE, methods=WRITES, fresh=True)
 def take(request: HttpRequest, user_id: uuid.UUID) -> HttpResponse:
     """Take the provider-wide role; those for customers are taken on the customer's page."""
     user, actor = _user(user_id), actor_of(request)
@@ -262,7 +267,7 @@ def take(request: HttpRequest, user_id: uuid.UUID) -> HttpResponse:
     return render(request, "pages/people/take.html", context | {"role": had})
 
 
-@provider_view(needs=Ability.MANAGE_PEOPLE, methods=WRITES)
+@provider_view(needs=Ability.MANAGE_PEOPLE, methods=WRITES, fresh=True)
 def deactivate(request: HttpRequest, user_id: uuid.UUID) -> HttpResponse:
     """Asks first, and names the API tokens that the person made."""
     user, actor = _user(user_id), actor_of(request)
@@ -280,7 +285,7 @@ def deactivate(request: HttpRequest, user_id: uuid.UUID) -> HttpResponse:
     return render(request, "pages/people/deactivate.html", context | {"tokens": tokens, "form": form})
 
 
-@provider_view(needs=Ability.MANAGE_PEOPLE, methods=WRITES)
+@provider_view(needs=Ability.MANAGE_PEOPLE, methods=WRITES, fresh=True)
 def reactivate(request: HttpRequest, user_id: uuid.UUID) -> HttpResponse:
     user, actor = _user(user_id), actor_of(request)
     _others_only(actor, user)
@@ -293,7 +298,7 @@ def reactivate(request: HttpRequest, user_id: uuid.UUID) -> HttpResponse:
     return render(request, "pages/people/reactivate.html", context | {"places": _places(user)})
 
 
-@provider_view(needs=Ability.MANAGE_PEOPLE, methods=WRITES)
+@provider_view(needs=Ability.MANAGE_PEOPLE, methods=WRITES, fresh=True)
 def factor(request: HttpRequest, user_id: uuid.UUID) -> HttpResponse:
     """Remove the second factor of somebody who lost it."""
     user, actor = _user(user_id), actor_of(request)
@@ -311,7 +316,7 @@ def _places(user: User) -> list[Place]:
     return rules.places_of([user.id])[user.id]
 
 
-@provider_view(needs=Ability.MANAGE_PEOPLE, methods=WRITES)
+@provider_view(needs=Ability.MANAGE_PEOPLE, methods=WRITES, fresh=True)
 def link(request: HttpRequest, user_id: uuid.UUID) -> HttpResponse:
     """A fresh one-time link, for somebody who never signed in or lost the password; shown this one time."""
     user = _user(user_id)
@@ -379,13 +384,13 @@ def of_customer(request: HttpRequest, tenant: Tenant) -> HttpResponse:
     return render(request, "pages/people/customer.html", context)
 
 
-@tenant_view(needs=Ability.MANAGE_PEOPLE, methods=WRITES)
+@tenant_view(needs=Ability.MANAGE_PEOPLE, methods=WRITES, fresh=True)
 def add_to_customer(request: HttpRequest, tenant: Tenant) -> HttpResponse:
     actor = actor_of(request)
     form = AddForm(
         request.POST or None,
         roles=rules.grantable(actor, tenant.id),
-        initial={"role": Role.CUSTOMER_MONITOR.value},
+        initial={"role": Role.CUSTOMER_MONITOR.value} | typed(request),
     )
     base = f"/tenants/{tenant.id}/people/"
     if request.method == "POST" and form.is_valid():
@@ -412,7 +417,7 @@ def _welcome(request: HttpRequest, actor: Actor, user: User, new: bool, base: st
     return SeeOther(base)
 
 
-@tenant_view(needs=Ability.MANAGE_PEOPLE, methods=WRITES)
+@tenant_view(needs=Ability.MANAGE_PEOPLE, methods=WRITES, fresh=True)
 def role_at_customer(request: HttpRequest, tenant: Tenant, user_id: uuid.UUID) -> HttpResponse:
     """Another role here."""
     user, actor = _user(user_id), actor_of(request)
@@ -420,7 +425,9 @@ def role_at_customer(request: HttpRequest, tenant: Tenant, user_id: uuid.UUID) -
     _others_only(actor, user)
     base, back = f"/tenants/{tenant.id}/people/", _back(request, actor, tenant, user)
     form = RoleForm(
-        request.POST or None, roles=rules.grantable(actor, tenant.id), initial={"role": had.value}
+        request.POST or None,
+        roles=rules.grantable(actor, tenant.id),
+        initial={"role": had.value} | typed(request),
     )
     if request.method == "POST" and form.is_valid() and _gave(actor, user, form, lambda: tenant):
         messages.success(request, f"{user} is {form.chosen().words} now, and signs in anew.")
@@ -431,7 +438,7 @@ def role_at_customer(request: HttpRequest, tenant: Tenant, user_id: uuid.UUID) -
     return render(request, "pages/people/role.html", context | more, status=422 if form.errors else 200)
 
 
-@tenant_view(needs=Ability.MANAGE_PEOPLE, methods=WRITES)
+@tenant_view(needs=Ability.MANAGE_PEOPLE, methods=WRITES, fresh=True)
 def take_at_customer(request: HttpRequest, tenant: Tenant, user_id: uuid.UUID) -> HttpResponse:
     user, actor = _user(user_id), actor_of(request)
     had = rules.role_at(actor, user.id, tenant)

@@ -12,6 +12,7 @@ from django.shortcuts import render
 
 from accounts import installation
 from accounts.addresses import allowed
+from accounts.again import is_fresh, typed
 from core.errors import InvalidInput, UmpError
 from replication import selectors as queue
 from replication import watch
@@ -69,15 +70,19 @@ class SettingsForm(forms.Form):
 def in_force(request: HttpRequest) -> HttpResponse:
     """The Settings page."""
     actor = actor_of(request)
-    form = SettingsForm(initial=SettingsForm.stored()) if actor.may(Ability.CHANGE_SETTINGS) else None
+    may = actor.may(Ability.CHANGE_SETTINGS) and is_fresh(request)
+    form = SettingsForm(initial=SettingsForm.stored()) if may else None
     return render(request, "pages/settings.html", _page(request, actor, form))
 
 
-@provider_view(needs=Ability.CHANGE_SETTINGS, methods=("GET", "HEAD", "POST"))
+@provider_view(needs=Ability.CHANGE_SETTINGS, methods=("GET", "HEAD", "POST"), fresh=True)
 def change(request: HttpRequest) -> HttpResponse:
     """Apply Changes: all of them or none."""
     if request.method != "POST":
-        return SeeOther("/settings/")
+        if not typed(request):
+            return SeeOther("/settings/")
+        form = SettingsForm(initial=SettingsForm.stored() | typed(request))
+        return render(request, "pages/settings.html", _page(request, actor_of(request), form))
     actor, form = actor_of(request), SettingsForm(request.POST)
     if form.is_valid():
         try:
@@ -101,6 +106,7 @@ def _page(request: HttpRequest, actor: Actor, form: SettingsForm | None) -> dict
     return {
         "groups": _groups(),
         "form": form,
+        "may_change": actor.may(Ability.CHANGE_SETTINGS),
         "changed": installation.stored(),
         "address": address,
         "address_allowed": allowed(address, blocks),
@@ -159,6 +165,12 @@ def _replication() -> list[Setting]:
             "Everything is read and compared again, to prove the deltas.",
         ),
         Setting(
+            "Removals that wait for a person",
+            f"more than {settings.REMOVAL_FLOOR} and {settings.REMOVAL_SHARE:.0%} of a copy",
+            "REMOVAL_FLOOR, REMOVAL_SHARE",
+            "A full read that would remove more shows its plan first and asks.",
+        ),
+        Setting(
             "Ended commands are kept",
             f"{settings.COMMAND_RETENTION_DAYS} days",
             "COMMAND_RETENTION_DAYS",
@@ -204,6 +216,12 @@ def _people() -> list[Setting]:
             settings.ACCOUNT_RATE_LIMITS["login_failed"],
             "LOGIN_FAILED_RATE",
             "Then one has to wait.",
+        ),
+        Setting(
+            "A fresh sign-in",
+            f"of the last {_span(settings.ACCOUNT_REAUTHENTICATION_TIMEOUT)}",
+            "",
+            "Asked for before credentials, people, API clients and settings are changed, and customers deleted.",
         ),
         Setting("A session ends", f"after {_span(settings.SESSION_COOKIE_AGE)}", "", "Or with the browser."),
     ]

@@ -1,0 +1,62 @@
+"""A fresh sign-in before the acts that could hand the house over: credentials, roles, tokens, security.
+
+A session that somebody left open, or took over, is not enough for these. Doors say which they are
+(`fresh=True` in tenants.web) and raise allauth's ReauthenticationRequired, as allauth's own pages do;
+ump_portal.middleware answers it.
+"""
+
+import time
+
+from allauth.account.internal.flows.login import get_authentication_records
+from allauth.core.exceptions import ReauthenticationRequired
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpRequest, QueryDict
+
+from core.redaction import is_secret_key, redact_text
+
+KEPT = "typed_before_sign_in"
+MOST_FIELDS, LONGEST = 60, 500
+EXPLAINED = "It is confirmed that it is you. Nothing was saved yet: look at the form, and send it again."
+
+
+def is_fresh(request: HttpRequest) -> bool:
+    """Whether the person signed in, or confirmed it, within ACCOUNT_REAUTHENTICATION_TIMEOUT."""
+    records = get_authentication_records(request, request.user)
+    newest: float = max((record["at"] for record in records), default=0.0)
+    return time.time() - newest < settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
+
+
+def require(request: HttpRequest) -> None:
+    """Raises ReauthenticationRequired for a sign-in that is too old; else gives back what was typed before."""
+    if not is_fresh(request):
+        raise ReauthenticationRequired
+    kept = request.session.get(KEPT)
+    if kept and request.method == "GET" and kept["path"] == request.path:
+        del request.session[KEPT]
+        request.typed = kept["values"]  # type: ignore[attr-defined]  # ours
+        messages.info(request, EXPLAINED)
+
+
+def typed(request: HttpRequest) -> dict[str, str]:
+    """What was typed into the form of this page when the sign-in turned out to be too old; for `initial`."""
+    found: dict[str, str] = getattr(request, "typed", {})
+    return found
+
+
+def keep(request: HttpRequest) -> None:
+    """Hold what a late POST brought until its form is shown again. Nothing that looks like a secret is held."""
+    request.session[KEPT] = {"path": request.path, "values": _harmless(request.POST)}
+
+
+def _harmless(data: QueryDict) -> dict[str, str]:
+    fields = [
+        (name, str(value))
+        for name, value in data.items()
+        if name != "csrfmiddlewaretoken" and not is_secret_key(name)
+    ]
+    return {
+        name: value
+        for name, value in fields[:MOST_FIELDS]
+        if len(value) <= LONGEST and redact_text(value) == value
+    }
