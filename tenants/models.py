@@ -324,3 +324,34 @@ class Connection(SignIn):
     def problem_message(self) -> str:
         problem: dict[str, Any] = self.problem or {}
         return str(problem.get("message", ""))
+
+
+class StandbyRole(models.TextChoices):
+    CANDIDATE = "candidate", "Being proven"
+    FORMER = "former", "Kept until the new one is proven"
+
+
+class Purpose(models.TextChoices):
+    """Why there is a second way in for a while."""
+
+    MIGRATION = "migration", "Migration"
+    ROTATION = "rotation", "Renewal of the client secret"
+
+
+class Standby(SignIn):
+    """A way in beside the one in use: a candidate that is not proven yet, or the former one, kept until then."""
+
+    role = models.CharField(max_length=10, choices=StandbyRole)
+    purpose = models.CharField(max_length=10, choices=Purpose)
+    granted = models.ForeignKey(Secret, models.RESTRICT, null=True, related_name="+")
+    granted_at = models.DateTimeField(null=True, editable=False)
+    refreshed_at = models.DateTimeField(null=True, editable=False)
+    worked = models.BooleanField(default=False, help_text="Former: it was proven when it was replaced.")
+    problem = models.JSONField(
+        null=True, editable=False, help_text="core.errors.Rendered: why it was refused."
+    )
+    set_by = models.CharField(max_length=254)
+    since = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta(TenantOwned.Meta):
+        constraints = [models.UniqueConstraint(fields=["tenant", "role"], name="one_standby_a_role")]
