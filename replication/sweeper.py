@@ -12,8 +12,7 @@ from accounts import installation
 from core.errors import UmpError
 from replication import services, states
 from replication.models import FINAL, Command, Reason, State
-from tenants import scope
-from tenants import services as tenants
+from tenants import scope, shredding
 from tenants.access import SYSTEM
 from tenants.models import Tenant
 from tenants.selectors import to_shred
@@ -114,7 +113,8 @@ def shred() -> int:
     """Deleted customers past their 30 days are gone for good (decision 24); how many."""
     with scope.every("the sweeper looks for customers past their 30 days"):
         over = to_shred()
+    gone = 0
     for tenant in over:
         with scope.one(tenant.id):
-            tenants.shred(SYSTEM, tenant)
-    return len(over)
+            gone += shredding.shred(SYSTEM, tenant)
+    return gone

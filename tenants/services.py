@@ -294,13 +294,6 @@ def restore_tenant(actor: Actor, tenant: Tenant) -> None:
     _record(actor, "tenant.restored", tenant)
 
 
-@transaction.atomic
-def shred(actor: Actor, tenant: Tenant) -> None:
-    """The 30 days are over: the key, every secret and the copy of the directory go; the trail stays."""
-    _record(actor, "tenant.shredded", tenant)
-    tenant.delete()
-
-
 def _record(actor: Actor, action: str, tenant: Tenant) -> None:
     record(
         actor,

@@ -17,7 +17,7 @@ from replication import runner, states
 from replication.models import Command, State
 from tenants import lines, scope, secrets, selectors
 from tenants.access import SYSTEM
-from tenants.models import Connection, Secret, SecretKind, TenantKey
+from tenants.models import Secret, SecretKind, TenantKey
 from tests.cast import CANARY_CONTOSO, Cast
 
 pytestmark = pytest.mark.django_db
@@ -142,16 +142,6 @@ def test_rotation_is_a_command_with_a_figure(cast: Cast, settings: Any, tmp_path
     (tmp_path / "kek").write_text(f"k2 {base64.b64encode(new.private).decode()}\n")
     with scope.one(cast.contoso.id):
         assert secrets.open_secret(_secret(cast)) == VALUE, "the old key may go now"
-
-
-def test_deleting_the_customer_takes_its_key_with_it(cast: Cast) -> None:
-    from tenants import services
-
-    with scope.one(cast.contoso.id):
-        services.shred(SYSTEM, cast.contoso)
-        assert not TenantKey.objects.exists()
-        assert not Connection.objects.exists()
-        assert not Secret.objects.exists()
 
 
 def test_a_key_file_is_read_or_refused() -> None:
