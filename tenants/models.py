@@ -286,6 +286,9 @@ class Connection(SignIn):
     verified_at = models.DateTimeField(null=True, editable=False)
     problem = models.JSONField(null=True, editable=False, help_text="core.errors.Rendered of the last check.")
     propagating_until = models.DateTimeField(null=True, editable=False)
+    next_check_at = models.DateTimeField(
+        db_default=Now() + dt.timedelta(days=1), editable=False, help_text="When the daily check is due."
+    )
     granted = models.ForeignKey(
         Secret,
         models.RESTRICT,
