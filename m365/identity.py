@@ -246,13 +246,23 @@ def discover(http: Outbound, cloud: Cloud, domain_or_id: str, *, fresh: bool = F
     return _metadata.get_or_make(key, lambda: (_fetch_metadata(http, cloud, tenant), METADATA_LIFE), fresh)
 
 
+def discover_in(http: Outbound, cloud: Cloud, tenant: str, *, fresh: bool = False) -> Discovered:
+    """The tenant, which has to live in this cloud. Raises `wrong_cloud`, `wrong_tenant` or as `discover`."""
+    found = discover(http, cloud, tenant, fresh=fresh)
+    if found.cloud != cloud:
+        raise UmpError.of("wrong_cloud", tenant=tenant, cloud=found.cloud.name)
+    if GUID.fullmatch(tenant) and found.tenant_id != tenant:
+        raise UmpError.of("wrong_tenant", tenant=tenant, detail={"answered_for": found.tenant_id})
+    return found
+
+
 def _metadata_url(cloud: Cloud, tenant: str) -> str:
     return f"{cloud.authority(tenant)}/v2.0/.well-known/openid-configuration"
 
 
 def _fetch_metadata(http: Outbound, cloud: Cloud, tenant: str) -> Discovered:
     response = http.request("GET", _metadata_url(cloud, tenant), headers={"Accept": "application/json"})
-    document = _document(response, cloud.authority_host, tenant=tenant)
+    document = document_of(response, cloud.authority_host, tenant=tenant)
     found = cloud_of(document, cloud)
     kept = {name: value for name in _METADATA if isinstance(value := document.get(name), str)}
     hosts = {_safe_host(kept.get(name)) for name in ("token_endpoint", "authorization_endpoint")}
@@ -276,7 +286,7 @@ def _safe_host(url: object) -> str:
     return (parts.hostname or "") if plain and len(parts.path) > 1 else ""
 
 
-def _document(response: Any, host: str, **names: object) -> dict[str, Any]:
+def document_of(response: Any, host: str, **names: object) -> dict[str, Any]:
     """The JSON object of a successful answer; an error for everything else."""
     if response.status_code == 200:
         return json_object(response.content, host)
@@ -292,7 +302,7 @@ def _document(response: Any, host: str, **names: object) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Reply:
+class Reply:
     """As much of a response as MSAL looks at."""
 
     text: str = field(repr=False)
@@ -303,30 +313,30 @@ class _Reply:
         """Nothing to raise: only successes become a reply."""
 
 
-class _MsalLine:
+class MsalLine:
     """MSAL's `http_client`: metadata from what is known already, tokens from the cloud's own hosts only."""
 
     def __init__(self, http: Outbound, found: Discovered, names: Mapping[str, object]) -> None:
         self._http, self._found, self._names = http, found, names
 
-    def get(self, url: str, **_kwargs: Any) -> _Reply:
+    def get(self, url: str, **_kwargs: Any) -> Reply:
         if url != _metadata_url(self._found.cloud, self._found.tenant_id):
             raise UmpError.of(
                 "internal", detail={"cause": "MSAL asked for an address that it should not need"}
             )
-        return _Reply(json.dumps(dict(self._found.metadata)))
+        return Reply(json.dumps(dict(self._found.metadata)))
 
-    def post(self, url: str, **kwargs: Any) -> _Reply:
+    def post(self, url: str, **kwargs: Any) -> Reply:
         response = self._http.request("POST", url, **kwargs)
         host = self._found.cloud.authority_host
-        document = _document(response, host, **self._names)
-        return _Reply(json.dumps(_well_formed(document, host)))
+        document = document_of(response, host, **self._names)
+        return Reply(json.dumps(well_formed(document, host)))
 
     def close(self) -> None:
         """The session is the caller's."""
 
 
-def _well_formed(document: Mapping[str, Any], host: str) -> dict[str, Any]:
+def well_formed(document: Mapping[str, Any], host: str) -> dict[str, Any]:
     """Only what an application's token answer needs, in the types that MSAL expects."""
     value, life = document.get("access_token"), document.get("expires_in")
     if not isinstance(value, str) or not VISIBLE.fullmatch(value):
@@ -360,16 +370,22 @@ def app_token(
         return _tokens.get_or_make(key, lambda: _make_token(http, cloud, tenant, credential, fresh), fresh)
 
 
+def kept_token(key: _Key, make: Callable[[], Token], *, fresh: bool) -> Token:
+    """This process's token under the key, or a new one; threads that want the same wait for a single maker."""
+
+    def made() -> tuple[Token, float]:
+        token = make()
+        return token, (token.expires_at - datetime.now(UTC)).total_seconds() - MARGIN
+
+    return _tokens.get_or_make(key, made, fresh)
+
+
 def _make_token(
     http: Outbound, cloud: Cloud, tenant: str, credential: AppCredential, fresh: bool
 ) -> tuple[Token, float]:
     secret = credential.for_msal()
-    found = discover(http, cloud, tenant, fresh=fresh)
-    if found.cloud != cloud:
-        raise UmpError.of("wrong_cloud", tenant=tenant, cloud=found.cloud.name)
-    if GUID.fullmatch(tenant) and found.tenant_id != tenant:
-        raise UmpError.of("wrong_tenant", tenant=tenant, detail={"answered_for": found.tenant_id})
-    line = _MsalLine(http, found, {"app": credential.app, "tenant": tenant})
+    found = discover_in(http, cloud, tenant, fresh=fresh)
+    line = MsalLine(http, found, {"app": credential.app, "tenant": tenant})
     application = msal.ConfidentialClientApplication(
         credential.client_id,
         client_credential=secret,
@@ -378,13 +394,13 @@ def _make_token(
         instance_discovery=False,
     )
     result = application.acquire_token_for_client(scopes=[cloud.graph_scope])
-    token = _token(result["access_token"], int(result["expires_in"]))
+    token = read_token(result["access_token"], int(result["expires_in"]))
     if token.tid and token.tid != found.tenant_id:
         raise UmpError.of("wrong_tenant", tenant=tenant, detail={"answered_for": token.tid})
     return token, int(result["expires_in"]) - MARGIN
 
 
-def _token(value: str, life: int) -> Token:
+def read_token(value: str, life: int) -> Token:
     claims = _claims(value)
     return Token(
         value,

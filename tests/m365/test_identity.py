@@ -397,7 +397,7 @@ def test_nothing_secret_in_repr_log_or_error(
 
 def test_an_opaque_token_has_no_claims() -> None:
     for value in ("opaque", "a.b.c", jwt()[:-3], "eyJ." + "x" * 9 + ".s"):
-        token = identity._token(value, 3600)
+        token = identity.read_token(value, 3600)
         assert (token.tid, token.roles) == ("", frozenset())
 
 
