@@ -7,6 +7,7 @@ A permission is granted to an application ("application") or to it together with
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -350,6 +351,12 @@ _FEATURES = (
 FEATURES: Mapping[str, Feature] = MappingProxyType({feature.key: feature for feature in _FEATURES})
 DIRECTORY_READ = ("organisation", "users", "groups", "licences")
 
+# What a customer's service level and service family make use of at Microsoft.
+BY_PLAN: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"essentials": DIRECTORY_READ, "essentials_plus": DIRECTORY_READ, "pro": DIRECTORY_READ}
+)
+BY_SERVICE: Mapping[str, tuple[str, ...]] = MappingProxyType({"direct_routing": (), "operator_connect": ()})
+
 
 @dataclass(frozen=True, slots=True)
 class Profile:
@@ -414,17 +421,98 @@ _ROLES = (
     Role("Privileged Role Administrator", "e8611ab8-c189-46e8-94e1-60213ab1f814"),
     Role("Application Administrator", "9b895d92-2cd3-44c7-9d02-a6ac2d5ea5c3"),
     Role("Cloud Application Administrator", "158c047a-c907-4556-b7ef-446551a6b5f7"),
+    Role("Application Developer", "cf1c38e5-3621-4004-a7cb-879624dced7c"),
     Role("Teams Administrator", "69091246-20e8-4a56-aa4d-066075b2a7a8"),
     Role("Teams Telephony Administrator", "aa38014f-0993-46e9-9b45-30501a20909d"),
     Role("Teams Communications Administrator", "baf37b3a-610e-45da-9e62-d9d1e5e8914b"),
+    Role("Teams Communications Support Engineer", "f70938a0-fc10-4177-9e90-2178f8765737"),
+    Role("Teams Communications Support Specialist", "fcf91098-03e3-41a9-b5ba-6f0ec8188a12"),
+    Role("Teams Devices Administrator", "3d762c5a-1b6c-493f-843e-55a3b42923d4"),
+    Role("Teams Reader", "1076ac91-f3d9-41a7-a339-dcdf5f480acc"),
     Role("Skype for Business Administrator", "75941009-915a-4869-abe7-691bff18279e"),
     Role("Domain Name Administrator", "8329153b-31d0-4727-b945-745eb3bc5f31"),
     Role("User Administrator", "fe930be7-5e62-47db-91af-98c3a49a38b1"),
     Role("License Administrator", "4d6ac14f-3453-41d0-bef9-a3e0c569773a"),
     Role("Groups Administrator", "fdd7a751-b60b-444a-984c-02652fe8fa1c"),
     Role("Directory Readers", "88d8e3e3-8f55-4a1e-953a-9b9898b8876b"),
+    Role("Reports Reader", "4a5d8f65-41da-4de4-8968-e035b65339cf"),
 )
 ROLES: Mapping[str, Role] = MappingProxyType({role.name: role for role in _ROLES})
+_ROLE_NAMES: Mapping[str, str] = MappingProxyType({role.template_id: role.name for role in _ROLES})
+# Marks that every token of an app or of a member carries in `wids`; nobody gave them.
+NO_ROLES = frozenset({"0997a1d0-0d1d-4acb-b408-d5ca73121e90", "b79fbf4d-3ef9-4689-8143-76b194e85509"})
+
+
+class Stage(enum.StrEnum):
+    """When a role is needed (ROL-01)."""
+
+    ONBOARDING = "Onboarding"
+    ALWAYS = "Onboarding and Day Two"
+
+
+@dataclass(frozen=True, slots=True)
+class RoleRow:
+    """A row of the role table: its words, and whether a new site with a sub-domain of its own wants it again."""
+
+    role: str
+    purpose: str
+    stage: Stage
+    condition: str
+    for_new_site: bool = False
+
+
+# Any of these sets does for voice (decision 5); the first is the one to ask for.
+VOICE_ROLES = (
+    ("Teams Administrator",),
+    ("Teams Telephony Administrator", "Skype for Business Administrator"),
+    ("Global Administrator",),
+)
+_REMOVABLE = "May be removed after onboarding."
+_DNS = (
+    "Needed where the portal sets up the domain by itself (Automatic DNS). May be removed after onboarding; "
+    "add it again, for a while, for a new site with a sub-domain of its own."
+)
+ROLE_TABLE = (
+    RoleRow(
+        "Teams Administrator",
+        "Daily replication, voice routes and users, by Teams PowerShell",
+        Stage.ALWAYS,
+        "Mandatory, unless both roles of the next two rows are there instead.",
+    ),
+    RoleRow(
+        "Teams Telephony Administrator",
+        "The same as Teams Administrator, for telephony alone",
+        Stage.ALWAYS,
+        "Only together with Skype for Business Administrator, instead of Teams Administrator.",
+    ),
+    RoleRow(
+        "Skype for Business Administrator",
+        "Older commands of Teams PowerShell, which still ask for it",
+        Stage.ALWAYS,
+        "Only together with Teams Telephony Administrator, instead of Teams Administrator.",
+    ),
+    RoleRow(
+        "Application Administrator",
+        "Creating the app registration in the customer's tenant",
+        Stage.ONBOARDING,
+        f"Needed for automatic registration only. {_REMOVABLE}",
+    ),
+    RoleRow(
+        "Domain Name Administrator",
+        "Adding and verifying the customer's sub-domain",
+        Stage.ONBOARDING,
+        _DNS,
+        for_new_site=True,
+    ),
+    RoleRow(
+        "User Administrator",
+        "The activation user of a new domain",
+        Stage.ONBOARDING,
+        _DNS,
+        for_new_site=True,
+    ),
+)
+FOR_NEW_SITE = tuple(row.role for row in ROLE_TABLE if row.for_new_site)
 
 
 def needed(feature: str) -> tuple[str, ...]:
@@ -432,15 +520,85 @@ def needed(feature: str) -> tuple[str, ...]:
     return tuple(need.least for need in FEATURES[feature].needs)
 
 
+class Held(enum.StrEnum):
+    """What a check found about a permission or role."""
+
+    PRESENT = "present"
+    MISSING = "missing"
+    EXTRA = "extra"
+    UNKNOWN = "unknown"
+
+
+# With this one an app may do what the signed-in person may: whether that is enough, a call tells.
+AS_PERSON = "Directory.AccessAsUser.All"
+# What signing in itself asks for.
+SIGN_IN = frozenset({"openid", "profile", "email", "offline_access", "User.Read"})
+
+
 def missing(granted: Collection[str], feature: str) -> tuple[str, ...]:
     """What has to be granted beyond `granted` (a token's roles or scopes); empty when the feature may work.
 
     Broader permissions count: who may write may read. Raises KeyError for an unknown feature.
     """
-    have = frozenset(granted)
-    return tuple(need.least for need in FEATURES[feature].needs if have.isdisjoint(need.any_of))
+    return tuple(need.least for need in FEATURES[feature].needs if _serving(need, granted) is None)
 
 
 def missing_for(granted: Collection[str], features: Collection[str] = DIRECTORY_READ) -> tuple[str, ...]:
     """What several features lack together, each permission once."""
     return tuple(dict.fromkeys(name for feature in features for name in missing(granted, feature)))
+
+
+def _serving(need: Need, granted: Collection[str]) -> str | None:
+    """The least of the granted permissions that meets the need."""
+    return next((name for name in (*need.any_of, AS_PERSON) if name in granted), None)
+
+
+def serving(granted: Collection[str], feature: str) -> tuple[str, ...]:
+    """The permission behind each need of a feature: the least that was granted, or the one to ask for."""
+    return tuple(_serving(need, granted) or need.least for need in FEATURES[feature].needs)
+
+
+def features_of(plan: str, service: str) -> tuple[str, ...]:
+    """What the portal does at Microsoft for a customer of this service level and family."""
+    return tuple(dict.fromkeys([*BY_PLAN.get(plan, DIRECTORY_READ), *BY_SERVICE.get(service, ())]))
+
+
+def judge_permissions(
+    granted: Collection[str], features: Collection[str], asked_for: Collection[str] = ()
+) -> dict[str, Held]:
+    """Each permission that is needed or granted, by name; one that was `asked_for` is no excess."""
+    found = dict.fromkeys(missing_for(granted, features), Held.MISSING)
+    used = {name for feature in features for name in serving(granted, feature)} | set(asked_for)
+    for name in sorted(set(granted) - SIGN_IN):
+        found[name] = Held.PRESENT if name in used else Held.EXTRA
+    return found
+
+
+def role_name(template_id: str) -> str:
+    """A directory role's name; its id for one that is not in our list."""
+    return _ROLE_NAMES.get(template_id.lower(), template_id.lower())
+
+
+def judge_roles(held: Collection[str], *, deployed: bool, own_domains: bool = True) -> dict[str, Held]:
+    """Each role that is needed or held, by name (decision 5). A deployed customer is past onboarding.
+
+    `own_domains`: whether the service uses domains in the customer's tenant at all.
+    """
+    enough = next((names for names in VOICE_ROLES if set(names) <= set(held)), None)
+    lacking = () if enough else _lacking(held)
+    found = dict.fromkeys(lacking, Held.MISSING)
+    wanted = set(enough or VOICE_ROLES[1])
+    if not deployed:
+        wanted |= {
+            row.role for row in ROLE_TABLE
+            if row.stage == Stage.ONBOARDING and (own_domains or not row.for_new_site)
+        }  # fmt: skip
+    for name in sorted(held):
+        found[name] = Held.PRESENT if name in wanted else Held.EXTRA
+    return found
+
+
+def _lacking(held: Collection[str]) -> tuple[str, ...]:
+    """What to ask for: the other half of the pair where one half is there, else the one role for all."""
+    rest = tuple(name for name in VOICE_ROLES[1] if name not in held)
+    return rest if len(rest) < len(VOICE_ROLES[1]) else VOICE_ROLES[0]
