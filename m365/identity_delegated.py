@@ -238,7 +238,7 @@ class _PersonsLine(MsalLine):
         realm = document_of(response, parts.netloc, **self._names)
         if str(realm.get("account_type")) == "Federated":
             # MSAL would send the password on, to whatever address the realm names.
-            raise UmpError.of("password_missing", **self._names)
+            raise UmpError.of("password_missing", account=self._names.get("account"))
         return Reply(json.dumps({"account_type": "Managed"}))
 
     def post(self, url: str, **kwargs: Any) -> Reply:

@@ -54,11 +54,22 @@ def store_for_provider(
 
 def reseal(secret: Secret | ProviderSecret, value: str) -> None:
     """Put another value into the row, for what changes with each use (a refresh token), and save it."""
+    _put(secret, value)
+    secret.save()
+
+
+def swap(secret: Secret, value: str) -> bool:
+    """The same, unless the row has changed or gone since it was read; then nothing is written."""
+    before = bytes(secret.sealed)
+    _put(secret, value)
+    return Secret.objects.filter(id=secret.id, sealed=before).update(sealed=secret.sealed) == 1
+
+
+def _put(secret: Secret | ProviderSecret, value: str) -> None:
     aad = _secret_aad(secret.key.owner, SecretKind(secret.kind), secret.id)
     secret.sealed = encryption.seal(_checked_public(secret.key), value.encode(), aad=aad)
     shown = secret.kind == SecretKind.CLIENT_SECRET and len(value) >= HINT_FROM
     secret.hint = value[-4:] if shown else ""
-    secret.save()
 
 
 def open_secret(secret: Secret | ProviderSecret) -> str:

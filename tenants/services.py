@@ -13,7 +13,7 @@ from django.utils import timezone
 from accounts import installation
 from audit.services import record
 from core.errors import Conflict, InvalidInput
-from tenants import provider_app, scope, secrets
+from tenants import grants, provider_app, scope, secrets
 from tenants.access import Actor
 from tenants.credentials import Given
 from tenants.deployment import after_check
@@ -169,9 +169,11 @@ def set_connection(
     connection.cloud = cloud
     connection.client_id = client_id
     connection.method, connection.app_owner = Method.APP, AppOwner.CUSTOMER
+    granted = grants.drop(connection)
     _unproven(connection)
-    if given is not None and old is not None:
-        old.delete()
+    for gone in (granted, old if given is not None else None):
+        if gone is not None:
+            gone.delete()
     record(
         actor,
         "connection.set",
@@ -206,14 +208,15 @@ def use_provider_app(actor: Actor, tenant: Tenant) -> Connection:
         raise InvalidInput(
             field="client_id", why="No ClientId was specified. Give it on Authentication Status"
         )
-    old = connection.secret
+    old, granted = connection.secret, grants.drop(connection)
     connection.method = Method.APP
     connection.app_owner = AppOwner.PROVIDER
     connection.client_id = app.client_id
     connection.secret, connection.certificate = None, ""
     _unproven(connection)
-    if old is not None:
-        old.delete()
+    for gone in (granted, old):
+        if gone is not None:
+            gone.delete()
     record(
         actor,
         "connection.set",
