@@ -64,6 +64,22 @@ def _seconds(name: str, least: int, most: int) -> Callable[[Any, Who], int]:
     return clean
 
 
+def _number(name: str, most: int) -> Callable[[Any, Who], int]:
+    def clean(value: Any, who: Who) -> int:
+        try:
+            number = int(value)
+        except (TypeError, ValueError):
+            raise InvalidInput(field=name, why="it must be a whole number") from None
+        if not 0 <= number <= most:
+            raise InvalidInput(field=name, why=f"it must be between 0 and {most:,}")
+        return number
+
+    return clean
+
+
+MOST_FAILURES, LONGEST_WINDOW = 100, 10_080
+"""Max Access Failures, and Access Failure Window in minutes (a week)."""
+
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
@@ -87,6 +103,20 @@ KINDS: dict[str, Kind] = {
             "Each customer is looked at this often without anybody asking.",
             lambda: settings.REPLICATION_CYCLE_SECONDS,
             _seconds("replication_cycle", 30, 86_400),
+        ),
+        Kind(
+            "max_access_failures",
+            "Max Access Failures",
+            "So many failures mark a customer's connection Degraded; 0 turns the rule off.",
+            lambda: 0,
+            _number("max_access_failures", MOST_FAILURES),
+        ),
+        Kind(
+            "access_failure_window",
+            "Access Failure Window",
+            "Within so many minutes; 0 counts since the last successful check.",
+            lambda: 0,
+            _number("access_failure_window", LONGEST_WINDOW),
         ),
     )
 }

@@ -25,6 +25,8 @@ class Kind(abc.ABC):
     max_attempts: ClassVar[int] = 10
     reconcile: ClassVar[str]
     may_dry_run: ClassVar[bool] = False
+    own_account: ClassVar[bool] = False
+    """Signs in with an account of its own, whose faults say nothing about the connection (SYN-17)."""
 
     @abc.abstractmethod
     def run(self, ctx: "Context") -> "Outcome":

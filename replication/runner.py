@@ -18,13 +18,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
+from breakers import services as breakers
+from breakers.services import Meaning
 from core.errors import LeaseLost, Remedy, UmpError
-from replication import states
+from replication import holds, states
 from replication.context import Context, Done, Outcome
 from replication.models import LaneName, Reason, State
-from replication.registry import kind_of
+from replication.registry import kind_of, kinds
 from replication.states import Claimed
 from tenants import scope
+from tenants.lines import OF_PROVIDER_APP
 
 log = logging.getLogger(__name__)
 
@@ -128,7 +131,7 @@ def run_one(command: Claimed) -> Verdict:
     try:
         return _after(kind_of(command.kind).run(context))
     except UmpError as error:
-        return verdict_on(command, error)
+        return verdict_on(command, _of_own_account(command, error))
     except (OperationalError, InterfaceError) as error:
         return _database_away(error)
     except Exception as error:
@@ -136,6 +139,15 @@ def run_one(command: Claimed) -> Verdict:
         return verdict_on(command, UmpError.of("internal", detail={"type": type(error).__name__}))
     finally:
         _process.running.pop(key, None)
+
+
+def _of_own_account(command: Claimed, error: UmpError) -> UmpError:
+    """What a kind with an account of its own meets concerns this one command, never the connection (SYN-17)."""
+    kind = kinds().get(command.kind)
+    if kind is None or not kind.own_account or error.scope != "connection" or error.remedy == Remedy.LATER:
+        return error
+    detail = {"cause": error.code, **error.detail}
+    return UmpError.of("service_account_failed", why=error.message, detail=detail)
 
 
 def _database_away(error: Exception) -> Verdict:
@@ -161,6 +173,11 @@ def verdict_on(command: Claimed, error: UmpError) -> Verdict:
         if error.scope == "connection":
             return Verdict(State.SUSPENDED, Reason.CONNECTION, error.message, error=error, suspend_lane=True)
         return Verdict(State.SUSPENDED, Reason.TARGET, error.message, error=error)
+    return _later(command, error)
+
+
+def _later(command: Claimed, error: UmpError) -> Verdict:
+    """Back off and try again, until the attempts are used up."""
     if command.attempts + 1 >= command.max_attempts:
         final = UmpError.of("attempts_exhausted", attempts=command.max_attempts, detail=dict(error.detail))
         return Verdict(
@@ -222,6 +239,7 @@ def _settle(command: Claimed, verdict: Verdict) -> None:
     if verdict.error is not None and isinstance(verdict.error, LeaseLost):
         raise verdict.error
     with scope.every("a worker settles a command"):
+        verdict = _weighed(command, verdict)
         to, verdict = _with_wishes(command, verdict)
         moved = states.move(
             command.id,
@@ -257,7 +275,23 @@ def _suspend(command: Claimed, code: str) -> None:
     """A cause of the connection holds the data lane; checks, in the other lane, go on, or it could never
     recover."""
     if command.tenant_id is not None:
-        states.suspend_lane(command.tenant_id, code)
+        holds.hold(command.tenant_id, code)
+
+
+def _weighed(command: Claimed, verdict: Verdict) -> Verdict:
+    """The verdict, knowing how others fare and how often this happened lately (decision 7)."""
+    error = verdict.error
+    if error is None or command.tenant_id is None:
+        return verdict
+    meaning = breakers.weigh(command.tenant_id, command.id, error)
+    if meaning is Meaning.TRY_AGAIN and verdict.suspend_lane:
+        return _later(command, error)
+    if meaning is not Meaning.LINE:
+        return verdict
+    if error.code in OF_PROVIDER_APP and command.lane == LaneName.IDENTITY:
+        return Verdict(State.FAILED, message=error.message, error=error, attempt_used=True)
+    # Until a probe gets through; waiting for others' trouble costs no attempt.
+    return Verdict(State.QUEUED, Reason.BACKING_OFF, error.message, breakers.PROBE_FIRST, error)
 
 
 def _with_wishes(command: Claimed, verdict: Verdict) -> tuple[State, Verdict]:

@@ -11,13 +11,14 @@ from django.utils import timezone
 
 from audit.services import record
 from core.errors import Conflict, Forbidden, UmpError
-from replication import doorbell, states
+from replication import doorbell, holds, states
 from replication.models import Command, LaneName, Reason, State, Switch
 from replication.registry import kind_of, title_of
 from tenants import scope
-from tenants.access import Actor
+from tenants.access import SYSTEM, Actor
 from tenants.models import Tenant
 
+RESYNC = "sync"
 NOW = dt.timedelta()
 
 
@@ -196,11 +197,15 @@ def _audit(actor: Actor, action: str, command: Command) -> None:
 def suspend_for(tenant_id: uuid.UUID, code: str) -> int:
     """Hold a customer's data work because of its connection (decision 7). Call it in the tenant's scope."""
     scope.require()
-    return states.suspend_lane(tenant_id, code)
+    with transaction.atomic():
+        return holds.hold(tenant_id, code)
 
 
 def resume_for(tenant_id: uuid.UUID) -> int:
-    """The connection was proven: let the held work go on."""
-    freed = states.resume_lane(tenant_id)
-    doorbell.ring_after_commit()
+    """The connection was proven: let the held work go on. After Degraded everything is read anew (decision 7)."""
+    with transaction.atomic():
+        freed, was_degraded = holds.release(tenant_id)
+        if was_degraded:
+            submit(SYSTEM, RESYNC, Tenant.objects.get(id=tenant_id))
+        doorbell.ring_after_commit()
     return freed

@@ -124,14 +124,22 @@ def insert(
     return int(command_id), bool(created)
 
 
-_LANES = """
+HELD_BY_BREAKER = """EXISTS (SELECT FROM breakers_breaker b WHERE l.tenant_id IS NOT NULL AND (b.name = 'line'
+        OR (b.name = 'provider_app' AND l.name = 'data' AND EXISTS (
+            SELECT FROM tenants_connection s WHERE s.tenant_id = l.tenant_id AND s.app_owner = 'provider'))))"""
+"""A lane that waits for the provider's own line. Checks pass while only the provider's app is refused: they say so
+at once, and they are how a customer moves to an app of its own."""
+
+
+_LANES = f"""
     SELECT l.id FROM replication_lane l LEFT JOIN tenants_tenant t ON t.id = l.tenant_id
     WHERE l.due_at <= statement_timestamp() AND l.not_before <= statement_timestamp() AND l.suspended_code = ''
       AND (l.tenant_id IS NULL OR (t.enabled AND t.paused_at IS NULL AND t.deleted_at IS NULL))
       AND NOT EXISTS (SELECT FROM replication_command e WHERE e.lane_id = l.id AND e.state = 'executing')
       AND NOT EXISTS (SELECT FROM replication_switch s WHERE s.name = 'pause' AND s."on")
+      AND NOT {HELD_BY_BREAKER}
     ORDER BY l.served_at LIMIT %(limit)s FOR NO KEY UPDATE OF l SKIP LOCKED
-"""
+"""  # noqa: S608  a constant of our own
 _HEADS = """
     WITH head AS (
         SELECT h.id, l.name AS lane FROM replication_lane l CROSS JOIN LATERAL (
@@ -290,6 +298,11 @@ def resume_lane(tenant_id: uuid.UUID) -> int:
     )
     refresh_lane(lane_id)
     return freed
+
+
+def wake(code: str) -> int:
+    """What backs off because of this error is due now; how many commands."""
+    return make_due(Q(reason=Reason.BACKING_OFF, error__code=code))
 
 
 def lane_suspension(lane_id: int) -> str:

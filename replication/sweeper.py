@@ -9,8 +9,11 @@ from django.db import connection
 from django.db.models.functions import Now
 
 from accounts import installation
+from breakers import services as breakers
 from core.errors import UmpError
+from events import services as events
 from replication import services, states
+from replication.commands import PROBE
 from replication.models import FINAL, Command, Reason, State
 from tenants import scope, shredding
 from tenants.access import SYSTEM
@@ -28,6 +31,7 @@ BATCH = 500
 def sweep() -> None:
     """One round. Safe to run twice at once: every step is conditional."""
     take_back()
+    probe()
     schedule()
     forget()
     shred()
@@ -62,6 +66,15 @@ def _take_back(command: Command) -> bool:
             detail={"worker": command.lease_owner},
         )
     return moved
+
+
+def probe() -> int:
+    """Ask again for each open breaker whose time has come; how many probes that were."""
+    with scope.every("the sweeper probes the provider's own line"):
+        due = breakers.due_probes()
+        for name in due:
+            services.submit(SYSTEM, PROBE, None, target=name)
+        return len(due)
 
 
 def schedule() -> int:
@@ -106,7 +119,7 @@ def forget() -> int:
         ).order_by("finished_at")[:BATCH]
         ids = list(old.values_list("id", flat=True))
         Command.objects.filter(id__in=ids).delete()
-        return len(ids)
+    return len(ids) + events.forget() + breakers.forget()
 
 
 def shred() -> int:

@@ -124,6 +124,7 @@ def _state_of_things(actor: Actor, tenant: Tenant | None, paused: object) -> dic
         "paused": paused,
         "silent_since": None if paused else watch.silent_since(),
         "held": words.held(lane, actor, settings.PROVIDER_NAME) if lane else None,
+        "broken": words.broken_lines(actor, settings.PROVIDER_NAME, tenant),
         "pending": selectors.pending(tenant) if tenant else None,
         "may_pause_all": tenant is None and actor.may(Ability.PAUSE_ALL),
         "may_replicate": tenant is not None and actor.may(Ability.REPLICATE, tenant.id),

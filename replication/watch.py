@@ -8,6 +8,7 @@ from django.db import connection
 from django.db.models import Min, QuerySet
 from django.db.models.functions import Now
 
+from replication import states
 from replication.models import FINAL, OPEN, Command, Reason, State
 from tenants import scope
 from tenants.models import Tenant
@@ -50,7 +51,7 @@ def debounced(tenant: Tenant) -> QuerySet[Command]:
     return found
 
 
-_SILENT = """
+_SILENT = f"""
     WITH due AS (
         SELECT min(greatest(l.due_at, l.not_before)) AS since
           FROM replication_lane l LEFT JOIN tenants_tenant t ON t.id = l.tenant_id
@@ -59,6 +60,7 @@ _SILENT = """
            AND (l.tenant_id IS NULL OR (t.enabled AND t.paused_at IS NULL AND t.deleted_at IS NULL))
            AND NOT EXISTS (SELECT FROM replication_command e WHERE e.lane_id = l.id AND e.state = 'executing')
            AND NOT EXISTS (SELECT FROM replication_switch s WHERE s.name = 'pause' AND s."on")
+           AND NOT {states.HELD_BY_BREAKER}
     ), orphan AS (
         SELECT min(lease_until) AS since FROM replication_command
          WHERE state = 'executing' AND lease_until < now() - %(silence)s::interval
@@ -68,7 +70,7 @@ _SILENT = """
     )
     SELECT greatest(least(due.since, orphan.since), life.last) FROM due, orphan, life
      WHERE least(due.since, orphan.since) IS NOT NULL AND life.last < now() - %(silence)s::interval
-"""
+"""  # noqa: S608  a constant of our own
 
 
 def silent_since() -> dt.datetime | None:

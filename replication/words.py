@@ -7,12 +7,14 @@ from typing import Any
 
 from django.utils import timezone
 
+from breakers.selectors import open_breakers
 from core.errors import CATALOGUE, WHO_IN_WORDS, UmpError, Who
 from replication import selectors
 from replication.models import FINAL, OPEN, Command, Lane, Reason, State
 from replication.registry import kinds, title_of
 from tenants.abilities import Ability
 from tenants.access import Actor
+from tenants.models import Tenant
 
 TONES = {
     State.QUEUED: "info",
@@ -346,6 +348,22 @@ def step_detail(given: Mapping[str, Any], actor: Actor) -> dict[str, str]:
     return detail(
         {name: value for name, value in given.items() if not isinstance(value, (dict, list))}, actor
     )
+
+
+def broken_lines(actor: Actor, provider: str, tenant: Tenant | None = None) -> list[dict[str, Any]]:
+    """A box for each thing that is broken for many customers at once, and holds their work."""
+    return [
+        {
+            "message": breaker.problem.get("message", ""),
+            "advice": f"{breaker.problem.get('advice', '')} Work waits since {breaker.opened_at:%d %b, %H:%M} UTC "
+            "and goes on by itself: the portal asks again every few minutes. No customer is at fault.",
+            "who": who(str(breaker.problem.get("who", "")), actor, provider),
+            "code": breaker.problem.get("code", ""),
+            "detail": detail(breaker.problem.get("detail") or {}, actor) if actor.is_provider else {},
+            "tone": "bad",
+        }
+        for breaker in open_breakers(tenant)
+    ]
 
 
 def held(lane: Lane, actor: Actor, provider: str) -> dict[str, Any] | None:

@@ -24,6 +24,30 @@ def outbound_config() -> OutboundConfig:
     return config_for(settings.M365_GATEWAY_URL, settings.M365_CA_BUNDLE or None)
 
 
+OF_PROVIDER_APP = frozenset({"provider_app_refused", "provider_app_missing"})
+"""Faults of the provider's own registration; they blame no customer."""
+_REFUSED_FOR = {
+    "secret_expired": "its client secret has expired",
+    "secret_wrong": "its client secret is not accepted",
+    "secret_required": "Microsoft expects a client secret or a certificate",
+    "secret_not_wanted": "Microsoft expects no client secret",
+    "certificate_refused": "its certificate is not accepted",
+    "certificate_unreadable": "its certificate or private key cannot be read",
+    "secret_unreadable": "its stored secret cannot be opened",
+    "app_disabled": "it is switched off",
+}
+_DOUBTFUL = frozenset({"app_disabled"})
+"""What a customer can bring about as well, for himself: in the provider's own tenant it is the provider's."""
+
+
+def of_provider(error: UmpError) -> UmpError:
+    """A fault of the provider's app, in words that blame nobody else; any other error as it is."""
+    if error.code not in _REFUSED_FOR:
+        return error
+    why = _REFUSED_FOR[error.code]
+    return UmpError.of("provider_app_refused", why=why, detail={"cause": error.code, **error.detail})
+
+
 @dataclasses.dataclass(frozen=True)
 class Line:
     """Everything needed to speak for the portal in one customer's tenant. Never leaves the worker's memory."""
@@ -51,12 +75,26 @@ class Line:
 
     def _in_words(self, error: UmpError) -> UmpError:
         """The same error with the customer's name where Microsoft's ids stood; the ids stay in the detail."""
+        if self.shared and (error.code not in _DOUBTFUL or self._refused_at_home(error.code)):
+            error = of_provider(error)
         known = {"tenant": self.name, "app": self.app}
         fields: dict[str, Any] = {key: known.get(key, value) for key, value in error.fields.items()}
         ids = {"tenant_id": self.entra_tenant_id, "client_id": self.credential.client_id}
         return UmpError.of(
             error.code, detail={**ids, **error.detail}, retry_after=error.retry_after, **fields
         )
+
+    def _refused_at_home(self, code: str) -> bool:
+        """Whether Microsoft says the same in the provider's own tenant."""
+        home = provider_app.current().home_tenant_id
+        if home is None:
+            return False
+        http = session_of_thread(outbound_config())
+        try:
+            identity.app_token(http, self.cloud, str(home), self.credential, fresh=True)
+        except UmpError as error:
+            return error.code == code
+        return False
 
     def graph(
         self,
@@ -92,13 +130,18 @@ def open_line(tenant_id: uuid.UUID) -> Line:
         raise UmpError.of("connection_missing")
     if connection.tenant.entra_tenant_id is None:
         raise UmpError.of("tenant_not_given")
+    shared = connection.app_owner == AppOwner.PROVIDER
+    try:
+        credential = credential_of(connection)
+    except UmpError as error:
+        raise (of_provider(error) if shared else error) from error
     return Line(
         tenant_id=tenant_id,
         name=connection.tenant.name,
         entra_tenant_id=str(connection.tenant.entra_tenant_id),
         cloud=CLOUDS[connection.cloud],
-        credential=credential_of(connection),
-        shared=connection.app_owner == AppOwner.PROVIDER,
+        credential=credential,
+        shared=shared,
     )
 
 

@@ -46,9 +46,12 @@ INSTALLED_APPS = [
     "audit",
     "accounts",
     "tenants",
+    "events",
+    "breakers",
     "replication",
     "authstatus",
     "directory",
+    "webhooks",
     "api",
     "ump_portal",
 ]

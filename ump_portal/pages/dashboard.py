@@ -3,6 +3,7 @@
 import datetime as dt
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Min, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -12,6 +13,7 @@ from django.views.decorators.http import conditional_page
 from replication import selectors as queue
 from replication import watch
 from replication.models import Command, State
+from replication.words import broken_lines
 from tenants import health
 from tenants.abilities import Ability
 from tenants.access import Actor, tenants_for
@@ -58,6 +60,7 @@ def _dashboard(request: HttpRequest, actor: Actor) -> HttpResponse:
         "may_pause_all": actor.may(Ability.PAUSE_ALL),
         "may_add": actor.may(Ability.ADD_TENANT),
         "items": attention.items(actor, LISTED),
+        "broken": broken_lines(actor, settings.PROVIDER_NAME),
         "activity": activity(figures["open"]["suspended"]),
         "health": [
             {

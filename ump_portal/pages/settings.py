@@ -52,6 +52,15 @@ class SettingsForm(forms.Form):
         label="Automatic replication cycle, in seconds",
         help_text="Each customer is looked at this often by itself.",
     )
+    max_access_failures = forms.IntegerField(
+        label="Max Access Failures",
+        help_text="So many refused accesses mark a customer's connection Degraded, and its work waits. "
+        "0 turns the rule off: then the first refusal holds the work.",
+    )
+    access_failure_window = forms.IntegerField(
+        label="Access Failure Window, in minutes",
+        help_text="They count when they lie within this time; 0 counts all since the last successful check.",
+    )
 
     @staticmethod
     def stored() -> dict[str, Any]:
@@ -159,6 +168,18 @@ def _replication() -> list[Setting]:
             "How often each customer is brought in step.",
         ),
         Setting(
+            "Max Access Failures",
+            str(installation.get("max_access_failures") or "0: the rule is off"),
+            "",
+            "So many within the window mark a customer's connection Degraded; a customer may have its own.",
+        ),
+        Setting(
+            "Access Failure Window",
+            _window(installation.get("access_failure_window")),
+            "",
+            "Failures count within this time.",
+        ),
+        Setting(
             "Proof read",
             f"every {settings.PROOF_READ_HOURS} hours",
             "PROOF_READ_HOURS",
@@ -242,6 +263,10 @@ def _portal() -> list[Setting]:
         ),
         Setting("Trusted proxies", proxies, "TRUSTED_PROXIES", "Whose word on a caller's address counts."),
     ]
+
+
+def _window(minutes: int) -> str:
+    return _span(minutes * 60) if minutes else "0: since the last successful check"
 
 
 def _span(seconds: float) -> str:

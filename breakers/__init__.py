@@ -1,0 +1,1 @@
+"""When to stop asking: a customer's connection that is Degraded, and the provider's own line."""

@@ -1,0 +1,264 @@
+"""What a failure says: about one customer's connection, or about the provider's own line (decision 7).
+
+Everything is decided by rows and the database's clock, so that any number of workers count as one. Locks are
+taken customer before lane: call `weigh` before the command is moved.
+"""
+
+import dataclasses
+import datetime as dt
+import enum
+import uuid
+from typing import Any
+
+from django.db import connection as database
+from django.db import transaction
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from accounts import installation
+from audit.services import record
+from breakers.models import AccessFailure, Breaker, Name
+from core.errors import Remedy, UmpError
+from tenants import scope
+from tenants.access import SYSTEM
+from tenants.lines import OF_PROVIDER_APP
+from tenants.models import AppOwner, Connection, ProviderApp, Tenant, Verification
+
+KEPT = 100
+"""Failures kept of each customer; Max Access Failures cannot be more."""
+FORGOTTEN = dt.timedelta(days=30)
+BATCH = 5000
+ALIKE_WITHIN = dt.timedelta(minutes=5)
+ALIKE_LEAST = 5
+ALIKE_SHARE = 0.2
+"""So many customers, and so large a share of those who could, must fail alike before it is nobody's own fault."""
+PROBE_FIRST, PROBE_MOST = dt.timedelta(minutes=1), dt.timedelta(minutes=5)
+
+ON_THE_LINE = frozenset(
+    {
+        "microsoft_busy", "graph_unavailable", "unreachable", "name_not_resolved", "tls_failed", "proxy_failed",
+        "connection_lost", "deadline", "redirected", "bad_reply", "key_unavailable",
+    }
+)  # fmt: skip
+"""No proper answer: the trouble lies between the workers and Microsoft."""
+OURS = frozenset(
+    {
+        "connection_unverified", "connection_missing", "tenant_not_given", "tenant_paused", "secret_unreadable",
+        "certificate_unreadable", "breaker_open",
+    }
+)  # fmt: skip
+"""Reasons of our own for which Microsoft was not even asked: another try without a person's act is pointless."""
+
+
+class Meaning(enum.Enum):
+    """What a failure turned out to be."""
+
+    OTHER = "nothing about access"
+    LINE = "the provider's own trouble: the work waits, nobody is blamed"
+    TRY_AGAIN = "an access failure, fewer than Max Access Failures so far"
+    HOLD = "the customer's work has to wait for a person"
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """Max Access Failures within Access Failure Window; 0 failures = the rule is off, no window = since the
+    last successful check."""
+
+    failures: int
+    window: dt.timedelta
+
+
+def rule_of(connection: Connection) -> Rule:
+    """The customer's own numbers, or the installation's."""
+    own_failures, own_window = connection.max_access_failures, connection.access_failure_window
+    failures = installation.get("max_access_failures") if own_failures is None else own_failures
+    minutes = installation.get("access_failure_window") if own_window is None else own_window
+    return Rule(int(failures), dt.timedelta(minutes=int(minutes)))
+
+
+def weigh(tenant_id: uuid.UUID, command: int, error: UmpError) -> Meaning:
+    """Keep a failure and say what it means. In the scope of every tenant and the transaction of its move."""
+    if error.code in OF_PROVIDER_APP:
+        open_breaker(Name.PROVIDER_APP, error)
+        return Meaning.LINE
+    if error.code in ON_THE_LINE:
+        _keep(tenant_id, command, error.code, of_line=True)
+        if is_open(Name.LINE) or _alike(Name.LINE, error.code):
+            open_breaker(Name.LINE, error)
+            return Meaning.LINE
+        return Meaning.OTHER
+    if error.scope != "connection" or error.remedy != Remedy.AFTER_FIX:
+        return Meaning.OTHER
+    if error.code in OURS:
+        return Meaning.HOLD
+    return _refused(tenant_id, command, error)
+
+
+def _refused(tenant_id: uuid.UUID, command: int, error: UmpError) -> Meaning:
+    """Microsoft said no. One after another for each customer, so that two workers never both miss the N-th."""
+    Tenant.objects.select_for_update(no_key=True).get(id=tenant_id)
+    _keep(tenant_id, command, error.code)
+    connection: Connection | None = Connection.objects.filter(tenant_id=tenant_id).first()
+    if connection is None:
+        return Meaning.HOLD
+    if connection.app_owner == AppOwner.PROVIDER and _alike(Name.PROVIDER_APP, error.code):
+        open_breaker(Name.PROVIDER_APP, error)
+        return Meaning.LINE
+    rule = rule_of(connection)
+    if rule.failures == 0:
+        return Meaning.HOLD
+    if _count(tenant_id, rule) < rule.failures:
+        return Meaning.TRY_AGAIN
+    if connection.degraded_at is None:
+        Connection.objects.filter(tenant_id=tenant_id).update(degraded_at=Now())
+        record(
+            SYSTEM,
+            "connection.degraded",
+            tenant_id=tenant_id,
+            object_kind="connection",
+            object_id=connection.id,
+            changes={"Max Access Failures": (None, rule.failures), "last failure": (None, error.code)},
+        )
+    return Meaning.HOLD
+
+
+def _keep(tenant_id: uuid.UUID, command: int, code: str, *, of_line: bool = False) -> None:
+    AccessFailure.objects.bulk_create(
+        [AccessFailure(tenant_id=tenant_id, command=command, code=code, of_line=of_line)]
+    )
+    kept = AccessFailure.objects.filter(tenant_id=tenant_id, of_line=of_line).order_by("-id")
+    over = list(kept.values_list("id", flat=True)[KEPT : KEPT + 1])
+    if over:
+        AccessFailure.objects.filter(tenant_id=tenant_id, of_line=of_line, id__lte=over[0]).delete()
+
+
+def _count(tenant_id: uuid.UUID, rule: Rule) -> int:
+    found = AccessFailure.objects.filter(tenant_id=tenant_id, of_line=False)
+    if rule.window:
+        found = found.filter(at__gt=Now() - rule.window)
+    return int(found.count())
+
+
+_ALIKE = """
+    SELECT (SELECT count(DISTINCT f.tenant_id) FROM breakers_accessfailure f
+             WHERE f.at > statement_timestamp() - %(within)s
+               AND CASE WHEN %(line)s THEN f.of_line ELSE f.code = %(code)s AND f.tenant_id IN (
+                   SELECT c.tenant_id FROM tenants_connection c WHERE c.app_owner = 'provider') END),
+           (SELECT count(*) FROM tenants_connection c JOIN tenants_tenant t ON t.id = c.tenant_id
+             WHERE t.enabled AND t.deleted_at IS NULL AND (%(line)s OR c.app_owner = 'provider'))
+"""
+
+
+def _alike(name: Name, code: str) -> bool:
+    """Whether so many fail alike that it is not their own doing."""
+    values: dict[str, Any] = {"within": ALIKE_WITHIN, "line": name == Name.LINE, "code": code}
+    with database.cursor() as cursor:
+        cursor.execute(_ALIKE, values)
+        failing, all_of_them = cursor.fetchone()
+    return bool(failing >= max(ALIKE_LEAST, ALIKE_SHARE * all_of_them))
+
+
+@transaction.atomic
+def clear(tenant_id: uuid.UUID) -> bool:
+    """Access was proven: forget the failures; True when that ended Degraded. Call it in the tenant's scope."""
+    AccessFailure.objects.filter(tenant_id=tenant_id, of_line=False).delete()
+    degraded = Connection.objects.filter(tenant_id=tenant_id, degraded_at__isnull=False)
+    ended = degraded.update(degraded_at=None)
+    if ended:
+        record(
+            SYSTEM,
+            "connection.restored",
+            tenant_id=tenant_id,
+            object_kind="connection",
+            object_id=tenant_id,
+        )
+    return bool(ended)
+
+
+# --- The provider's own line --------------------------------------------------------------------------------
+def is_open(name: Name) -> bool:
+    return Breaker.objects.filter(name=name).exists()
+
+
+@transaction.atomic
+def open_breaker(name: Name, error: UmpError) -> bool:
+    """From now on work that would fail alike waits; False when it did already."""
+    _, opened = Breaker.objects.get_or_create(
+        name=name, defaults={"problem": dict(error.to_dict()), "probe_at": Now()}
+    )
+    if opened:
+        _record("breaker.opened", name, error.code)
+    return opened
+
+
+@transaction.atomic
+def close_breaker(name: Name) -> str:
+    """A probe got through: the code that had opened it, or nothing when it was closed already."""
+    found = Breaker.objects.select_for_update().filter(name=name).first()
+    if found is None:
+        return ""
+    found.delete()
+    AccessFailure.objects.filter(of_line=name == Name.LINE, at__gt=Now() - ALIKE_WITHIN).filter(
+        **({} if name == Name.LINE else {"code": found.problem.get("code", "")})
+    ).delete()
+    _record("breaker.closed", name, "")
+    return str(found.problem.get("code", ""))
+
+
+def due_probes() -> list[Name]:
+    """Breakers whose next probe is due; each is put off to the one after, so that two sweepers send one."""
+    due: list[Name] = []
+    with transaction.atomic():
+        for found in Breaker.objects.select_for_update(skip_locked=True):
+            if not _is_due(found):
+                continue
+            wait = min(PROBE_FIRST * 2 ** min(found.probes, 10), PROBE_MOST)
+            Breaker.objects.filter(name=found.name).update(
+                probe_at=Now() + wait, probed_at=Now(), probes=F("probes") + 1
+            )
+            due.append(Name(found.name))
+    return due
+
+
+def _is_due(found: Breaker) -> bool:
+    """By its time, or because somebody mended the provider's app since the last probe."""
+    if Breaker.objects.filter(name=found.name, probe_at__lte=Now()).exists():
+        return True
+    last = found.probed_at or found.opened_at
+    proven = Q(verification=Verification.SUCCESSFUL, verified_at__gt=last)
+    mended = ProviderApp.objects.filter(Q(changed_at__gt=last) | proven)
+    return found.name == Name.PROVIDER_APP and mended.exists()
+
+
+def someone_to_try(name: Name) -> uuid.UUID | None:
+    """Any customer whose work waits for this breaker; another one each time, so that no single one decides."""
+    with scope.every("a probe looks for any customer whose line it may try"):
+        found = Connection.objects.filter(
+            tenant__deleted_at=None, tenant__enabled=True, tenant__entra_tenant_id__isnull=False
+        )
+        if name == Name.PROVIDER_APP:
+            found = found.filter(app_owner=AppOwner.PROVIDER)
+        for proven in (found.filter(verification=Verification.SUCCESSFUL), found):
+            tenant_id: uuid.UUID | None = proven.order_by("?").values_list("tenant_id", flat=True).first()
+            if tenant_id is not None:
+                return tenant_id
+    return None
+
+
+def forget() -> int:
+    """Delete failures nobody counts any more, a bounded number a round; how many."""
+    with scope.every("old access failures are forgotten"):
+        old = AccessFailure.objects.filter(at__lt=Now() - FORGOTTEN).values_list("id", flat=True)[:BATCH]
+        return AccessFailure.objects.filter(id__in=list(old)).delete()[0]
+
+
+def _record(action: str, name: Name, code: str) -> None:
+    record(
+        SYSTEM,
+        action,
+        tenant_id=None,
+        object_kind="breaker",
+        object_id=name.value,
+        object_label=name.label,
+        changes={"because of": (None, code)} if code else None,
+    )

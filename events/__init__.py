@@ -1,0 +1,1 @@
+"""What happened, for machines: an ordered list with a cursor."""

@@ -1,0 +1,45 @@
+"""What happened, in order, for machines that want to know: read from a cursor, or sent to a webhook."""
+
+import uuid
+
+from django.db import models
+from django.db.models.functions import Now
+
+from tenants.models import Tenant
+from tenants.owned import Owned
+
+
+class Type(models.TextChoices):
+    """What can happen; the words are those of the API and of webhooks."""
+
+    DEGRADED = "connection.degraded", "A customer's access stopped working"
+    RESTORED = "connection.restored", "A customer's access works again"
+    EXPIRING = "secret.expiring", "A secret or certificate ends soon"
+    TEST = "webhook.test", "Somebody pressed Send test event"
+
+
+class Event(Owned):
+    """One thing that happened to a customer, or (no tenant) to the provider. Added to, never changed.
+
+    The number is the cursor: whoever saw an event has seen every one with a smaller number (events.services).
+    """
+
+    tenant = models.ForeignKey(Tenant, models.CASCADE, null=True, related_name="+")
+    uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    at = models.DateTimeField(db_default=Now(), editable=False)
+    type = models.CharField(max_length=40, choices=Type)
+    data = models.JSONField(default=dict, help_text="Small, flat, and never secret.")
+    once = models.CharField(  # noqa: DJ001  NULL is what keeps most events out of the unique index
+        max_length=100, null=True, help_text="What may be told one time only."
+    )
+
+    class Meta(Owned.Meta):
+        ordering = ["id"]
+        constraints = [models.UniqueConstraint(fields=["once"], name="told_once")]
+        indexes = [
+            models.Index(fields=["tenant", "type", "-id"], name="event_of_tenant"),
+            models.Index(fields=["at"], name="event_at"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.type} #{self.pk}"

@@ -1,0 +1,71 @@
+"""What the queue itself asks of a worker: whether the provider's line works again."""
+
+from breakers import services as breakers
+from breakers.models import Name
+from breakers.services import ON_THE_LINE
+from core.errors import UmpError
+from replication import doorbell, states
+from replication.context import Context, Done, Outcome
+from replication.holds import release
+from replication.models import Lane, LaneName
+from replication.registry import Kind, register
+from tenants import lines, scope
+from tenants.abilities import Ability
+from tenants.lines import OF_PROVIDER_APP
+from tenants.models import AppOwner, Connection
+
+PROBE = "probe"
+
+
+@register
+class Probe(Kind):
+    """One harmless try with any one customer, while the work of all others waits."""
+
+    name = PROBE
+    title = "Probe Microsoft"
+    ability = Ability.PAUSE_ALL
+    lane = LaneName.PROVIDER
+    max_attempts = 1
+    reconcile = "Reads only; another probe simply asks again."
+
+    def run(self, ctx: Context) -> Outcome:
+        name = Name(ctx.target)
+        tenant_id = breakers.someone_to_try(name)
+        if tenant_id is not None:
+            with scope.one(tenant_id):
+                trouble = self._trouble(ctx, name, tenant_id)
+            if trouble is not None:
+                return Done(f"Not yet: {trouble.message}", outcome="partial")
+        with scope.every("the work of many customers goes on"):
+            freed = close(name)
+        return Done(f"{name.label} works; work goes on.", result={"customers set free": freed})
+
+    @staticmethod
+    def _trouble(ctx: Context, name: Name, tenant_id: object) -> UmpError | None:
+        """What still stands in the way of everybody. Whatever else is wrong is this customer's own."""
+        blamed = OF_PROVIDER_APP if name == Name.PROVIDER_APP else ON_THE_LINE
+        try:
+            line = lines.open_line(tenant_id)  # type: ignore[arg-type]  # a customer's id
+            line.token(fresh=True)
+            if name == Name.LINE:
+                line.graph(stop=ctx.stop).get("/organization", params={"$select": "id"})
+        except UmpError as error:
+            return error if error.code in blamed else None
+        return None
+
+
+def close(name: Name) -> int:
+    """Close the breaker and let go what was held because of it; how many customers' lanes had been suspended."""
+    code = breakers.close_breaker(name)
+    if not code:
+        return 0
+    freed = 0
+    if name == Name.PROVIDER_APP:  # the first few were taken for faults of their own, before there were many
+        shared = Connection.objects.filter(app_owner=AppOwner.PROVIDER).values("tenant_id")
+        held = Lane.objects.filter(suspended_code=code, tenant_id__in=shared).order_by("tenant_id")
+        for tenant_id in held.values_list("tenant_id", flat=True):
+            release(tenant_id)
+            freed += 1
+    states.wake(code)
+    doorbell.ring_after_commit()
+    return freed
