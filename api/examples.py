@@ -109,6 +109,21 @@ CONNECTION = _gives(
     },
 )
 CONNECTION_KEPT = _gives("Stored, with its check", {**CONNECTION.value, "check": CHECK})
+PLAN = _gives(
+    "80 users are gone at Microsoft",
+    {
+        "plan": 17,
+        "drawn_at": "2026-11-20T08:20:41Z",
+        "why": "A full read came to its end, and Microsoft did not list these objects any more.",
+        "removals": 80,
+        "figures": [
+            {"noun": "User", "label": "Users", "remove": 80, "have": 120},
+            {"noun": "Group", "label": "Groups", "remove": 0, "have": 9},
+        ],
+        "approved_at": None,
+        "approved_by": "",
+    },
+)
 COMMAND = _gives(
     "A replication that succeeded",
     {

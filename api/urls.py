@@ -2,7 +2,7 @@
 
 from django.urls import include, path, re_path
 
-from api import audit, commands, connections, directory, docs, me, queue, tenants, tokens, views
+from api import audit, commands, connections, directory, docs, me, plans, queue, tenants, tokens, views
 
 app_name = "api"
 
@@ -25,6 +25,9 @@ v1 = [
     path(f"{COMMAND}/steps", commands.Steps.as_view(), name="command-steps"),
     path(f"{COMMAND}/cancel", commands.Cancel.as_view(), name="command-cancel"),
     path(f"{COMMAND}/retry", commands.Retry.as_view(), name="command-retry"),
+    path(f"{COMMAND}/plan", plans.OnePlan.as_view(), name="command-plan"),
+    path(f"{COMMAND}/plan/lines", plans.PlanLines.as_view(), name="command-plan-lines"),
+    path(f"{COMMAND}/approve", plans.Approve.as_view(), name="command-approve"),
     path(f"{TENANT}/users", directory.Users.as_view(), name="users"),
     path(f"{TENANT}/users/<uuid:object_id>", directory.OneUser.as_view(), name="user"),
     path(f"{TENANT}/groups", directory.Groups.as_view(), name="groups"),

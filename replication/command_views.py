@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.views.decorators.http import conditional_page
 
 from core.errors import Conflict, NotFound, UmpError
-from replication import selectors, services, views, watch, words
+from replication import plans, selectors, services, views, watch, words
 from replication.forms import ReplicateForm
 from replication.models import OPEN, Command, LaneName, State
 from tenants.abilities import Ability
@@ -23,6 +23,7 @@ SECONDS = 2
 ENDED = 286
 """htmx's polite end of polling."""
 STEPS_SHOWN = 200
+PLANNED_SHOWN = 5
 BULK_MOST = 500
 BULK_KEY = "queue_bulk"
 WRITES = ("GET", "HEAD", "POST")
@@ -82,6 +83,7 @@ def _page(request: HttpRequest, found: Command) -> dict[str, Any]:
     actor = actor_of(request)
     paused = selectors.is_paused() is not None
     url = words.url(found)
+    plan = plans.of_command(found.id).first()
     return {
         "command": found,
         "tenant": found.tenant,
@@ -91,6 +93,8 @@ def _page(request: HttpRequest, found: Command) -> dict[str, Any]:
         "every": SECONDS,
         "error": words.error_box(found, actor, settings.PROVIDER_NAME),
         "brought": words.brought(found),
+        "plan": words.planned(found, plan, actor) if plan else None,
+        "planned_first": plans.lines_of(plan)[:PLANNED_SHOWN] if plan else [],
         "history": _history(found, actor),
         "facts": _facts(found, actor),
         "may_cancel": words.may_cancel(found, actor),
@@ -234,6 +238,7 @@ def _retry(request: HttpRequest, found: Command) -> HttpResponse:
             "title": f"{word} {words.title(found)} #{found.id}?",
             "command": found,
             "goes_on": found.state == State.SUSPENDED,
+            "reads_anew": plans.awaited(found),
             "names": [name_of(found)],
             "form_action": f"{url}retry/",
             "cancel_url": url,

@@ -4,7 +4,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from tenants.models import Tenant
-from tenants.owned import Owned
+from tenants.owned import Owned, TenantOwned
 
 
 class State(models.TextChoices):
@@ -169,6 +169,43 @@ class Step(Owned):
     class Meta(Owned.Meta):
         ordering = ["id"]
         indexes = [models.Index(fields=["command", "id"], name="step_of_command")]
+
+
+class RemovalPlan(TenantOwned):
+    """What a run would take away, and whether a person has looked at it; a command has its newest one only.
+
+    Its number binds a confirmation to what was seen: a plan is never changed, another one is drawn.
+    """
+
+    command = models.OneToOneField(Command, models.CASCADE, related_name="+")
+    drawn_at = models.DateTimeField(db_default=Now(), editable=False)
+    why = models.CharField(max_length=500)
+    figures = models.JSONField(
+        default=list, help_text="For each noun: noun, label (its plural), remove, have."
+    )
+    approved_at = models.DateTimeField(null=True)
+    approved_by = models.CharField(max_length=254, blank=True)
+
+    class Meta(TenantOwned.Meta):
+        constraints = [models.UniqueConstraint(fields=["tenant", "id"], name="plan_of_tenant")]
+
+    @property
+    def removals(self) -> int:
+        return sum(int(each["remove"]) for each in self.figures)
+
+
+class Removal(TenantOwned):
+    """One thing that would be removed. `key` is its id, `name` and `detail` are for people."""
+
+    plan = models.ForeignKey(RemovalPlan, models.CASCADE, related_name="+", db_index=False)  # planned_once
+    noun = models.CharField(max_length=20)
+    key = models.CharField(max_length=64)
+    name = models.CharField(max_length=300)
+    detail = models.CharField(max_length=300, blank=True)
+
+    class Meta(TenantOwned.Meta):
+        ordering = ["-noun", "name", "id"]
+        constraints = [models.UniqueConstraint(fields=["plan", "noun", "key"], name="planned_once")]
 
 
 class Switch(models.Model):

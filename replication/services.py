@@ -7,14 +7,16 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
+from django.db.models.functions import Now
 from django.utils import timezone
 
-from audit.services import record
+from audit.services import Changes, record
 from core.errors import Conflict, Forbidden, UmpError
-from replication import doorbell, holds, states
-from replication.models import Command, LaneName, Reason, State, Switch
+from replication import doorbell, holds, plans, states
+from replication.models import Command, LaneName, Reason, RemovalPlan, State, Switch
 from replication.registry import kind_of, title_of
 from tenants import scope
+from tenants.abilities import Ability
 from tenants.access import SYSTEM, Actor
 from tenants.models import Tenant
 
@@ -107,15 +109,8 @@ def retry(actor: Actor, command: Command) -> Command:
     if not actor.may(kind.ability, command.tenant_id):
         raise Forbidden(action=kind.ability.words)
     if command.state == State.SUSPENDED:
-        code = states.lane_suspension(command.lane_id)
-        if code:
-            raise UmpError.of(code)
-        states.move(
-            command.id, from_=State.SUSPENDED, to=State.QUEUED, reason=Reason.PERSON, deaths=0, attempts=0
-        )
-        states.add_step(command.id, command.tenant_id, f"Tried again by {actor.label}.")
+        _go_on(command, f"Tried again by {actor.label}.")
         _audit(actor, "command.resumed", command)
-        doorbell.ring_after_commit()
         return Command.objects.get(id=command.id)
     if command.state in {State.QUEUED, State.EXECUTING}:
         raise Conflict("illegal_move", action="be repeated", state=State(command.state).label.lower())
@@ -131,6 +126,42 @@ def retry(actor: Actor, command: Command) -> Command:
     )
     _audit(actor, "command.repeated", command)
     return again
+
+
+@transaction.atomic
+def approve(actor: Actor, command: Command, plan_id: int) -> Command:
+    """The command may remove what this plan lists: it reads anew, and removes what is in the plan and still gone.
+
+    A second click changes nothing. Raises Forbidden; UmpError (plan_stale) when another plan was drawn since, or
+    what suspended the lane meanwhile; Conflict (illegal_move) when the command does not wait for this.
+    """
+    if not actor.may(Ability.APPROVE_PLAN, command.tenant_id):
+        raise Forbidden(action=Ability.APPROVE_PLAN.words)
+    states.lock_lane_of(command.id)
+    command = Command.objects.get(id=command.id)
+    plan: RemovalPlan | None = plans.of_command(command.id).first()
+    if plan is not None and plan.id == plan_id and plan.approved_at:
+        return command
+    if plan is None or not plans.awaited(command):
+        raise Conflict("illegal_move", action="be confirmed", state=State(command.state).label.lower())
+    if plan.id != plan_id:
+        raise UmpError.of("plan_stale")
+    plans.of_command(command.id).update(approved_at=Now(), approved_by=actor.label)
+    _go_on(command, f"{actor.label} confirmed plan {plan.id}: {plan.removals:,} objects may be removed.")
+    _audit(actor, "plan.approved", command, {"objects to remove": (None, plan.removals)})
+    return Command.objects.get(id=command.id)
+
+
+def _go_on(command: Command, told: str) -> None:
+    """A suspended command is queued again with all its attempts. Raises UmpError while its lane is suspended."""
+    code = states.lane_suspension(command.lane_id)
+    if code:
+        raise UmpError.of(code)
+    states.move(
+        command.id, from_=State.SUSPENDED, to=State.QUEUED, reason=Reason.PERSON, deaths=0, attempts=0
+    )
+    states.add_step(command.id, command.tenant_id, told)
+    doorbell.ring_after_commit()
 
 
 @transaction.atomic
@@ -183,7 +214,7 @@ def pause_all(actor: Actor, *, paused: bool) -> None:
     doorbell.ring_after_commit()
 
 
-def _audit(actor: Actor, action: str, command: Command) -> None:
+def _audit(actor: Actor, action: str, command: Command, changes: Changes | None = None) -> None:
     record(
         actor,
         action,
@@ -191,6 +222,7 @@ def _audit(actor: Actor, action: str, command: Command) -> None:
         object_kind="command",
         object_id=command.id,
         object_label=title_of(command.kind),
+        changes=changes,
     )
 
 

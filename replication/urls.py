@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from replication import command_views, views
+from replication import command_views, plan_views, views
 
 TENANT = "tenants/<uuid:uid>"
 COMMAND = f"{TENANT}/commands/<int:number>"
@@ -42,4 +42,7 @@ urlpatterns = [
     path(f"{COMMAND}/live/", command_views.command_live, name="command_live"),
     path(f"{COMMAND}/cancel/", command_views.cancel, name="command_cancel"),
     path(f"{COMMAND}/retry/", command_views.retry, name="command_retry"),
+    path(f"{COMMAND}/plan/", plan_views.plan, name="command_plan"),
+    path(f"{COMMAND}/plan/export.csv", plan_views.plan_csv, name="command_plan_csv"),
+    path(f"{COMMAND}/approve/", plan_views.approve, name="command_approve"),
 ]

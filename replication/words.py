@@ -9,8 +9,8 @@ from django.utils import timezone
 
 from breakers.selectors import open_breakers
 from core.errors import CATALOGUE, WHO_IN_WORDS, UmpError, Who
-from replication import selectors
-from replication.models import FINAL, OPEN, Command, Lane, Reason, State
+from replication import plans, selectors
+from replication.models import FINAL, OPEN, Command, Lane, Reason, RemovalPlan, State
 from replication.registry import kinds, title_of
 from tenants.abilities import Ability
 from tenants.access import Actor
@@ -290,6 +290,32 @@ def _plain(value: object) -> object:
     if isinstance(value, list):
         return ", ".join(map(str, value))
     return WORDS_OF_RESULTS.get(value, value) if isinstance(value, str) else value
+
+
+# --- Plans --------------------------------------------------------------------------------------------------
+@dataclasses.dataclass(frozen=True)
+class Planned:
+    """A command's plan, and what this person may do about it."""
+
+    plan: RemovalPlan
+    url: str
+    awaited: bool
+    may_approve: bool
+
+    @property
+    def sums(self) -> str:
+        """How many of how many: "80 of 120 users and 2 of 9 groups"."""
+        return " and ".join(
+            f"{each['remove']:,} of {each['have']:,} {each['label'].lower()}"
+            for each in self.plan.figures
+            if each["remove"]
+        )
+
+
+def planned(command: Command, plan: RemovalPlan, actor: Actor) -> Planned:
+    awaited = plans.awaited(command)
+    may = awaited and not command.lane.suspended_code and actor.may(Ability.APPROVE_PLAN, command.tenant_id)
+    return Planned(plan, f"{url(command)}plan/", awaited, may)
 
 
 # --- Errors -------------------------------------------------------------------------------------------------

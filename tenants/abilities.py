@@ -43,6 +43,7 @@ class Ability(enum.StrEnum):
     VIEW_QUEUE = "queue:view"
     MANAGE_QUEUE = "queue:manage"
     PAUSE_ALL = "queue:pause-all"
+    APPROVE_PLAN = "plan:approve"
     VIEW_AUDIT = "audit:view"
     VIEW_PROVIDER = "provider:view"
     MANAGE_TOKENS = "tokens:manage"

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from replication.models import Command
+    from replication.models import Command, RemovalPlan
     from tenants.access import Actor
     from tenants.models import Tenant
 
@@ -234,6 +234,55 @@ def _queue(options: argparse.Namespace) -> tuple[Any, str]:
     return {"counters": counts, "commands": rows}, "\n".join([head, *lines])
 
 
+def _planned(options: argparse.Namespace) -> tuple["Command", "RemovalPlan"]:
+    """The command and its plan, with the customer's scope open. Raises NotFound."""
+    from core.errors import NotFound  # noqa: PLC0415  Django first
+    from replication import plans, selectors  # noqa: PLC0415  Django first
+
+    command = selectors.command(_tenant(options.tenant), options.number)
+    plan = plans.of_command(command.id).first()
+    if plan is None:
+        raise NotFound(thing=f"plan of command {command.id}")
+    return command, plan
+
+
+def _plan_show(options: argparse.Namespace) -> tuple[Any, str]:
+    from replication import plans, words  # noqa: PLC0415  Django first
+
+    command, plan = _planned(options)
+    found = words.planned(command, plan, _actor())
+    lines = [
+        {"noun": line.noun, "name": line.name, "detail": line.detail, "object_id": line.key}
+        for line in plans.lines_of(plan)[: options.limit]
+    ]
+    document = {
+        "plan": plan.id,
+        "command": command.id,
+        "awaited": found.awaited,
+        "removals": plan.removals,
+        "why": plan.why,
+        "approved_by": plan.approved_by,
+        "lines": lines,
+    }
+    shown = [f"  {line['noun']:<6} {line['name']}  {line['detail']}" for line in lines]
+    if plan.removals > len(lines):
+        shown.append(f"  ... and {plan.removals - len(lines):,} more; --limit shows them.")
+    if found.awaited:
+        shown.append(f"Confirm it: ump plan approve '{options.tenant}' {command.id} --plan {plan.id}")
+    head = f"Plan {plan.id} of command {command.id} would remove {found.sums}.\n{plan.why}"
+    return document, "\n".join([head, *shown])
+
+
+def _plan_approve(options: argparse.Namespace) -> tuple[Any, str]:
+    from replication import services  # noqa: PLC0415  Django first
+
+    command, _ = _planned(options)
+    command = services.approve(_actor(), command, options.plan)
+    return _command(
+        command
+    ), f"Plan {options.plan} is confirmed; command {command.id} reads anew and goes on."
+
+
 def _token_create(options: argparse.Namespace) -> tuple[Any, str]:
     from api.services import issue_token  # noqa: PLC0415  Django first
     from core.errors import InvalidInput  # noqa: PLC0415  Django first
@@ -308,6 +357,11 @@ def _parser() -> argparse.ArgumentParser:
     queue.add_argument("--state", default="open", help="open (default), queued, failed, ... or '' for all")
     queue.add_argument("--limit", type=int, default=50)
 
+    _plan_arguments(
+        commands.add_parser("plan", help="removals that wait for a person").add_subparsers(
+            required=True, metavar="ACTION"
+        )
+    )
     _token_arguments(
         commands.add_parser("token", help="API clients").add_subparsers(required=True, metavar="ACTION")
     )
@@ -337,6 +391,20 @@ def _tenant_arguments(add: argparse.ArgumentParser) -> None:
     add.add_argument("--domain", default="")
     add.add_argument("--licensed-users", type=int, default=0)
     add.add_argument("--deployed", action="store_true", help="its voice routing is in place already")
+
+
+def _plan_arguments(plans: Any) -> None:
+    for name, run, what in (
+        ("show", _plan_show, "what a held command would remove"),
+        ("approve", _plan_approve, "let a held command remove what its plan lists"),
+    ):
+        added = _add(plans, name, run, what)
+        added.add_argument("tenant", help="id, name or domain")
+        added.add_argument("number", type=int, help="of the command")
+        if name == "show":
+            added.add_argument("--limit", type=int, default=20, help="so many names (20)")
+        else:
+            added.add_argument("--plan", type=int, required=True, help="the number of the plan you looked at")
 
 
 def _token_arguments(tokens: Any) -> None:

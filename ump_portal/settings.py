@@ -143,6 +143,9 @@ REPLICATION_CYCLE_SECONDS = env.int("REPLICATION_CYCLE_SECONDS", default=60 if D
 # How long after a change of the credential a missing permission may be Microsoft's own delay (facts 2.3).
 CONSENT_PROPAGATION_SECONDS = env.int("CONSENT_PROPAGATION_SECONDS", default=20 if DEMO else 300)
 PROOF_READ_HOURS = env.int("PROOF_READ_HOURS", default=24)
+# A full read that would remove more than this share of a copy, and more than this many, waits for a person.
+REMOVAL_SHARE = env.float("REMOVAL_SHARE", default=0.2)
+REMOVAL_FLOOR = env.int("REMOVAL_FLOOR", default=50)
 
 # --- Microsoft 365 (DESIGN 8) -----------------------------------------------------------------------------
 M365_GATEWAY_URL = env.str("M365_GATEWAY_URL", default="")

@@ -12,16 +12,14 @@ from directory.sync.full import MOST_RESTARTS, FullRead
 from directory.sync.jobs import LINK_REFUSED, TABLES
 from directory.sync.progress import Part, Run, Tally
 from m365.graph import CallRecord, GraphClient
+from replication import plans
 from replication.context import Again, Context, Outcome
 from tenants import scope, services
 
-REMOVAL_SHARE: float = getattr(settings, "REMOVAL_SHARE", 0.2)
-REMOVAL_FLOOR: int = getattr(settings, "REMOVAL_FLOOR", 50)
-"""A full read that would remove more than this share and this many waits for a person (complaint B 21)."""
 MOST_PAGES = 20_000
 """Of one delta; one of a million changes has some five thousand."""
-START_OVER = frozenset({"endless_pages", "incomplete_read"})
-"""After these a run does not go on from where it stood: what it read cannot be trusted."""
+START_OVER = frozenset({"endless_pages", "incomplete_read", "plan_needs_approval"})
+"""After these a run does not go on from where it stood: what it read cannot be trusted, or is old by then."""
 PASSING = frozenset({"lease_lost", "interrupted", "throttled"})
 
 Clients = Callable[[threading.Event, Callable[[CallRecord], None]], GraphClient]
@@ -157,31 +155,45 @@ class Sync:
         with self.ctx.transaction():
             for stream, part in full:
                 notes.check_complete(stream, part)
-            for stream, part in full:
-                self._remove_unseen(stream, part)
-            for stream, part in full:
-                if self.write:
-                    differences = part.count.differences
-                    differences += self.run.members.differences if stream == Stream.GROUPS else 0
-                    streams.keep_full(self.tenant, stream, part, differences=differences)
-            notes.clear(self.tenant)
-            self.run.concluded = True  # without its notes a second end would take everything for unseen
-            self._save()
+            unapproved = self._ask(full) if self.write else None
+            if unapproved is None:
+                self._conclude(full)
+        if unapproved is not None:
+            raise unapproved
 
-    def _remove_unseen(self, stream: str, part: Part) -> None:
-        """Raises UmpError (plan_needs_approval) when that is too much for nobody to have looked at it."""
-        if part.fresh and self.write:
-            return
-        gone, have = notes.unseen(self.tenant, stream, part)
-        if (
-            self.write
-            and gone > max(REMOVAL_FLOOR, have * REMOVAL_SHARE)
-            and not self.ctx.params.get("confirmed")
+    def _conclude(self, full: list[tuple[str, Part]]) -> None:
+        for stream, part in full:
+            if not (part.fresh and self.write):
+                self.run.members.add(notes.remove_unseen(self.tenant, stream, part, write=self.write))
+        for stream, part in full:
+            if self.write:
+                differences = part.count.differences
+                differences += self.run.members.differences if stream == Stream.GROUPS else 0
+                streams.keep_full(self.tenant, stream, part, differences=differences)
+        notes.clear(self.tenant)
+        self.run.concluded = True  # without its notes a second end would take everything for unseen
+        self._save()
+
+    def _ask(self, full: list[tuple[str, Part]]) -> UmpError | None:
+        """plan_needs_approval with a plan drawn, when more would go than may go unseen (complaint B 21).
+
+        A person's word holds for what was in the plan that he saw: fewer objects may go, others may not.
+        """
+        found = {stream: notes.unseen(self.tenant, stream, part) for stream, part in full if not part.fresh}
+        if not any(
+            gone > max(settings.REMOVAL_FLOOR, have * settings.REMOVAL_SHARE) for gone, have in found.values()
         ):
-            raise UmpError.of(
-                "plan_needs_approval", count=gone, detail={"stream": stream, "remove": gone, "have": have}
-            )
-        self.run.members.add(notes.remove_unseen(self.tenant, stream, part, write=self.write))
+            return None
+        lines = notes.unseen_lines(self.tenant, list(found))
+        agreed = plans.approved(self.ctx.command_id)
+        new = plans.not_in(agreed, lines) if agreed else 0
+        if agreed and not new:
+            return None
+        figures = report.planned(found)
+        plan = plans.draw(
+            self.tenant, self.ctx.command_id, lines, why=report.why_planned(new), figures=figures
+        )
+        return UmpError.of("plan_needs_approval", count=plan.removals, detail={"plan": plan.id})
 
     def _licences(self) -> None:
         """Licences are an extra: without the permission for them users and groups are still worth having."""

@@ -14,10 +14,14 @@ from directory.sync.jobs import TABLES, ToRead
 from directory.sync.progress import DELTA, Part
 from directory.sync.reading import Table
 from directory.sync.staging import Count, fetch, run
+from replication.plans import Lines
 from tenants import scope
 
 SHORTFALL, SHORTFALL_FLOOR = 0.05, 50
 """By how much a list may stay behind Microsoft's own count (which lags) and still be believed."""
+NOUNS = {Stream.USERS.value: ("User", "Users"), Stream.GROUPS.value: ("Group", "Groups")}
+DETAIL = {Stream.USERS.value: "user_principal_name", Stream.GROUPS.value: "mail"}
+"""What tells two objects of the same name apart."""
 
 
 def clear(tenant_id: uuid.UUID) -> None:
@@ -139,6 +143,21 @@ def unseen(tenant_id: uuid.UUID, stream: str, part: Part) -> tuple[int, int]:
         # It read objects and knows of none: the notes are lost, and must not empty the mirror.
         raise UmpError.of("incomplete_read", detail={"stream": stream, "read": part.count.read, "noted": 0})
     return int(gone), int(have)
+
+
+def unseen_lines(tenant_id: uuid.UUID, streams: Sequence[str]) -> Lines:
+    """The same objects one by one, as lines of a plan."""
+    parts = [
+        SQL(
+            "SELECT %s AS noun, t.object_id::text AS key, coalesce(nullif(t.display_name, ''), t.object_id::text)"
+            " AS name, t.{} AS detail FROM {} t WHERE t.tenant_id = %s AND NOT EXISTS (SELECT FROM directory_seen s"
+            " WHERE s.tenant_id = t.tenant_id AND s.kind = %s AND s.parent = t.object_id"
+            " AND s.object_id = t.object_id)"
+        ).format(Identifier(DETAIL[stream]), Identifier(TABLES[stream].name))
+        for stream in streams
+    ]
+    params = [value for stream in streams for value in (NOUNS[stream][0], tenant_id, stream)]
+    return SQL(" UNION ALL ").join(parts), params
 
 
 def remove_unseen(tenant_id: uuid.UUID, stream: str, part: Part, *, write: bool) -> Count:

@@ -1,11 +1,12 @@
 """What a run tells people: a line while it goes on, a sentence at its end."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.contrib.humanize.templatetags.humanize import intcomma
 
 from directory.models import Mode, Stream
-from directory.sync import streams
+from directory.sync import notes, streams
 from directory.sync.progress import Run, Tally
 from directory.sync.staging import Count
 from replication.context import Done
@@ -110,3 +111,23 @@ def _of(count: int, total: int | None) -> str:
 
 def _number(value: int) -> str:
     return str(intcomma(value))
+
+
+def planned(found: Mapping[str, tuple[int, int]]) -> list[dict[str, Any]]:
+    """Figures of a plan, from (objects that would go, objects in the copy) of each stream."""
+    return [
+        {"noun": notes.NOUNS[stream][0], "label": notes.NOUNS[stream][1], "remove": gone, "have": have}
+        for stream, (gone, have) in found.items()
+    ]
+
+
+def why_planned(new: int) -> str:
+    """Why these objects would go; `new` of them were not in the plan that was confirmed."""
+    text = (
+        "A full read of the customer's Microsoft 365 came to its end, and Microsoft did not list these objects "
+        "any more. They were deleted there, or the app registration may not see them any longer."
+    )
+    if not new:
+        return text
+    others = "1 of them is" if new == 1 else f"{_number(new)} of them are"
+    return f"{text} {others} new since the last plan was confirmed, so it is asked again."

@@ -12,7 +12,7 @@ from core.errors import UmpError
 from directory.models import DirectoryGroup, DirectoryUser, SyncStream
 from replication import runner, services, states
 from replication.context import Done
-from replication.models import Command
+from replication.models import Command, Removal, RemovalPlan
 from replication.runner import Verdict
 from tenants import scope
 from tenants.abilities import ABILITIES, Role
@@ -162,6 +162,7 @@ def commands(customers: dict[str, Tenant]) -> dict[str, int]:
         "failed": refused(contoso, "verify_credentials", "secret_expired", microsoft_code="AADSTS7000222"),
         "cancelled": cancelled(contoso),
         "backing_off": refused(contoso, "quick_replication", "graph_unavailable", request_id=str(uuid.uuid4())),
+        "planned": planned(contoso),
         "throttled": refused(customers["paused"], "sync", "throttled"),
         "executing": executing(contoso),
         "suspended": refused(fabrikam, "sync", "consent_missing", correlation_id=str(uuid.uuid4())),
@@ -184,6 +185,30 @@ def refused(tenant: Tenant, kind: str, code: str, **detail: Any) -> int:
     claimed = claim_of(command)
     runner._settle(claimed, runner.verdict_on(claimed, UmpError.of(code, detail=detail)))
     return int(command.id)
+
+
+def planned(tenant: Tenant) -> int:
+    """One that waits until somebody has looked at what it would remove."""
+    number = refused(tenant, "sync", "plan_needs_approval")
+    figures = [
+        {"noun": "User", "label": "Users", "remove": 130, "have": 240},
+        {"noun": "Group", "label": "Groups", "remove": 1, "have": 9},
+    ]
+    with scope.one(tenant.id):
+        plan = RemovalPlan.objects.create(
+            tenant_id=tenant.id, command_id=number, why="Gone. " * 40, figures=figures
+        )
+        people = [(f"Person {each:03}", f"person{each}@contoso.example", "User") for each in range(128)]
+        for name, detail, noun in [
+            (LONG, "x" * 250, "User"),
+            (RTL, "", "User"),
+            ("All", "", "Group"),
+            *people,
+        ]:
+            Removal.objects.create(
+                tenant_id=tenant.id, plan=plan, noun=noun, key=str(uuid.uuid4()), name=name, detail=detail
+            )
+    return number
 
 
 def cancelled(tenant: Tenant) -> int:

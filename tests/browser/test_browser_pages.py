@@ -29,7 +29,7 @@ FURTHER = [
     *(f"/tenants/{{{name}}}/{part}/" for name in ("long", "bare") for part in ("users", "groups", "licences")),
     "/tenants/{bare}/queue/", "/tenants/{bare}/checks/", "/tenants/{deleted}/restore/", "/tenants/{paused}/pause/",
     *(f"/tenants/{{contoso}}/commands/{{{state}}}/" for state in ("succeeded", "partial", "failed", "cancelled",
-                                                                 "backing_off", "executing")),
+                                                                 "backing_off", "executing", "planned")),
     "/tenants/{fabrikam}/commands/{suspended}/", "/tenants/{fabrikam}/commands/{held}/",
     "/tenants/{ending}/commands/{target}/", "/tenants/{long}/commands/{debounced}/",
     "/tenants/{contoso}/users/{long_user}/", "/tenants/{contoso}/users/{rtl_user}/",
@@ -53,6 +53,8 @@ def template(route: Route) -> str:
         values["number"] = (
             "{failed}" if route.pattern.endswith("/retry/") and "uid" in route.takes else values["number"]
         )
+        if route.pattern.endswith(("/plan/", "/approve/")):
+            values["number"] = "{planned}"
     return route.address(**values)
 
 

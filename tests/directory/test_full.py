@@ -157,23 +157,6 @@ def test_a_list_that_ends_early_is_not_believed(
     assert_in_step(customer)
 
 
-def test_a_great_removal_waits_for_a_person(add_customer: AddCustomer, worker: Worker) -> None:
-    customer = add_customer(users=120)
-    worker.run(customer)
-    link = stream(customer, "users").delta_link
-    for index in range(80):
-        customer.remove("users", index, forever=True)
-    customer.expire_links()
-    command = worker.run(customer)
-    assert (command.state, code_of(command)) == (State.SUSPENDED, "plan_needs_approval")
-    assert "would remove 80 objects" in command.message
-    assert len(rows(DirectoryUser, customer)) == 120
-    assert stream(customer, "users").delta_link == link
-    command = worker.run(customer, FULL, params={"confirmed": True})
-    assert command.state == State.SUCCEEDED
-    assert_in_step(customer)
-
-
 def test_a_small_removal_does_not(add_customer: AddCustomer, worker: Worker) -> None:
     customer = add_customer(users=120)
     worker.run(customer)

@@ -17,7 +17,7 @@ from accounts.services import create_token
 from audit.services import record
 from directory.models import DirectoryGroup, DirectoryUser
 from replication import services as queue
-from replication.models import Command, State
+from replication.models import Command, Removal, RemovalPlan, State
 from tenants import scope
 from tenants.abilities import ABILITIES, Ability, Role
 from tenants.access import SYSTEM, Actor
@@ -66,6 +66,10 @@ class Stage:
             )
             DirectoryGroup.objects.create(
                 tenant_id=tenant.id, object_id=uuid.uuid5(tenant.id, "group"), display_name=f"Group {canary}"
+            )
+            plan = RemovalPlan.objects.create(tenant_id=tenant.id, command=command, why=f"Why {canary}")
+            Removal.objects.create(
+                tenant_id=tenant.id, plan=plan, noun="User", key=str(user.object_id), name=canary
             )
             record(
                 SYSTEM,

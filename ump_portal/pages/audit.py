@@ -42,6 +42,7 @@ WORDS: Mapping[str, str] = MappingProxyType(
         "command.cancelled": "Command cancelled",
         "command.resumed": "Command tried again",
         "command.repeated": "Command repeated",
+        "plan.approved": "Plan confirmed",
         "queue.paused": "Whole queue paused",
         "queue.resumed": "Whole queue resumed",
         "queue.processed": "Process All",
