@@ -5,9 +5,12 @@ from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
 from django.db.models.functions import Lower, Now
 from django.utils.crypto import salted_hmac
+
+from accounts.sessions import LONGEST_AGENT, SessionStore, words_of
 
 
 class UserManager(BaseUserManager["User"]):
@@ -52,6 +55,43 @@ class User(AbstractBaseUser):
         return salted_hmac(
             "accounts.models.User", f"{self.session_epoch}|{self.password}", secret=secret, algorithm="sha256"
         ).hexdigest()
+
+
+class Session(AbstractBaseSession):
+    """A browser in which somebody is signed in, or about to be; see accounts.sessions."""
+
+    session_key = models.CharField(
+        max_length=64, primary_key=True, help_text="SHA-256 of the cookie's value."
+    )
+    user = models.ForeignKey(User, models.CASCADE, null=True, related_name="+")
+    auth_hash = models.CharField(
+        max_length=128,
+        blank=True,
+        help_text="It lives while this is the person's own; see User.session_epoch.",
+    )
+    started_at = models.DateTimeField(db_default=Now())
+    last_used_at = models.DateTimeField(db_default=Now())
+    address = models.GenericIPAddressField(null=True)
+    agent = models.CharField(max_length=LONGEST_AGENT, blank=True)
+
+    SAVED: ClassVar = ("session_data", "user", "auth_hash")
+
+    def __str__(self) -> str:
+        return f"{self.words}, {self.address or 'from an unknown address'}"
+
+    @property
+    def words(self) -> str:
+        return words_of(self.agent)
+
+    def save(self, *, force_update: bool = False, **more: Any) -> None:
+        """Where it comes from, and how long it lasts, stay as they are when its data are saved again."""
+        if force_update:
+            more["update_fields"] = self.SAVED
+        super().save(force_update=force_update, **more)
+
+    @classmethod
+    def get_session_store_class(cls) -> type[SessionStore]:
+        return SessionStore
 
 
 class ApiToken(models.Model):

@@ -2,8 +2,9 @@
 
 from allauth.mfa.models import Authenticator
 from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models.functions import Now
 
-from accounts.models import User
+from accounts.models import Session, User
 
 
 def people(*, search: str = "", active: bool | None = None, factor: bool | None = None) -> QuerySet[User]:
@@ -26,3 +27,9 @@ def _factor() -> Exists:
     """Recovery codes are no factor of their own: they stand in for one."""
     own = Authenticator.objects.filter(user=OuterRef("pk"))
     return Exists(own.exclude(type=Authenticator.Type.RECOVERY_CODES))
+
+
+def sessions_of(user: User) -> QuerySet[Session]:
+    """Where the person is signed in now, the latest used first."""
+    living = Session.objects.filter(user=user, auth_hash=user.get_session_auth_hash(), expire_date__gt=Now())
+    return living.order_by("-last_used_at", "session_key")

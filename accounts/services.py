@@ -18,9 +18,10 @@ from django.db.models import F
 from django.utils import timezone
 
 from accounts.links import path_of
-from accounts.models import ApiToken, User
+from accounts.models import ApiToken, Session, User
+from accounts.selectors import sessions_of
 from audit.services import Changes, Who, record
-from core.errors import InvalidInput
+from core.errors import InvalidInput, NotFound
 
 PREFIX = "cpk"
 
@@ -82,6 +83,28 @@ def remove_factors(who: Who, user: User) -> None:
 def end_sessions(user_id: uuid.UUID) -> None:
     """Every session of the person is over at its next request."""
     User.objects.filter(pk=user_id).update(session_epoch=F("session_epoch") + 1)
+
+
+@transaction.atomic
+def end_own_session(who: Who, user: User, key: str) -> str:
+    """End one of the person's own sessions, at once; what it was, in words. Raises NotFound."""
+    session = sessions_of(user).filter(session_key=key).first()
+    if session is None:
+        raise NotFound(thing="session")
+    session.delete()
+    _record(who, "session.ended", user, {"session": (str(session), None)})
+    return str(session)
+
+
+@transaction.atomic
+def end_other_sessions(who: Who, user: User, *, but: str) -> int:
+    """End every session of the person but this one, at once; how many there were."""
+    others = sessions_of(user).exclude(session_key=but)
+    number = others.count()
+    Session.objects.filter(user=user).exclude(session_key=but).delete()
+    if number:
+        _record(who, "session.ended", user, {"sessions": (number + 1, 1)})
+    return number
 
 
 def sign_in_link(who: Who, user: User) -> str:

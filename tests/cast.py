@@ -6,7 +6,7 @@ import uuid
 
 from django.test import Client
 
-from accounts.models import User
+from accounts.models import Session, User
 from tenants import scope, services
 from tenants.abilities import Role
 from tenants.access import SYSTEM, Actor, actor_of_user
@@ -70,9 +70,10 @@ def assemble() -> Cast:
 
 
 def sign_in(client: Client, person: User) -> None:
-    """As if this person had just given the password."""
+    """As if this person had just given the password, from where test clients are."""
     client.force_login(person, backend="allauth.account.auth_backends.AuthenticationBackend")
     signed_in_at(client, person, time.time())
+    Session.objects.filter(user=person, address=None).update(address="127.0.0.1")
 
 
 def signed_in_at(client: Client, person: User, moment: float) -> None:

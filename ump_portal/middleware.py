@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django_htmx.http import HttpResponseClientRedirect
 
-from accounts import again
+from accounts import again, sessions
 from core.errors import Forbidden, UmpError
 from tenants import scope
 from tenants.access import Actor
@@ -53,6 +53,17 @@ class ClientAddressMiddleware:
             self.proxies,
             settings.TRUSTED_PROXY_COUNT,
         )
+        return self.get_response(request)
+
+
+class SessionUseMiddleware:
+    """Note when a session was used and from where; people see it, and can end what is not theirs."""
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        sessions.note_use(request)
         return self.get_response(request)
 
 

@@ -55,6 +55,7 @@ WORDS: Mapping[str, str] = MappingProxyType(
         "user.reactivated": "Person reactivated",
         "link.made": "Sign-in link made",
         "factor.removed": "Second factor removed",
+        "session.ended": "Session ended",
         "token.created": "API token created",
         "token.revoked": "API token revoked",
         "setting.changed": "Setting changed",

@@ -1,0 +1,107 @@
+"""Sessions: Django's own in the database, each with whose it is and from where, so that people can end them.
+
+The table holds a hash of the cookie's value: a stolen dump opens no session. A session lasts SESSION_COOKIE_AGE
+from the sign-in, however busy it is.
+"""
+
+import datetime as dt
+import hashlib
+from typing import Any, cast
+
+from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.sessions.backends import db
+from django.db.models.functions import Now
+from django.http import HttpRequest
+from django.utils import timezone
+
+NOTED_EVERY = dt.timedelta(minutes=1)
+FORGOTTEN_AT_ONCE = 100
+LONGEST_AGENT = 200
+
+
+def hashed(key: str) -> str:
+    """Plain SHA-256 will do: keys are random and long."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+class SessionStore(db.SessionStore):
+    """SESSION_ENGINE names this module. `row` is what was found for the request's cookie."""
+
+    row: Any = None
+
+    @classmethod
+    def get_model_class(cls) -> Any:
+        from accounts.models import Session  # noqa: PLC0415  middleware may be loaded before the models
+
+        return Session
+
+    def _get_session_from_db(self) -> Any:
+        found = self.model.objects.filter(
+            session_key=hashed(self.session_key or ""), expire_date__gt=timezone.now()
+        )
+        self.row = found.first()
+        if self.row is None:
+            self._session_key = None
+        return self.row
+
+    def exists(self, session_key: str) -> bool:
+        return bool(self.model.objects.filter(session_key=hashed(session_key)).exists())
+
+    def create(self) -> None:
+        super().create()
+        old = self.model.objects.filter(expire_date__lt=timezone.now())[:FORGOTTEN_AT_ONCE]
+        self.model.objects.filter(session_key__in=list(old.values_list("session_key", flat=True))).delete()
+
+    def create_model_instance(self, data: dict[str, Any]) -> Any:
+        store: Any = self  # django-stubs knows neither this method nor our columns
+        return store.model(
+            session_key=hashed(store._get_or_create_session_key()),
+            session_data=self.encode(data),
+            expire_date=self.get_expiry_date(),
+            user_id=data.get(SESSION_KEY),
+            auth_hash=data.get(HASH_SESSION_KEY, ""),
+        )
+
+    def delete(self, session_key: str | None = None) -> None:
+        key = session_key or self.session_key
+        if key:
+            self.model.objects.filter(session_key=hashed(key)).delete()
+
+
+def note_use(request: HttpRequest) -> None:
+    """That a signed-in person's session is used, from where and with what: once a minute, or when these change."""
+    if SESSION_KEY not in request.session:
+        return
+    row = cast("SessionStore", request.session).row
+    said = request.META.get("HTTP_USER_AGENT", "")
+    agent = "".join(character for character in said if character.isprintable())[:LONGEST_AGENT]
+    address = getattr(request, "client_address", None)
+    late = timezone.now() - row.last_used_at > NOTED_EVERY
+    if late or (agent, address) != (row.agent, row.address):
+        found = SessionStore.get_model_class().objects.filter(pk=row.pk)  # it may have ended meanwhile
+        found.update(last_used_at=Now(), agent=agent, address=address)
+
+
+def own_key(request: HttpRequest) -> str:
+    """The request's session as it stands in the table."""
+    return hashed(request.session.session_key or "")
+
+
+# --- What a browser calls itself, in words ------------------------------------------------------------------
+BROWSERS = (
+    ("Edg", "Edge"), ("OPR/", "Opera"), ("SamsungBrowser", "Samsung Internet"), ("Firefox", "Firefox"),
+    ("FxiOS", "Firefox"), ("CriOS", "Chrome"), ("Chrome", "Chrome"), ("Safari", "Safari"), ("curl", "curl"),
+    ("python", "A Python program"),
+)  # fmt: skip
+SYSTEMS = (
+    ("iPhone", "an iPhone"), ("iPad", "an iPad"), ("Android", "Android"), ("CrOS", "ChromeOS"),
+    ("Windows", "Windows"), ("Mac OS", "a Mac"), ("Linux", "Linux"),
+)  # fmt: skip
+"""The first that fits: many name others too, to be taken for them."""
+
+
+def words_of(agent: str) -> str:
+    """Such as "Firefox on Windows"; a header is only a claim, so this is for people and nothing else."""
+    browser = next((name for mark, name in BROWSERS if mark.lower() in agent.lower()), "An unknown browser")
+    system = next((name for mark, name in SYSTEMS if mark in agent), "")
+    return f"{browser} on {system}" if system else browser
