@@ -165,7 +165,7 @@ def renew(
     try:
         kept.deserialize(cache)
     except ValueError as error:
-        raise UmpError.of("secret_unreadable") from error
+        raise UmpError.of("signin_expired", account=account, detail={"cause": "unreadable"}) from error
     with http.within(http.config.total):
         application = _application(http, cloud, entra_tenant_id, credential, cache=kept, account=account)
         with _understood(cloud):

@@ -73,7 +73,7 @@ class Account:
     ) -> Token:
         for _ in range(TRIES):
             kept = self._kept()
-            before = secrets.open_secret(kept)
+            before = self._opened(kept)
             token, after = delegated.renew(
                 http, cloud, entra_tenant_id, credential, before, account=self.name, fresh=fresh
             )
@@ -85,7 +85,7 @@ class Account:
     def _by_password(
         self, http: Outbound, cloud: Cloud, entra_tenant_id: str, credential: AppCredential, _fresh: bool
     ) -> Token:
-        password = secrets.open_secret(self._kept())
+        password = self._opened(self._kept())
         self._try_once()
         return delegated.by_password(
             http, cloud, entra_tenant_id, credential, account=self.name, password=password
@@ -97,6 +97,15 @@ class Account:
         if found is None:
             raise UmpError.of("connection_unverified")
         return found
+
+    def _opened(self, kept: Secret) -> str:
+        """What cannot be read any more is given anew by signing in, and is no fault of the app registration."""
+        try:
+            return secrets.open_secret(kept)
+        except UmpError as error:
+            if error.code != "secret_unreadable":
+                raise
+            raise UmpError.of("signin_expired", account=self.name, detail={"cause": error.code}) from error
 
     def _keep(self, kept: Secret, cache: str) -> bool:
         """Before the access token is used. False when the row is another one by now."""

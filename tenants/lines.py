@@ -14,9 +14,10 @@ from m365 import identity
 from m365.clouds import CLOUDS, Cloud
 from m365.clouds import outbound_config as config_for
 from m365.graph import CallRecord, GraphClient
+from m365.identity_delegated import Grant, Proof, redeem
 from m365.pacing import pacer_for
-from tenants import provider_app, secrets
-from tenants.models import AppOwner, Connection, ProviderApp, SecretKind, SignIn
+from tenants import grants, provider_app, secrets
+from tenants.models import AppOwner, Connection, ProviderApp, SecretKind, SignIn, Tenant
 
 
 def outbound_config() -> OutboundConfig:
@@ -59,6 +60,8 @@ class Line:
     credential: identity.AppCredential
     shared: bool = False
     """Whether it is the provider's app, whose faults are nobody's but the provider's."""
+    account: grants.Account | None = None
+    """On whose behalf; None where the app registration speaks for itself."""
 
     @property
     def app(self) -> str:
@@ -66,10 +69,30 @@ class Line:
         return "the provider's app registration" if self.shared else f"the app registration of {self.name}"
 
     def token(self, *, fresh: bool = False) -> identity.Token:
-        """An app-only token; `fresh` asks Microsoft again. Raises UmpError by facts/microsoft.md 4."""
+        """An access token by whatever method; `fresh` asks Microsoft again. Raises by facts/microsoft.md 4."""
         http = session_of_thread(outbound_config())
         try:
+            if self.account:
+                return self.account.token(
+                    http, self.cloud, self.entra_tenant_id, self.credential, fresh=fresh
+                )
             return identity.app_token(http, self.cloud, self.entra_tenant_id, self.credential, fresh=fresh)
+        except UmpError as error:
+            raise self._in_words(error) from error
+
+    def redeem(self, *, code: str, proof: Proof, redirect_uri: str) -> Grant:
+        """What a person's sign-in gave, for the code that Microsoft sent him back with. Raises as m365's redeem."""
+        http = session_of_thread(outbound_config())
+        try:
+            return redeem(
+                http,
+                self.cloud,
+                self.entra_tenant_id,
+                self.credential,
+                code=code,
+                proof=proof,
+                redirect_uri=redirect_uri,
+            )
         except UmpError as error:
             raise self._in_words(error) from error
 
@@ -128,18 +151,24 @@ def open_line(tenant_id: uuid.UUID) -> Line:
     )
     if connection is None:
         raise UmpError.of("connection_missing")
-    if connection.tenant.entra_tenant_id is None:
+    line = line_of(connection.tenant, connection, connection.cloud)
+    return dataclasses.replace(line, account=grants.account_of(connection))
+
+
+def line_of(tenant: Tenant, row: SignIn | ProviderApp, cloud: str) -> Line:
+    """The same for an app registration that need not be the one in use; on nobody's behalf. Raises likewise."""
+    if tenant.entra_tenant_id is None:
         raise UmpError.of("tenant_not_given")
-    shared = connection.app_owner == AppOwner.PROVIDER
+    shared = isinstance(row, ProviderApp) or row.app_owner == AppOwner.PROVIDER
     try:
-        credential = credential_of(connection)
+        credential = credential_of(row)
     except UmpError as error:
         raise (of_provider(error) if shared else error) from error
     return Line(
-        tenant_id=tenant_id,
-        name=connection.tenant.name,
-        entra_tenant_id=str(connection.tenant.entra_tenant_id),
-        cloud=CLOUDS[connection.cloud],
+        tenant_id=tenant.id,
+        name=tenant.name,
+        entra_tenant_id=str(tenant.entra_tenant_id),
+        cloud=CLOUDS[cloud],
         credential=credential,
         shared=shared,
     )
