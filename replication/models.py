@@ -57,6 +57,9 @@ class Lane(Owned):
         db_default=Now(), help_text="Asleep until then: Microsoft's Retry-After."
     )
     served_at = models.DateTimeField(db_default=Now())
+    yields_until = models.DateTimeField(
+        null=True, help_text="Until then it is served after all others: part of a run over many customers."
+    )
     suspended_code = models.CharField(max_length=40, blank=True, help_text="The error that suspended it.")
 
     class Meta(Owned.Meta):

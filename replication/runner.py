@@ -113,7 +113,7 @@ def _wait(futures: set[Future[None]]) -> None:
 
 def _claim(limit: int) -> list[Claimed]:
     with scope.every("a worker claims work of any tenant"):
-        return states.claim(_process.owner, limit)
+        return states.claim(_process.owner, limit, spare=settings.WORKER_THREADS // 4)
 
 
 def shut_down() -> None:

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import uuid
+from collections.abc import Iterable
 from typing import Any
 
 from django.conf import settings
@@ -22,6 +23,8 @@ from tenants.models import Tenant
 
 RESYNC = "sync"
 NOW = dt.timedelta()
+YIELDS = dt.timedelta(hours=1)
+"""How long a run over many customers lets everything else go first; then it is as good as the others."""
 
 
 @transaction.atomic
@@ -47,7 +50,9 @@ def submit(
             "invalid_input", field="dry_run", why=f"{kind.title} cannot be tried without doing it"
         )
     tenant_id = tenant.id if tenant else None
-    lane_id = states.lane_for(tenant_id, kind.lane if tenant else LaneName.PROVIDER)
+    # The provider's checks wait for no other work of its own.
+    own_lane = tenant or kind.lane == LaneName.IDENTITY
+    lane_id = states.lane_for(tenant_id, kind.lane if own_lane else LaneName.PROVIDER)
     command_id, created = states.insert(
         tenant_id=tenant_id,
         lane_id=lane_id,
@@ -66,6 +71,35 @@ def submit(
         _created(actor, command_id, tenant_id, lane_id, kind.title)
     doorbell.ring_after_commit()
     return Command.objects.get(id=command_id)
+
+
+@transaction.atomic
+def submit_many(actor: Actor, kind_name: str, tenant_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, int]:
+    """Queue the same command for many customers, or join those that wait; the command of each.
+
+    They yield to what people ask for meanwhile. Only for kinds of the identity lane, which is never suspended;
+    whoever calls it records the act as one. Raises UmpError (unknown_kind).
+    """
+    kind = kind_of(kind_name)
+    assert kind.lane == LaneName.IDENTITY  # noqa: S101  a data lane may be suspended, and its wishes with it
+    made = states.insert_many(
+        tenant_ids,
+        lane=kind.lane,
+        kind=kind_name,
+        max_attempts=kind.max_attempts,
+        actor=(actor.kind, actor.id, actor.label),
+        yields=YIELDS,
+    )
+    doorbell.ring_after_commit()
+    return made
+
+
+def cancel_many(actor: Actor, ids: Iterable[int]) -> int:
+    """Take back what `submit_many` queued, as far as it still waits and nobody else has asked for it; how many.
+
+    Whoever calls it records the act as one.
+    """
+    return states.cancel_yielding(ids, f"Cancelling was asked for by {actor.label}.")
 
 
 def _created(actor: Actor, command_id: int, tenant_id: uuid.UUID | None, lane_id: int, title: str) -> None:

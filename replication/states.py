@@ -120,6 +120,7 @@ def insert(
         }
         cursor.execute(sql, values)
         command_id, created = cursor.fetchone()
+        cursor.execute("UPDATE replication_lane SET yields_until = NULL WHERE id = %s", [lane_id])
     refresh_lane(lane_id)
     return int(command_id), bool(created)
 
@@ -131,14 +132,80 @@ HELD_BY_BREAKER = """EXISTS (SELECT FROM breakers_breaker b WHERE l.tenant_id IS
 at once, and they are how a customer moves to an app of its own."""
 
 
+_MANY_LANES = """
+    INSERT INTO replication_lane (tenant_id, name, suspended_code)
+    SELECT t.id, %(lane)s, '' FROM unnest(%(tenants)s::uuid[]) AS t(id) ON CONFLICT (tenant_id, name) DO NOTHING
+"""
+_MANY_LOCKED = """
+    SELECT id FROM replication_lane WHERE tenant_id = ANY(%(tenants)s::uuid[]) AND name = %(lane)s
+    ORDER BY id FOR NO KEY UPDATE
+"""
+_MANY = """
+    WITH wish AS (
+        INSERT INTO replication_command AS c (tenant_id, lane_id, kind, target, params, dry_run, dedupe_key,
+            state, reason, max_attempts, actor_kind, actor_id, actor_label,
+            outcome, message, result, attempts, deaths, slices, checkpoint, progress, lease_owner, fence)
+        SELECT l.tenant_id, l.id, %(kind)s, '', '{}', false, %(key)s,
+            'queued', '', %(max)s, %(ak)s, %(ai)s, %(al)s,
+            '', '', '{}', 0, 0, 0, '{}', '{}', '', 0
+        FROM replication_lane l WHERE l.id = ANY(%(lanes)s)
+        ON CONFLICT (lane_id, dedupe_key) WHERE dedupe_key IS NOT NULL DO UPDATE
+            SET not_before = least(c.not_before, statement_timestamp())
+        RETURNING c.id, c.tenant_id, c.lane_id, c.fence = 0 AND c.xmax = 0 AS created
+    ), told AS (
+        INSERT INTO replication_step (tenant_id, command_id, attempt, level, text, detail)
+        SELECT tenant_id, id, 0, 'info', %(told)s, '{}' FROM wish WHERE created
+    ), due AS (
+        UPDATE replication_lane l SET due_at = statement_timestamp(),
+            yields_until = CASE WHEN l.due_at IS NULL THEN statement_timestamp() + %(yields)s ELSE l.yields_until END
+        FROM wish WHERE l.id = wish.lane_id
+    )
+    SELECT tenant_id, id FROM wish
+"""
+
+
+def insert_many(
+    tenant_ids: Iterable[uuid.UUID],
+    *,
+    lane: LaneName,
+    kind: str,
+    max_attempts: int,
+    actor: tuple[str, str, str],
+    yields: dt.timedelta,
+) -> dict[uuid.UUID, int]:
+    """Queue the same wish for many customers at once; the command of each, new or joined.
+
+    Lanes that had nothing to do yield to all others for that long: what a person asks for meanwhile goes first.
+    """
+    values: dict[str, Any] = {
+        "tenants": [str(each) for each in tenant_ids],
+        "lane": lane,
+        "kind": kind,
+        "key": f"{kind}||",
+        "max": max_attempts,
+        "ak": actor[0],
+        "ai": actor[1],
+        "al": actor[2],
+        "told": f"Queued by {actor[2]}.",
+        "yields": yields,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_MANY_LANES, values)
+        cursor.execute(_MANY_LOCKED, values)
+        lanes = [row[0] for row in cursor.fetchall()]
+        cursor.execute(_MANY, values | {"lanes": lanes})
+        return {uuid.UUID(str(tenant_id)): int(command_id) for tenant_id, command_id in cursor.fetchall()}
+
+
 _LANES = f"""
-    SELECT l.id FROM replication_lane l LEFT JOIN tenants_tenant t ON t.id = l.tenant_id
+    SELECT l.id, coalesce(l.yields_until > statement_timestamp(), false) AS yields
+    FROM replication_lane l LEFT JOIN tenants_tenant t ON t.id = l.tenant_id
     WHERE l.due_at <= statement_timestamp() AND l.not_before <= statement_timestamp() AND l.suspended_code = ''
       AND (l.tenant_id IS NULL OR (t.enabled AND t.paused_at IS NULL AND t.deleted_at IS NULL))
       AND NOT EXISTS (SELECT FROM replication_command e WHERE e.lane_id = l.id AND e.state = 'executing')
       AND NOT EXISTS (SELECT FROM replication_switch s WHERE s.name = 'pause' AND s."on")
       AND NOT {HELD_BY_BREAKER}
-    ORDER BY l.served_at LIMIT %(limit)s FOR NO KEY UPDATE OF l SKIP LOCKED
+    ORDER BY yields, l.served_at LIMIT %(limit)s FOR NO KEY UPDATE OF l SKIP LOCKED
 """  # noqa: S608  a constant of our own
 _HEADS = """
     WITH head AS (
@@ -164,8 +231,10 @@ _HEADS = """
 """
 
 
-def claim(owner: str, limit: int) -> list[Claimed]:
+def claim(owner: str, limit: int, spare: int = 0) -> list[Claimed]:
     """Take up to `limit` due commands, one a lane, from the lanes that were served longest ago.
+
+    Lanes that yield come after all others, and leave `spare` places of the limit free for them.
 
     The one place where work starts, and so the one place that keeps paused, disabled and deleted customers,
     suspended lanes and a paused queue from starting any. Two statements, because what is decided under the
@@ -175,7 +244,10 @@ def claim(owner: str, limit: int) -> list[Claimed]:
     values: dict[str, Any] = {"limit": limit, "owner": owner, "lease": _lease()}
     with connection.cursor() as cursor:
         cursor.execute(_LANES, values)
-        lanes = [row[0] for row in cursor.fetchall()]
+        found = cursor.fetchall()
+        lanes = [
+            lane_id for place, (lane_id, yields) in enumerate(found) if not yields or place < limit - spare
+        ]
         if not lanes:
             return []
         cursor.execute(_HEADS, values | {"lanes": lanes})
@@ -267,6 +339,41 @@ def request_cancel(command: Command) -> None:
     asked = Command.objects.filter(id=command.id, state=State.EXECUTING).update(cancel_requested_at=Now())
     if not asked:
         raise Conflict("illegal_move", action="be cancelled", state="finished")
+
+
+_CANCEL_YIELDING = """
+    WITH gone AS (
+        UPDATE replication_command c
+           SET state = 'cancelled', reason = 'person', message = 'Cancelled.', dedupe_key = NULL,
+               finished_at = statement_timestamp()
+          FROM replication_lane l
+         WHERE c.id = ANY(%(ids)s) AND c.state = 'queued' AND l.id = c.lane_id AND l.id = ANY(%(lanes)s)
+           AND l.yields_until IS NOT NULL
+        RETURNING c.id, c.tenant_id, c.lane_id
+    ), told AS (
+        INSERT INTO replication_step (tenant_id, command_id, attempt, level, text, detail)
+        SELECT tenant_id, id, 0, 'info', %(told)s, '{}' FROM gone
+    ), due AS (
+        UPDATE replication_lane l SET due_at = (
+            SELECT min(c.not_before) FROM replication_command c
+            WHERE c.lane_id = l.id AND c.state = 'queued' AND NOT c.id = ANY(%(ids)s))
+        WHERE l.id IN (SELECT lane_id FROM gone)
+    )
+    SELECT count(*) FROM gone
+"""
+
+
+def cancel_yielding(ids: Iterable[int], told: str) -> int:
+    """Cancel those that still wait and that nobody else has asked for meanwhile; how many that were."""
+    values: dict[str, Any] = {"ids": list(ids), "told": told}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id FROM replication_lane WHERE id IN (SELECT lane_id FROM replication_command"
+            " WHERE id = ANY(%(ids)s) AND state = 'queued') ORDER BY id FOR NO KEY UPDATE",
+            values,
+        )
+        cursor.execute(_CANCEL_YIELDING, values | {"lanes": [row[0] for row in cursor.fetchall()]})
+        return int(cursor.fetchone()[0])
 
 
 def cancel_wanted(command_id: int) -> bool:
