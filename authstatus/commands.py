@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from authstatus import provider_check as provider_check  # noqa: PLC0414  registers its kind
 from authstatus.models import Check
 from core.errors import Remedy, UmpError
 from m365 import permissions

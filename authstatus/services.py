@@ -6,11 +6,13 @@ import uuid
 from django.db import transaction
 
 from authstatus.commands import ROTATE, VERIFY
+from authstatus.provider_check import VERIFY_APP
 from replication import services as queue
 from replication.models import Command
-from tenants import scope, services
+from tenants import provider_app, scope, services
 from tenants.access import Actor
-from tenants.models import Cloud, Connection, Plan, Service, Tenant
+from tenants.credentials import Given
+from tenants.models import Cloud, Connection, Plan, ProviderApp, Service, Tenant
 
 
 @transaction.atomic
@@ -89,6 +91,35 @@ def connect(
 def check(actor: Actor, tenant: Tenant) -> Command:
     """Queue a check of the credentials; it has a lane of its own and waits for no replication."""
     return queue.submit(actor, VERIFY, tenant)
+
+
+@transaction.atomic
+def set_provider_app(
+    actor: Actor,
+    *,
+    client_id: uuid.UUID,
+    redirect_uri: str,
+    home_tenant_id: uuid.UUID | None = None,
+    client_secret: str = "",
+    certificate: str = "",
+    private_key: str = "",
+    expires_at: dt.datetime | None = None,
+) -> tuple[ProviderApp, Command]:
+    """Apply Changes on Authentication Status, and the check of what was entered. Raises InvalidInput."""
+    app = provider_app.change(
+        actor,
+        client_id=client_id,
+        redirect_uri=redirect_uri,
+        home_tenant_id=home_tenant_id,
+        given=Given.read(client_secret, certificate, private_key, expires_at),
+    )
+    return app, check_provider_app(actor)
+
+
+def check_provider_app(actor: Actor) -> Command:
+    """Queue a check of the provider's own app; asking twice joins the one that waits."""
+    with scope.every("a command of the provider as a whole"):
+        return queue.submit(actor, VERIFY_APP, None)
 
 
 def rotate_keys(actor: Actor) -> Command:

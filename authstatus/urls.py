@@ -2,9 +2,11 @@
 
 from django.urls import path
 
-from authstatus import views
+from authstatus import run_views, status_views, views
 
 TENANT = "tenants/<uuid:uid>"
+STATUS = "authentication-status"
+RUN = f"{STATUS}/verify-runs/<uuid:run_id>"
 
 urlpatterns = [
     path("tenants/add/", views.add, name="tenant-add"),
@@ -12,4 +14,17 @@ urlpatterns = [
     path(f"{TENANT}/connection/set/", views.set_connection, name="tenant-connection-set"),
     path(f"{TENANT}/check/", views.check, name="tenant-check"),
     path(f"{TENANT}/checks/", views.checks, name="tenant-checks"),
+    path(f"{STATUS}/", status_views.index, name="authentication-status"),
+    path(f"{STATUS}/live/", status_views.live, name="authentication-status-live"),
+    path(f"{STATUS}/export.csv", status_views.export, name="authentication-status-export"),
+    path(f"{STATUS}/update/", status_views.update, name="authentication-status-update"),
+    path(f"{STATUS}/<uuid:uid>/check/", status_views.check, name="authentication-status-check"),
+    path(f"{STATUS}/app/", status_views.set_app, name="authentication-status-app"),
+    path(f"{STATUS}/app/check/", status_views.check_app, name="authentication-status-app-check"),
+    path(f"{STATUS}/app/live/", status_views.app_live, name="authentication-status-app-live"),
+    path(f"{STATUS}/verify-all/", run_views.verify_all, name="verify-all"),
+    path(f"{STATUS}/verify-runs/", run_views.history, name="verify-runs"),
+    path(f"{RUN}/", run_views.run, name="verify-run"),
+    path(f"{RUN}/live/", run_views.live, name="verify-run-live"),
+    path(f"{RUN}/cancel/", run_views.cancel, name="verify-run-cancel"),
 ]

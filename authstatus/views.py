@@ -19,7 +19,7 @@ from tenants.abilities import Ability
 from tenants.access import Actor
 from tenants.answers import SeeOther
 from tenants.forms import add_error
-from tenants.models import Connection, SecretKind, Tenant
+from tenants.models import Connection, ProviderApp, SecretKind, Tenant
 from tenants.selectors import connection_of, licence_pools
 from tenants.web import actor_of, list_view, tenant_view
 
@@ -145,7 +145,7 @@ def _days(ends: dt.datetime) -> str:
     return f"{-days} days ago" if ends < timezone.now() else f"in {days} days"
 
 
-def shown_secret(stored: Connection | None) -> dict[str, Any] | None:
+def shown_secret(stored: Connection | ProviderApp | None) -> dict[str, Any] | None:
     """For partials/secret_field.html."""
     secret = stored.secret if stored else None
     if secret is None:

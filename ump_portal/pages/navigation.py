@@ -110,6 +110,7 @@ def _provider_tree(request: HttpRequest, actor: Actor) -> list[Entry]:
             tone="bad",
         ),
         _entry(request, "Tenants", "/tenants/", "building-2", count=sum(counts.values())),
+        _entry(request, "Authentication Status", "/authentication-status/", "shield-check"),
         _group(
             "Replication",
             "refresh-cw",

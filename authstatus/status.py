@@ -1,0 +1,243 @@
+"""The rows of Authentication Status: every customer, how the portal signs in, and what the last check said."""
+
+import dataclasses
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from django.db.models import (
+    Case,
+    CharField,
+    Count,
+    DateTimeField,
+    F,
+    JSONField,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Value,
+    When,
+)
+from django.db.models.functions import Coalesce
+from django.http import QueryDict
+from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
+
+from authstatus.commands import VERIFY
+from core.errors import UmpError, Who
+from core.kinds import WHO_IN_WORDS
+from replication.models import Command, State
+from tenants import provider_app, selectors, tables
+from tenants.abilities import Ability
+from tenants.access import Actor
+from tenants.health import SOON
+from tenants.models import AppOwner, Connection, Method, ProviderApp, Tenant, Verification
+
+NO_CONNECTION = "none"
+DEGRADED = "degraded"
+METHODS = [*Method.choices, (NO_CONNECTION, "Not connected")]
+STATES = [*Verification.choices, (DEGRADED, "Degraded"), (NO_CONNECTION, "Not connected")]
+CHOICES: dict[str, tuple[str, Sequence[tuple[str, str]]]] = {
+    "method": ("Authentication Method", METHODS),
+    "status": ("Last Verification Status", STATES),
+}
+COLUMNS = {
+    "name": ("name", "id"),
+    "email": ("account", "name", "id"),
+    "method": ("method", "name", "id"),
+    "verified": ("verified_at", "name", "id"),
+    "status": ("verification", "name", "id"),
+    "ends": ("ends_at", "name", "id"),
+}
+METHOD_TONES = {Method.TOKEN: "ok", Method.APP: "info", Method.PASSWORD: "warn"}
+CSV_HEAD = (
+    "Customer Id", "M365 Email", "Authentication method", "App registration", "When Last Verified",
+    "Last Verification Status", "Cause", "Who can fix it", "Secret ends",
+)  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One customer as the grid shows it."""
+
+    tenant: Tenant
+    connection: Connection | None
+    check: Command | None
+    """The check that is under way."""
+    ends_at: dt.datetime | None
+    may_check: bool
+    menu: list[dict[str, Any]]
+
+    @property
+    def whose_app(self) -> str:
+        """Beside App registration: the customer's own, or the provider's."""
+        return self.connection.get_app_owner_display() if self.connection else ""
+
+    @property
+    def days_left(self) -> int | None:
+        return None if self.ends_at is None else (self.ends_at - timezone.now()).days
+
+    @property
+    def ends_tone(self) -> str:
+        """Empty while there is plenty of time."""
+        if self.ends_at is None or self.ends_at > timezone.now() + SOON:
+            return ""
+        return "bad" if self.ends_at <= timezone.now() else "warn"
+
+    @property
+    def cause(self) -> str:
+        return self.connection.problem_message if self.connection else ""
+
+    @property
+    def who(self) -> str:
+        return who_in_words(self.connection.problem) if self.connection else ""
+
+
+def who_in_words(problem: dict[str, Any] | None) -> str:
+    """Who can fix a stored problem; empty for none, or for a word that this version does not know."""
+    who = str((problem or {}).get("who", ""))
+    return WHO_IN_WORDS[Who(who)] if who in set(Who) else ""
+
+
+# --- Which customers ----------------------------------------------------------------------------------------
+def matching(params: QueryDict) -> QuerySet[Any]:
+    """The customers of the scope that the address asks for, with the columns to sort by."""
+    search = tables.search_of(params)
+    found = _with_connection(selectors.tenants())
+    if search:
+        found = found.filter(
+            Q(name__icontains=search) | Q(domain__icontains=search) | Q(account__icontains=search)
+        )
+    method = tables.choice_of(params, "method", [value for value, _ in METHODS])
+    status = tables.choice_of(params, "status", [value for value, _ in STATES])
+    if method:
+        found = found.filter(method=None if method == NO_CONNECTION else method)
+    if status == DEGRADED:
+        found = found.filter(degraded_at__isnull=False)
+    elif status:
+        found = found.filter(verification=None if status == NO_CONNECTION else status)
+    return found
+
+
+def _with_connection(found: QuerySet[Tenant]) -> QuerySet[Any]:
+    connection = Connection.objects.filter(tenant=OuterRef("pk"))
+    own_end = Coalesce(F("secret__expires_at"), F("granted__expires_at"))
+    shared = When(app_owner=AppOwner.PROVIDER, method=Method.APP, then=Value(_end_of(provider_app.current())))
+    ends_at = connection.annotate(end=Case(shared, default=own_end, output_field=DateTimeField()))
+    columns = {
+        name: Subquery(connection.values(name)[:1], output_field=field)
+        for name, field in (
+            ("account", CharField()),
+            ("method", CharField()),
+            ("app_owner", CharField()),
+            ("verification", CharField()),
+            ("verified_at", DateTimeField()),
+            ("degraded_at", DateTimeField()),
+            ("problem", JSONField()),
+        )
+    }
+    return found.annotate(
+        **columns, ends_at=Subquery(ends_at.values("end")[:1], output_field=DateTimeField())
+    )
+
+
+def _end_of(app: ProviderApp) -> dt.datetime | None:
+    return app.secret.expires_at if app.secret else None
+
+
+def summary() -> list[dict[str, Any]]:
+    """How many customers each method connects (AUT-28), for {% health_bar %}; one query."""
+    counted = (
+        _with_connection(selectors.tenants()).order_by().values_list("method").annotate(number=Count("id"))
+    )
+    numbers = {method or NO_CONNECTION: number for method, number in counted}
+    return [
+        {
+            "label": label,
+            "tone": METHOD_TONES.get(Method(value), "") if value != NO_CONNECTION else "neutral",
+            "count": numbers.get(value, 0),
+            "url": f"/authentication-status/?method={value}",
+        }
+        for value, label in METHODS
+    ]
+
+
+# --- Their rows ---------------------------------------------------------------------------------------------
+def rows(actor: Actor, found: Iterable[Any], asked: str = "") -> list[Row]:
+    """The rows of one page; two more queries, however many rows there are. `asked` is the page's query."""
+    listed = list(found)
+    ids = [tenant.id for tenant in listed]
+    connections = selectors.connections_of(ids)
+    under_way = Command.objects.filter(
+        tenant_id__in=ids, kind=VERIFY, state__in=[State.QUEUED, State.EXECUTING]
+    ).order_by("id")
+    checks = {command.tenant_id: command for command in under_way}
+    return [
+        _row(actor, tenant, connections.get(tenant.id), checks.get(tenant.id), asked) for tenant in listed
+    ]
+
+
+def _row(actor: Actor, tenant: Any, connection: Connection | None, check: Command | None, asked: str) -> Row:
+    may_check = connection is not None and actor.may(Ability.VERIFY_CONNECTION, tenant.id)
+    return Row(
+        tenant=tenant,
+        connection=connection,
+        check=check,
+        ends_at=tenant.ends_at,
+        may_check=may_check,
+        menu=_menu(actor, tenant, connection, may_check, asked),
+    )
+
+
+def _menu(
+    actor: Actor, tenant: Tenant, connection: Connection | None, may_check: bool, asked: str
+) -> list[dict[str, Any]]:
+    """What may be done to this customer's access, by this person, with its method (AUT-15..17)."""
+    found: list[dict[str, Any]] = []
+    if may_check:
+        url = f"/authentication-status/{tenant.id}/check/{asked}"
+        found.append({"label": "Check Credentials", "url": url, "icon": "shield-check", "post": True})
+    if actor.may(Ability.MANAGE_CONNECTION, tenant.id):
+        for label, name, icon, fits in WAYS:
+            url = _there(name, tenant)
+            if url and fits(connection):
+                found.append({"label": label, "url": url, "icon": icon, "modal": True})
+    found.append({"label": "Connection", "url": f"/tenants/{tenant.id}/connection/", "icon": "plug"})
+    return found
+
+
+def _is(*methods: Method) -> Any:
+    return lambda connection: connection is not None and connection.method in methods
+
+
+WAYS: tuple[tuple[str, str, str, Any], ...] = (
+    ("Switch to token", "switch-token", "key-round", _is(Method.PASSWORD, Method.APP)),
+    ("Switch to password", "switch-password", "lock", _is(Method.TOKEN)),
+    ("Grant Access", "grant-access", "user-check", lambda connection: True),
+    ("Migrate", "migrate", "arrow-right-left", lambda c: c is not None and c.app_owner == AppOwner.PROVIDER),
+)
+"""Further ways: label, route, icon, and for which connection. One whose route is not there is not shown."""
+
+
+def _there(name: str, tenant: Tenant) -> str:
+    try:
+        return reverse(name, kwargs={"uid": tenant.id})
+    except NoReverseMatch:
+        return ""
+
+
+def csv_row(tenant: Any) -> list[object]:
+    """One line of the export, of a customer from `matching`."""
+    problem = tenant.problem or {}
+    return [
+        tenant.name,
+        tenant.account or "none",
+        Method(tenant.method).label if tenant.method else "Not connected",
+        AppOwner(tenant.app_owner).label if tenant.app_owner else "none",
+        tenant.verified_at or "never",
+        Verification(tenant.verification).label if tenant.verification else "Not connected",
+        UmpError.from_dict(problem).message if problem else "none",
+        who_in_words(problem) or "nobody needs to",
+        tenant.ends_at or "unknown",
+    ]
