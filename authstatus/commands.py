@@ -1,30 +1,29 @@
-"""Verify credentials: a fresh token, then a harmless probe, then what is missing (complaint B 1).
+"""Verify credentials: examine what is stored, keep what was found, and let held work go on or hold it."""
 
-"Token obtained" is not "consent given": Microsoft hands out tokens to an app without a single permission
-(facts/microsoft.md 2.1), so only the permissions in the token and an answered call count.
-"""
-
-from typing import Any
+import datetime as dt
 
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from authstatus import checking, findings
 from authstatus import provider_check as provider_check  # noqa: PLC0414  registers its kind
-from authstatus.models import Check
-from core.errors import Remedy, UmpError
-from m365 import permissions
+from authstatus.models import FindingKind, Result
+from core.errors import UmpError
+from m365.permissions import Held
 from replication import services as queue
+from replication import states
 from replication.context import Again, Context, Done, Outcome
 from replication.models import LaneName
 from replication.registry import Kind, register
 from tenants import lines, scope, secrets, services
 from tenants.abilities import Ability
 from tenants.access import SYSTEM
-from tenants.models import Connection, ProviderKey, Tenant, TenantKey, Verification
+from tenants.models import Connection, DeployState, Method, ProviderKey, Tenant, TenantKey
 
 VERIFY = "verify_credentials"
 ROTATE = "rotate_keys"
+PROPAGATION_STEP = dt.timedelta(minutes=1)
 
 
 @register
@@ -38,87 +37,86 @@ class VerifyCredentials(Kind):
 
     def run(self, ctx: Context) -> Outcome:
         with scope.one(ctx.customer):
-            line = lines.open_line(ctx.customer)
-        ctx.report(label="Asking Microsoft for a token", force=True)
+            tenant: Tenant = Tenant.objects.get(id=ctx.customer)
+            stored: Connection | None = Connection.objects.filter(tenant=tenant).first()
+        if stored is None:
+            raise UmpError.of("connection_missing")
         try:
-            granted, organization = self._probe(ctx, line)
+            said = self._examine(ctx, checking.needs_of(tenant, Method(stored.method)))
         except UmpError as error:
-            if error.remedy == Remedy.LATER:
-                raise  # the check failed, not the access: nobody is blamed (complaint B 13)
-            self._keep(ctx, Verification.FAILED, problem=dict(error.to_dict()))
+            self._check_failed(ctx, error)
             raise
-        missing = sorted(permissions.missing_for(granted))
-        if missing:
-            return self._incomplete(ctx, line, granted, missing)
-        self._keep(ctx, Verification.SUCCESSFUL, granted=sorted(granted), organization=organization)
-        return Done(f"Signed in to {organization}; every permission that is needed is there.")
-
-    def _probe(self, ctx: Context, line: lines.Line) -> tuple[frozenset[str], str]:
-        """The permissions in a fresh token, and the tenant's own name; one call for each feature proves it."""
-        token = line.token(fresh=True)
-        ctx.note("Microsoft issued a token.")
-        if permissions.missing_for(token.roles):
-            return token.roles, ""
-        graph = line.graph(stop=ctx.stop)
-        organization = ""
-        for key in permissions.DIRECTORY_READ:
-            feature = permissions.FEATURES[key]
-            ctx.report(label=f"Trying: {feature.title.lower()}", force=True)
-            rows: list[dict[str, Any]] = graph.get(feature.probe).get("value") or [{}]
-            if key == "organisation":
-                organization = self._own_name(rows[0], line)
-        return token.roles, organization
+        ends = _propagates_until(stored)
+        if said.waits_for_consent and timezone.now() < ends:
+            return self._propagating(ctx, said, ends)
+        if not self._keep(ctx, said, stored):
+            return Again("The credentials were changed meanwhile; the new ones are checked.")
+        if said.problem:
+            raise said.problem
+        return Done(_success(said, tenant))
 
     @staticmethod
-    def _own_name(row: dict[str, Any], line: lines.Line) -> str:
-        """Raises UmpError (wrong_tenant) when the answer is about another tenant than the one we asked."""
-        if str(row.get("id", "")).lower() != line.entra_tenant_id.lower():
-            raise UmpError.of("wrong_tenant", tenant=line.entra_tenant_id)
-        return str(row.get("displayName", ""))[:256]
-
-    def _incomplete(
-        self, ctx: Context, line: lines.Line, granted: frozenset[str], missing: list[str]
-    ) -> Outcome:
-        names = ", ".join(missing)
-        error = UmpError.of("permission_missing", permission=names, tenant=line.name, app=line.app)
+    def _examine(ctx: Context, needs: checking.Needs) -> checking.Examination:
         with scope.one(ctx.customer):
-            connection: Connection = Connection.objects.get(tenant_id=ctx.customer)
-        age = timezone.now() - connection.changed_at
-        if age.total_seconds() < settings.CONSENT_PROPAGATION_SECONDS:
-            raise UmpError.of("consent_propagating", permission=names, tenant=line.name)
-        self._keep(
-            ctx, Verification.FAILED, problem=dict(error.to_dict()), granted=sorted(granted), missing=missing
+            line = lines.open_line(ctx.customer)
+        return checking.examine(
+            line, needs, stop=ctx.stop, told=lambda label: ctx.report(label=label, force=True)
         )
-        raise error
 
-    def _keep(
-        self,
-        ctx: Context,
-        result: Verification,
-        *,
-        problem: dict[str, Any] | None = None,
-        granted: list[str] | None = None,
-        missing: list[str] | None = None,
-        organization: str = "",
-    ) -> None:
-        """The check's row, the connection's state and the lane's suspension change together."""
+    @staticmethod
+    def _check_failed(ctx: Context, error: UmpError) -> None:
+        """Nobody is blamed: verification and findings stay as they are (complaint B 13)."""
         with ctx.transaction():
-            Check.objects.create(
-                tenant_id=ctx.customer,
-                result=result,
-                problem=problem,
-                granted=granted or [],
-                missing=missing or [],
-                organization=organization,
+            if error.code != "interrupted" or states.cancel_wanted(ctx.command_id):
+                findings.note(ctx.customer, Result.CHECK_FAILED, dict(error.to_dict()))
+
+    @staticmethod
+    def _propagating(ctx: Context, said: checking.Examination, ends: dt.datetime) -> Outcome:
+        """Right after a change Microsoft may only be slow (complaint B 2): look again, without an attempt."""
+        names = said.problem.fields["permission"] if said.problem else ""
+        error = UmpError.of("consent_propagating", permission=names)
+        with ctx.transaction():
+            findings.note(ctx.customer, Result.PROPAGATING, dict(error.to_dict()))
+            Connection.objects.filter(tenant_id=ctx.customer).update(propagating_until=ends)
+        wait = min(PROPAGATION_STEP, ends - timezone.now() + dt.timedelta(seconds=1))
+        return Again(error.message, wait=max(wait, dt.timedelta(seconds=1)))
+
+    @staticmethod
+    def _keep(ctx: Context, said: checking.Examination, stored: Connection) -> bool:
+        """History, findings, the connection's state and the lane's suspension change together.
+
+        False when somebody changed the connection meanwhile: then this was about another credential.
+        """
+        with ctx.transaction():
+            same = Connection.objects.select_for_update().filter(
+                tenant_id=ctx.customer, row_version=stored.row_version
             )
-            services.note_check(ctx.customer, verification=result, problem=problem)
-            if result == Verification.SUCCESSFUL:
+            if not same.update(propagating_until=None):
+                return False
+            findings.keep(ctx.customer, said)
+            problem = dict(said.problem.to_dict()) if said.problem else None
+            services.note_check(ctx.customer, verification=said.verification, problem=problem)
+            if said.problem:
+                queue.suspend_for(ctx.customer, said.problem.code)
+            else:
                 freed = queue.resume_for(ctx.customer)
                 tenant: Tenant = Tenant.objects.get(id=ctx.customer)
                 if tenant.last_replicated_at is None and not freed:
                     queue.submit(SYSTEM, "quick_replication", tenant)
-            else:
-                queue.suspend_for(ctx.customer, str((problem or {}).get("code", "connection_unverified")))
+        return True
+
+
+def _propagates_until(stored: Connection) -> dt.datetime:
+    after = stored.changed_at + dt.timedelta(seconds=settings.CONSENT_PROPAGATION_SECONDS)
+    return max(after, stored.propagating_until or after)
+
+
+def _success(said: checking.Examination, tenant: Tenant) -> str:
+    text = f"Signed in to {said.organization}; every permission that is needed is there."
+    lacking = said.names(FindingKind.ROLE, Held.MISSING)
+    if lacking and tenant.deploy_state == DeployState.DEPLOYED:
+        text += f" Voice work lacks a directory role: {', '.join(lacking)}."
+    return text
 
 
 @register

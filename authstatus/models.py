@@ -6,25 +6,69 @@ from django.db import models
 from django.db.models.functions import Now
 
 from replication.models import Command
-from tenants.models import Verification
 from tenants.owned import TenantOwned
 
 
+class Result(models.TextChoices):
+    """How a check ended: what Microsoft said of the credential, or that nobody got so far (complaint B 13)."""
+
+    SUCCESSFUL = "successful", "Successful"
+    FAILED = "failed", "Failed"
+    NO_TOKEN = "no_token", "Token not generated"
+    CHECK_FAILED = "check_failed", "Check failed"
+    PROPAGATING = "propagating", "Propagating"
+
+
 class Check(TenantOwned):
-    """One check of a connection. The newest one is also noted on the connection itself."""
+    """One check of a connection. What the newest conclusive one said is also noted on the connection itself."""
 
     at = models.DateTimeField(db_default=Now(), editable=False)
-    result = models.CharField(max_length=12, choices=Verification)
+    result = models.CharField(max_length=12, choices=Result)
     problem = models.JSONField(null=True, help_text="core.errors.Rendered.")
-    granted = models.JSONField(default=list, help_text="Application permissions in the token.")
+    granted = models.JSONField(default=list, help_text="Permissions in the token.")
     missing = models.JSONField(
         default=list, help_text="Permissions that the customer's features need and lack."
     )
     organization = models.CharField(max_length=256, blank=True, help_text="The tenant's own name.")
+    drift = models.JSONField(
+        default=list, help_text="What came or went since the check before: [{kind, name, was, now}]."
+    )
 
     class Meta(TenantOwned.Meta):
         ordering = ["-id"]
-        indexes = [models.Index(fields=["tenant", "-id"], name="check_of_tenant")]
+        indexes = [
+            models.Index(fields=["tenant", "-id"], name="check_of_tenant"),
+            models.Index(fields=["-at"], name="check_with_drift", condition=~models.Q(drift=[])),
+        ]
+
+
+class FindingKind(models.TextChoices):
+    PERMISSION = "permission", "Permission"
+    CALL = "call", "Call"
+    ROLE = "role", "Directory role"
+
+
+class FindingState(models.TextChoices):
+    """m365.permissions.Held, with its words."""
+
+    PRESENT = "present", "Present"
+    MISSING = "missing", "Missing"
+    EXTRA = "extra", "More than needed"
+    UNKNOWN = "unknown", "Not known"
+
+
+class Finding(TenantOwned):
+    """What the last check that got so far found about one permission, one feature's call, or one role."""
+
+    kind = models.CharField(max_length=12, choices=FindingKind)
+    name = models.CharField(max_length=120)
+    state = models.CharField(max_length=10, choices=FindingState)
+    problem = models.JSONField(null=True, help_text="core.errors.Rendered, of a call that was refused.")
+    since = models.DateTimeField(db_default=Now(), editable=False)
+    checked_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta(TenantOwned.Meta):
+        constraints = [models.UniqueConstraint(fields=["tenant", "kind", "name"], name="finding_once")]
 
 
 class VerifyRun(models.Model):

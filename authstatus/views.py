@@ -9,8 +9,9 @@ from django.shortcuts import render
 from django.utils import timezone
 
 from accounts.again import is_fresh, typed
-from authstatus import selectors, services
+from authstatus import selectors, services, shown
 from authstatus.forms import CredentialForm, OnboardForm
+from authstatus.models import Check, Result
 from core.errors import InvalidInput
 from core.kinds import WHO_IN_WORDS, Who
 from m365 import permissions
@@ -19,7 +20,7 @@ from tenants.abilities import Ability
 from tenants.access import Actor
 from tenants.answers import SeeOther
 from tenants.forms import add_error
-from tenants.models import Connection, ProviderApp, SecretKind, Tenant
+from tenants.models import Connection, Method, ProviderApp, SecretKind, Tenant, Verification
 from tenants.selectors import connection_of, licence_pools
 from tenants.web import actor_of, list_view, tenant_view
 
@@ -95,7 +96,8 @@ def check(request: HttpRequest, tenant: Tenant) -> HttpResponse:
 def checks(request: HttpRequest, tenant: Tenant) -> HttpResponse:
     """Every check that was kept, the newest first."""
     page = tables.page_of(request.GET, selectors.checks(tenant))
-    return render(request, "authstatus/checks.html", {"tenant": tenant, "page": page})
+    context = {"tenant": tenant, "page": page, "plot": shown.plot(tenant)}
+    return render(request, "authstatus/checks.html", context)
 
 
 # --- What the pages show ------------------------------------------------------------------------------------
@@ -112,12 +114,37 @@ def _page(
         "facts": facts(tenant, stored),
         "secret": shown_secret(stored),
         "problem": problem(stored, actor),
-        "permissions": sentences(latest[0].granted, latest[0].missing) if latest else [],
-        "checked_at": latest[0].at if latest else None,
+        **shown.about(tenant),
+        "standing": _standing(stored),
+        "signs_in_as": _signs_in_as(stored),
+        "propagating": _propagating(stored, latest),
         "checks": latest,
+        "plot": shown.plot(tenant),
         "needed": needed(),
         "for_provider": actor.is_provider,
     }
+
+
+def _standing(stored: Connection | None) -> tuple[str, str]:
+    """MSG-04, with its tone."""
+    result = Verification(stored.verification) if stored else Verification.NEVER
+    tone = {Verification.SUCCESSFUL: "ok", Verification.NEVER: "neutral"}.get(result, "bad")
+    return tone, f"Last Authentication Status: {result.label}."
+
+
+def _signs_in_as(stored: Connection | None) -> str:
+    """Whose directory roles count (decision 23)."""
+    if stored is None or stored.method == Method.APP:
+        return "the app registration itself, as an enterprise application"
+    return stored.account or "the account that signed in"
+
+
+def _propagating(stored: Connection | None, latest: list[Check]) -> dict[str, Any] | None:
+    """What Microsoft has not put in force yet (complaint B 2), while the portal looks again by itself."""
+    until = stored.propagating_until if stored else None
+    if until is None or until < timezone.now() or not latest or latest[0].result != Result.PROPAGATING:
+        return None
+    return latest[0].problem
 
 
 def _initial(stored: Connection | None) -> dict[str, Any]:
@@ -177,17 +204,3 @@ def problem(stored: Connection | None, actor: Actor) -> dict[str, Any] | None:
 def needed() -> list[dict[str, str]]:
     """The permissions to ask for, with what they are for."""
     return [{"name": name, "purpose": permissions.PERMISSIONS[name].purpose} for name in PROFILE.application]
-
-
-def sentences(granted: list[str], missing: list[str]) -> list[dict[str, Any]]:
-    """What the last check found, as sentences with a tick or a cross; what is missing comes first."""
-    return [_sentence(name, there=False) for name in missing] + [
-        _sentence(name, there=True) for name in granted
-    ]
-
-
-def _sentence(name: str, *, there: bool) -> dict[str, Any]:
-    known = permissions.PERMISSIONS.get(name)
-    purpose = known.purpose if known else "use this permission"
-    word = "The portal may" if there else "The portal may not"
-    return {"name": name, "there": there, "text": f"{word} {purpose}."}

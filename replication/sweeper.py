@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 DEADLY = 3
 """A command that outlived this many workers is set aside, so that it cannot stop a fourth."""
 CYCLE = "quick_replication"
+CHECK = "verify_credentials"
 BATCH = 500
 
 
@@ -33,6 +34,7 @@ def sweep() -> None:
     take_back()
     probe()
     schedule()
+    schedule_checks()
     forget()
     shred()
 
@@ -106,6 +108,41 @@ def _due_tenants() -> list[Tenant]:
             FROM due WHERE t.id = due.id RETURNING t.id
             """,
             {"batch": BATCH, "cycle": cycle, "kind": CYCLE},
+        )
+        ids = [row[0] for row in cursor.fetchall()]
+    return list(Tenant.objects.filter(id__in=ids))
+
+
+def schedule_checks() -> int:
+    """Start the daily check of each connection that is due (complaint B 4); how many.
+
+    Each customer has a time of day of its own, so that the checks are spread and stay so after a standstill.
+    """
+    with scope.every("the sweeper starts the daily checks"):
+        due = list(_due_checks())
+        for tenant in due:
+            services.submit(SYSTEM, CHECK, tenant)
+        return len(due)
+
+
+def _due_checks() -> list[Tenant]:
+    """A password that was refused is not tried again by itself: that would lock the account."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            WITH due AS (
+                SELECT c.id, date_trunc('day', statement_timestamp())
+                       + ('x' || left(md5(t.id::text), 7))::bit(28)::int %% 86400 * interval '1 second' AS slot
+                FROM tenants_connection c JOIN tenants_tenant t ON t.id = c.tenant_id
+                WHERE c.next_check_at <= statement_timestamp() AND t.deleted_at IS NULL AND t.enabled
+                  AND t.paused_at IS NULL AND (c.method <> 'password' OR c.verification = 'successful')
+                ORDER BY c.next_check_at LIMIT %(batch)s FOR UPDATE OF c SKIP LOCKED)
+            UPDATE tenants_connection c
+            SET next_check_at = slot + CASE WHEN slot > statement_timestamp() + interval '6 hours'
+                                            THEN interval '0' ELSE interval '1 day' END
+            FROM due WHERE c.id = due.id RETURNING c.tenant_id
+            """,
+            {"batch": BATCH},
         )
         ids = [row[0] for row in cursor.fetchall()]
     return list(Tenant.objects.filter(id__in=ids))

@@ -9,8 +9,11 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import User
-from authstatus.models import Check
+from authstatus import findings
+from authstatus.checking import Examination, Found
+from authstatus.models import Check, FindingKind, Result
 from core.errors import UmpError
+from m365.permissions import DIRECTORY_READ, PROFILES, Held
 from replication import services as queue
 from replication.models import Command
 from tenants import scope, services
@@ -39,9 +42,7 @@ def post(client: Client, url: str, values: dict[str, Any], status: int = 303) ->
 def verified(tenant: Tenant, *, days_left: int | None = 300, users: int = 12) -> None:
     """A customer whose check succeeded and who was replicated a moment ago."""
     with scope.one(tenant.id):
-        Check.objects.create(
-            tenant=tenant, result="successful", granted=["User.Read.All"], organization=tenant.name
-        )
+        findings.keep(tenant.id, well(tenant))
         services.note_check(tenant.id, verification=Verification.SUCCESSFUL, problem=None)
         services.note_replication(tenant.id, users=users, groups=3)
         queue.resume_for(tenant.id)
@@ -51,11 +52,19 @@ def verified(tenant: Tenant, *, days_left: int | None = 300, users: int = 12) ->
             )
 
 
+def well(tenant: Tenant) -> Examination:
+    """Everything that is needed is there."""
+    found = [Found(FindingKind.CALL, key, Held.PRESENT) for key in DIRECTORY_READ]
+    granted = PROFILES["directory_read"].application
+    found += [Found(FindingKind.PERMISSION, name, Held.PRESENT) for name in granted]
+    return Examination(Verification.SUCCESSFUL, tuple(found), granted, tenant.name)
+
+
 def failed(tenant: Tenant, code: str = "secret_expired", **detail: str) -> None:
     """A customer whose last check said this."""
     problem = dict(UmpError.of(code, app="Sync app", detail=detail).to_dict())
     with scope.one(tenant.id):
-        Check.objects.create(tenant=tenant, result="failed", problem=problem)
+        Check.objects.create(tenant=tenant, result=Result.FAILED, problem=problem)
         services.note_check(tenant.id, verification=Verification.FAILED, problem=problem)
         queue.suspend_for(tenant.id, code)
 

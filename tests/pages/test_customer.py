@@ -38,7 +38,7 @@ def test_the_overview_of_a_healthy_customer(cast: Cast, client_of: SignIn) -> No
     assert "<b>125</b>" in page
     assert "as of" in page
     assert "next cycle" in page
-    assert "The portal may read the full profiles of all users." in page
+    assert "Read users" in page
     for line in ("Queued commands: 0", "Executing commands: 0", "Replication in progress: no"):
         assert line in page
 

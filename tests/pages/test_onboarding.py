@@ -189,7 +189,8 @@ def test_the_connection_shows_everything_but_the_secret(cast: Cast, client_of: S
     assert stored.secret is not None
     assert f"ends in <code>{stored.secret.hint}</code>" in page
     assert "in 40 days" in page
-    assert "The portal may read the full profiles of all users." in page
+    assert "Read users" in page
+    assert '<code class="wrap">User.Read.All</code>' in page
     assert "canary-heron~secret" not in page
 
 

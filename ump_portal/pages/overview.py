@@ -9,9 +9,8 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import conditional_page
 
-from authstatus import selectors as checks
+from authstatus import shown
 from authstatus.commands import VERIFY
-from authstatus.views import sentences
 from replication import selectors as queue
 from replication import services as queue_services
 from replication import watch, words
@@ -84,7 +83,6 @@ def _gone(request: HttpRequest, actor: Actor, tenant: Tenant) -> HttpResponse:
 # --- What the page shows ------------------------------------------------------------------------------------
 def _live(actor: Actor, tenant: Tenant) -> dict[str, Any]:
     connection = connection_of(tenant)
-    latest = checks.checks(tenant).first()
     recent = list(queue.commands(tenant)[:RECENT])
     counts = queue.counts_of([tenant.id]).get(tenant.id, queue.TenantCounts())
     steps, progress = _setting_up(tenant, connection)
@@ -100,8 +98,7 @@ def _live(actor: Actor, tenant: Tenant) -> dict[str, Any]:
         "items": [item for item in items if item is not broken and not (steps and item.tone == "busy")],
         "problem": _problem(actor, connection, broken),
         "method": _method(connection),
-        "permissions": sentences(latest.granted, latest.missing) if latest else [],
-        "checked_at": latest.at if latest else None,
+        **shown.about(tenant),
         "counts": counts,
         "pending": queue.pending(tenant),
         "recent": [words.row(command, actor) for command in recent],

@@ -21,9 +21,16 @@ SERIES = (
     ("suspended", "warn", "Waiting for you"),
     ("failed", "bad", "Failed"),
 )
+CHECKS = (
+    ("succeeded", "ok", "Successful"),
+    ("unsure", "warn", "Check failed"),
+    ("failed", "bad", "Access failed"),
+)
+Series = tuple[tuple[str, str, str], ...]
+"""Of each part of a bar: its key in the bucket, tone and word."""
 
 
-# One bar of the activity plot: its time as people read it (label), and how many commands ended how (SERIES).
+# One bar of a plot: its time as people read it (label), and how many of each part of the series.
 Bucket = Mapping[str, Any]
 
 
@@ -74,16 +81,16 @@ def key(share: Mapping[str, Any]) -> SafeString:
     return format_html('<a href="{}">{}</a>', share["url"], words) if share.get("url") else words
 
 
-def bar(at: int, bucket: Bucket, scale: float) -> SafeString:
+def bar(at: int, bucket: Bucket, scale: float, series: Series) -> SafeString:
     """The stacked bar of one bucket; its title is what the pointer sees."""
     parts: list[tuple[object, ...]] = []
     top = float(PLOT_HEIGHT)
-    for name, tone, _word in SERIES:
+    for name, tone, _word in series:
         height = bucket[name] * scale
         if height:
             top -= height
             parts.append((tone, at * 10 + 1, f"{top:.2f}", f"{height:.2f}"))
-    told = ", ".join(f"{word} {bucket[name]}" for name, _tone, word in SERIES)
+    told = ", ".join(f"{word} {bucket[name]}" for name, _tone, word in series)
     rects = format_html_join("", '<rect data-tone="{}" x="{}" y="{}" width="8" height="{}"/>', parts)
     return format_html("<g><title>{}: {}</title>{}</g>", bucket["label"], told, rects)
 
@@ -94,17 +101,33 @@ def activity_plot(buckets: Sequence[Bucket], caption: str = "Queue activity") ->
 
     Each bucket is a dict of label ("14:00"), succeeded, suspended and failed.
     """
-    totals = {name: sum(int(b[name]) for b in buckets) for name, _tone, _word in SERIES}
+    return stacked(buckets, SERIES, caption, "nothing ended in this time")
+
+
+@register.simple_tag
+def checks_plot(buckets: Sequence[Bucket], caption: str = "Checks a day") -> SafeString:
+    """`{% checks_plot buckets %}`: what checks said over time, oldest first.
+
+    Each bucket is a dict of label ("21 Nov"), succeeded, unsure (the check itself failed) and failed.
+    """
+    return stacked(buckets, CHECKS, caption, "none was made in this time")
+
+
+def stacked(buckets: Sequence[Bucket], series: Series, caption: str, none: str) -> SafeString:
+    """Stacked bars over time with their legend, and a table for those who read."""
+    totals = {name: sum(int(b[name]) for b in buckets) for name, _tone, _word in series}
     if not sum(totals.values()):
-        return format_html('<p class="muted">{}: nothing ended in this time.</p>', caption)
-    peak = max(b["succeeded"] + b["suspended"] + b["failed"] for b in buckets)
-    bars = format_html_join("", "{}", ((bar(at, b, PLOT_HEIGHT / peak),) for at, b in enumerate(buckets)))
-    said = ", ".join(f"{totals[name]:,} {word.lower()}" for name, _tone, word in SERIES)
+        return format_html('<p class="muted">{}: {}.</p>', caption, none)
+    peak = max(sum(b[name] for name, *_ in series) for b in buckets)
+    bars = format_html_join(
+        "", "{}", ((bar(at, b, PLOT_HEIGHT / peak, series),) for at, b in enumerate(buckets))
+    )
+    said = ", ".join(f"{totals[name]:,} {word.lower()}" for name, _tone, word in series)
     summary = (
         f"{caption} from {buckets[0]['label']} to {buckets[-1]['label']}: {said}; at most {peak:,} at a time"
     )
-    rows = [[b["label"], b["succeeded"], b["suspended"], b["failed"]] for b in buckets]
-    shares = [{"label": word, "tone": tone, "count": totals[name]} for name, tone, word in SERIES]
+    rows = [[b["label"], *(b[name] for name, *_ in series)] for b in buckets]
+    shares = [{"label": word, "tone": tone, "count": totals[name]} for name, tone, word in series]
     middle = buckets[len(buckets) // 2]["label"]
     return format_html(
         '<figure class="plot"><svg role="img" aria-label="{}" viewBox="0 0 {} {}" height="110" '
@@ -119,7 +142,7 @@ def activity_plot(buckets: Sequence[Bucket], caption: str = "Queue activity") ->
         middle,
         buckets[-1]["label"],
         legend(shares),
-        table(caption, ["Time", "Succeeded", "Waiting for you", "Failed"], rows),
+        table(caption, ["Time", *(word for *_, word in series)], rows),
         w=len(buckets) * 10,
     )
 
