@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from simulator.keys import certificate_for, certificate_pem, private_key_pem, repeatable_key
 from simulator.objects import guid_of, stamp
-from simulator.tenant import DEFAULT_ROLES, b64_secret
+from simulator.registrations import b64_secret
+from simulator.tenant import DEFAULT_ROLES
 
 if TYPE_CHECKING:  # the world's control API hands this out, so this may not need it to load
     from simulator.world import World

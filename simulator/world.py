@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import secrets
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
+from simulator.apps import Registration
+from simulator.breaks import break_tenant
 from simulator.keys import Seal, Signer
+from simulator.making import make_tenant
 from simulator.objects import stamp
-from simulator.tenant import BadRequestError, Tenant, make_tenant
+from simulator.tenant import BadRequestError, Tenant
 from simulator.throttle import Bucket
 from simulator.trouble import Troubles
 
@@ -110,12 +114,17 @@ class World:
         return time.time() + self.offset
 
     def add_tenant(self, spec: dict[str, Any]) -> Tenant:
+        """A tenant as a control call describes it, broken from the start if it says so."""
+        spec = dict(spec)
+        way = spec.pop("break", None)
         tenant = make_tenant(spec, self.now())
         with self.lock:
             if tenant.id in self.tenants or any(domain in self.domains for domain in tenant.domains):
                 raise BadRequestError(f"a tenant {tenant.id} or a domain of {tenant.domains} exists already")
             self.tenants[tenant.id] = tenant
             self.domains.update(dict.fromkeys(tenant.domains, tenant))
+        if way is not None:
+            break_tenant(self, tenant, str(way))
         return tenant
 
     def remove_tenant(self, tenant: Tenant) -> None:
@@ -125,10 +134,25 @@ class World:
                 self.domains.pop(domain, None)
             self.troubles.clear(tenant.id)
 
-    def find(self, key: str) -> Tenant | None:
-        """A tenant by id or domain."""
+    def find(self, key: str, *, unknown: bool = False) -> Tenant | None:
+        """A tenant by id or domain; one that Microsoft no longer knows only for the control API."""
         key = key.lower()
-        return self.tenants.get(key) or self.domains.get(key)
+        found = self.tenants.get(key) or self.domains.get(key)
+        return found if found is not None and (unknown or not found.unknown) else None
+
+    def registration(self, client_id: str, cloud: str | None = None) -> Registration | None:
+        """The app with this id in its home tenant, in this cloud or any: no cloud knows another's apps."""
+        for tenant in list(self.tenants.values()):
+            app = tenant.apps.get(client_id.lower())
+            if app is not None and app.registration.home == tenant.id and cloud in {None, tenant.cloud.name}:
+                return app.registration
+        return None
+
+    def keep_grant(self, kind: str, content: dict[str, Any]) -> str:
+        """Remember a grant (authorization code, device code, refresh token) under a fresh unguessable key."""
+        key = f"{kind}.{secrets.token_urlsafe(48)}"
+        self.grants[key] = {"kind": kind, "issued": self.now(), **content}
+        return key
 
     def record(self, kind: str, **fields: Any) -> None:
         """Append to the history; nothing there is ever changed or removed but by a reset."""

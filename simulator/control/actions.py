@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from simulator import words
+from simulator.apps import App
+from simulator.breaks import mend
 from simulator.graph.call import TYPES
 from simulator.members import GROUP_BIT
 from simulator.objects import digest
+from simulator.registrations import change_app
 from simulator.shelf import Shelf
-from simulator.tenant import BadRequestError, Tenant, change_app
+from simulator.tenant import BadRequestError, Tenant
 from simulator.trouble import Trouble
 from simulator.world import World
 
@@ -171,16 +174,22 @@ def _move_members(tenant: Tenant, percent: float, salt: int, now: float) -> int:
 
 
 def heal(world: World, tenant: Tenant) -> None:
-    """End every trouble of a tenant: its app works, nothing is slow, refused or late."""
+    """End every trouble of a tenant: its apps work, nothing is slow, refused or late."""
+    mend(tenant)
     world.troubles.clear(tenant.id)
-    app, now = tenant.app(), world.now()
-    given: dict[str, Any] = {"service_principal": True, "disabled": False, "ca_block": False}
-    if app.secrets and app.secrets[0].ends <= now:
-        app.secrets[0].ends = now + 730 * DAY
-    change_app(tenant, app, given, now)
-    if app.principal is not None and not app.principal.granted():
-        change_app(tenant, app, {"roles": list(tenant.default_roles)}, now)
+    for app in tenant.apps.values():
+        _heal_app(tenant, app, world.now())
     tenant.set({"ru_per_10s": None, "latency_ms": 0.0, "lag": 0.0})
+
+
+def _heal_app(tenant: Tenant, app: App, now: float) -> None:
+    change_app(tenant, app, {"service_principal": True, "enabled": True, "ca_block": False}, now)
+    if app.registration.home == tenant.id:
+        change_app(tenant, app, {"disabled": False}, now)
+        if app.secrets and app.secrets[0].ends <= now:
+            app.secrets[0].ends = now + 730 * DAY
+    if app.principal is not None and not app.principal.granted() and not app.principal.grants:
+        change_app(tenant, app, {"roles": list(tenant.default_roles)}, now)
 
 
 def withdraw_consent(world: World, tenant: Tenant) -> None:
@@ -226,7 +235,12 @@ def state_word(world: World, tenant: Tenant) -> str:
         for word, applies in (
             ("app disabled", app.disabled),
             ("service principal deleted", app.principal is None),
-            ("consent withdrawn", app.principal is not None and not app.principal.granted()),
+            ("unknown to Microsoft", tenant.unknown),
+            ("app not found", app.registration.deleted),
+            (
+                "consent withdrawn",
+                app.principal is not None and not app.principal.granted() and not app.principal.grants,
+            ),
             ("secret expired", bool(app.secrets) and app.secrets[0].ends <= now),
             ("blocked by Conditional Access", app.blocked),
             ("slow", tenant.behaviour.latency_ms > 0),
@@ -237,4 +251,5 @@ def state_word(world: World, tenant: Tenant) -> str:
     found += [
         f"trouble: {trouble.kind}" for trouble in world.troubles.listing(tenant.id) if trouble.left != 0
     ]
+    found += [way.replace("_", " ") for way in tenant.broken if way.replace("_", " ") not in found]
     return ", ".join(found) or "healthy"

@@ -8,11 +8,13 @@ from typing import Any
 
 import orjson
 
-from simulator import demo
+from simulator import demo, many
 from simulator.apps import parse_time
-from simulator.control import actions
+from simulator.control import access, actions
 from simulator.http1 import Request, Response
-from simulator.tenant import BadRequestError, Tenant, add_app, change_app, describe
+from simulator.making import describe
+from simulator.registrations import add_app, change_app
+from simulator.tenant import BadRequestError, Tenant
 from simulator.world import World
 
 Answer = dict[str, Any]
@@ -49,6 +51,11 @@ class Control:
             ("POST", rf"{tenant}/apps", self._add_app),
             ("PATCH", rf"{tenant}/app", self._change_app),
             ("PATCH", rf"{tenant}/apps/(?P<app>[^/]+)", self._change_app),
+            ("POST", rf"{tenant}/consent", self._consent),
+            ("POST", rf"{tenant}/break", self._break),
+            ("GET", r"/breaks", self._breaks),
+            ("POST", r"/many", self._many),
+            ("POST", rf"{tenant}/sign-in", self._sign_in),
             ("POST", rf"{tenant}/heal", self._heal),
             ("POST", rf"{tenant}/touch", self._touch),
             ("POST", rf"{tenant}/expire-delta-tokens", self._expire_delta_tokens),
@@ -58,6 +65,7 @@ class Control:
             ("PATCH", rf"{tenant}/{kind}/{item}", self._change_object),
             ("DELETE", rf"{tenant}/{kind}/{item}", self._remove_object),
             ("POST", rf"{tenant}/{kind}/{item}/restore", self._restore_object),
+            ("POST", rf"{tenant}/users/{item}/directory-roles", self._user_roles),
             ("GET", rf"{tenant}/groups/{item}/members", self._members),
             ("POST", rf"{tenant}/groups/{item}/members", self._change_members),
             ("GET", r"/trouble", self._troubles),
@@ -91,7 +99,7 @@ class Control:
         return _write({"error": f"no such call: {request.method} {request.path}"}, 404)
 
     def _find(self, args: dict[str, str]) -> Tenant:
-        tenant = self._world.find(args["tenant"])
+        tenant = self._world.find(args["tenant"], unknown=True)
         if tenant is None:
             raise BadRequestError(f"no tenant is called {args['tenant']}")
         return tenant
@@ -149,6 +157,23 @@ class Control:
         actions.heal(self._world, tenant)
         return self._tenant(_request, args)
 
+    def _consent(self, request: Request, args: dict[str, str]) -> Answer:
+        access.consent(self._world, self._find(args), _object(request))
+        return self._tenant(request, args)
+
+    def _break(self, request: Request, args: dict[str, str]) -> Answer:
+        access.break_it(self._world, self._find(args), _object(request))
+        return self._tenant(request, args)
+
+    def _breaks(self, _request: Request, _args: dict[str, str]) -> Answer:
+        return {"breaks": access.ways()}
+
+    def _many(self, request: Request, _args: dict[str, str]) -> Answer:
+        return many.plant_many(self._world, _object(request))
+
+    def _sign_in(self, request: Request, args: dict[str, str]) -> Answer:
+        return dict(access.sign_in(self._world, self._find(args), _object(request)))
+
     # What is inside a tenant.
 
     def _touch(self, request: Request, args: dict[str, str]) -> Answer:
@@ -200,6 +225,11 @@ class Control:
             index = actions.find_object(tenant, args["kind"], args["id"])
             actions.restore_object(tenant, args["kind"], index, self._world.now())
             return actions.show(tenant, args["kind"], index)
+
+    def _user_roles(self, request: Request, args: dict[str, str]) -> Answer:
+        tenant = self._find(args)
+        with tenant.directory.lock:
+            return access.user_roles(tenant, args["id"], _object(request))
 
     def _members(self, _request: Request, args: dict[str, str]) -> Answer:
         tenant = self._find(args)

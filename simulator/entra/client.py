@@ -7,7 +7,7 @@ import binascii
 import urllib.parse
 from typing import Any
 
-from simulator.apps import App, Certificate, ServicePrincipal
+from simulator.apps import App, Certificate, Registration, ServicePrincipal
 from simulator.entra.errors import OAuthError, missing
 from simulator.http1 import Request
 from simulator.keys import parse_jwt, verifies
@@ -31,24 +31,32 @@ def basic_credentials(request: Request, form: dict[str, str]) -> None:
 
 
 def identify(tenant: Tenant, form: dict[str, str]) -> App:
-    """The app, if it is known here, switched on, and has its service principal."""
+    """The app, if it is known here and switched on, here and at home."""
     client_id = form.get("client_id")
     if not client_id:
         raise missing("client_id")
     app = tenant.apps.get(client_id.lower())
-    if app is None:
-        raise OAuthError(
-            700016,
-            "unauthorized_client",
-            f"Application with identifier '{client_id}' was not found in the directory '{tenant.name}'. This can "
-            "happen if the application has not been installed by the administrator of the tenant or consented to "
-            "by any user in the tenant. You may have sent your authentication request to the wrong tenant.",
-        )
+    if app is None or app.registration.deleted:
+        raise not_installed(client_id, tenant.name)
     if app.disabled:
-        raise OAuthError(
-            7000112, "unauthorized_client", f"Application '{app.client_id}'({app.name}) is disabled."
-        )
+        raise disabled(app.registration)
     return app
+
+
+def not_installed(client_id: str, where: str) -> OAuthError:
+    return OAuthError(
+        700016,
+        "unauthorized_client",
+        f"Application with identifier '{client_id}' was not found in the directory '{where}'. This can "
+        "happen if the application has not been installed by the administrator of the tenant or consented to "
+        "by any user in the tenant. You may have sent your authentication request to the wrong tenant.",
+    )
+
+
+def disabled(app: Registration) -> OAuthError:
+    return OAuthError(
+        7000112, "unauthorized_client", f"Application '{app.client_id}'({app.name}) is disabled."
+    )
 
 
 def require_principal(tenant: Tenant, app: App) -> ServicePrincipal:
@@ -64,7 +72,9 @@ def require_principal(tenant: Tenant, app: App) -> ServicePrincipal:
     return app.principal
 
 
-def authenticate(app: App, form: dict[str, str], audiences: set[str], now: float, *, required: bool) -> None:
+def authenticate(
+    app: Registration, form: dict[str, str], audiences: set[str], now: float, *, required: bool
+) -> None:
     """Check the credential that came with the request; `required` when the grant cannot do without."""
     if form.get("client_assertion"):
         _check_assertion(app, form, audiences, now)
@@ -90,8 +100,10 @@ def _no_credential(grant: str) -> OAuthError:
     )
 
 
-def _check_secret(app: App, given: str, now: float) -> None:
-    match = next((secret for secret in app.secrets if secret.value == given), None)
+def _check_secret(app: Registration, given: str, now: float) -> None:
+    match = next(
+        (secret for secret in app.secrets if secret.value == given and secret.works_from <= now), None
+    )
     if match is None:
         raise OAuthError(
             7000215,
@@ -115,7 +127,7 @@ def _rejected(code: int, text: str) -> OAuthError:
     return OAuthError(code, "invalid_client", text, status=401)
 
 
-def _check_assertion(app: App, form: dict[str, str], audiences: set[str], now: float) -> None:
+def _check_assertion(app: Registration, form: dict[str, str], audiences: set[str], now: float) -> None:
     if form.get("client_assertion_type") != ASSERTION_TYPE:
         raise OAuthError(
             900144,
@@ -126,7 +138,7 @@ def _check_assertion(app: App, form: dict[str, str], audiences: set[str], now: f
     if parsed is None:
         raise _rejected(50027, "JWT token is invalid or malformed.")
     header, claims, signed, signature = parsed
-    certificate = _named(app, header)
+    certificate = _named(app, header, now)
     if certificate is None or not verifies(
         certificate.certificate, str(header.get("alg")), signed, signature
     ):
@@ -145,16 +157,17 @@ def _check_assertion(app: App, form: dict[str, str], audiences: set[str], now: f
     _check_claims(app, claims, audiences, now)
 
 
-def _named(app: App, header: dict[str, Any]) -> Certificate | None:
-    """The registered certificate that the header points at by thumbprint."""
+def _named(app: Registration, header: dict[str, Any], now: float) -> Certificate | None:
+    """The registered certificate that the header points at by thumbprint, once it has spread."""
+    given = {name: str(header.get(name, "")).rstrip("=") for name in ("x5t", "x5t#S256")}
     for certificate in app.certificates:
         prints = certificate.thumbprints()
-        if any(str(header.get(name, "")).rstrip("=") == value for name, value in prints.items()):
+        if certificate.works_from <= now and any(given[name] == value for name, value in prints.items()):
             return certificate
     return None
 
 
-def _check_claims(app: App, claims: dict[str, Any], audiences: set[str], now: float) -> None:
+def _check_claims(app: Registration, claims: dict[str, Any], audiences: set[str], now: float) -> None:
     if (
         str(claims.get("iss", "")).lower() != app.client_id
         or str(claims.get("sub", "")).lower() != app.client_id

@@ -96,3 +96,23 @@ def blocked() -> OAuthError:
         suberror="message_only",
         claims=claims.decode(),
     )
+
+
+def need_admin(name: str) -> OAuthError:
+    """What this person may not consent to alone."""
+    return OAuthError(
+        90094,
+        "access_denied",
+        f"Admin consent is required for the permissions requested by this application. {name} needs permission "
+        "to access resources in your organization that only an admin can grant.",
+    )
+
+
+def no_consent(client_id: str, name: str) -> OAuthError:
+    return OAuthError(
+        65001,
+        "invalid_grant",
+        f"The user or administrator has not consented to use the application with ID '{client_id}' named "
+        f"'{name}'. Send an interactive authorization request for this user and resource.",
+        suberror="consent_required",
+    )

@@ -10,13 +10,15 @@ import urllib.parse
 from typing import Any
 
 from simulator import html
-from simulator.apps import App, ServicePrincipal
-from simulator.entra import people
+from simulator.apps import Registration
+from simulator.entra import grants, people, tokens
+from simulator.entra.consent import admin_consent as consent_for_all
+from simulator.entra.consent import consent
 from simulator.entra.errors import OAuthError, blocked
 from simulator.entra.exchange import Exchange
 from simulator.http1 import Request, Response
 from simulator.objects import guid_of
-from simulator.tenant import DEFAULT_ROLES, Tenant
+from simulator.tenant import Tenant
 from simulator.world import World
 
 _ACCOUNTS_SHOWN = 8
@@ -53,13 +55,14 @@ def _form(fields: dict[str, str], body: str) -> str:
     return f'<form method="post">{html.hidden(fields)}{body}</form>'
 
 
-def _check_redirect(app: App, uri: str) -> None:
+def _check_redirect(app: Registration, uri: str) -> None:
     if uri not in app.redirect_uris:
         raise OAuthError(
             50011,
             "invalid_request",
             f"The redirect URI '{uri}' specified in the request does not match the redirect URIs configured for the "
-            f"application '{app.client_id}'.",
+            f"application '{app.client_id}'. Make sure the redirect URI sent in the request matches one added to "
+            "your application in the Azure portal.",
         )
 
 
@@ -98,50 +101,36 @@ def authorize(exchange: Exchange) -> Response:
     return _decide_sign_in(exchange, app, query)
 
 
-def _decide_sign_in(exchange: Exchange, app: App, query: dict[str, str]) -> Response:
+def _decide_sign_in(exchange: Exchange, app: Registration, query: dict[str, str]) -> Response:
     uri, state, mode = query["redirect_uri"], query.get("state"), query.get("response_mode", "query")
     if query.get("decision") == "blocked":
         return _send_back(uri, _error_values("access_denied", 53003, blocked().text, state), mode)
     if query.get("decision") != "accept":
         return _send_back(uri, _error_values("access_denied", 65004, _DECLINED, state), mode)
     tenant, user = people.sign_in(exchange, query.get("account", ""))
-    local = install(tenant, app, exchange.now)
-    _grant_scopes(local, query.get("scope", ""))
+    present = tenant.apps.get(app.client_id)
+    try:
+        if present is not None and present.blocked:
+            raise blocked()
+        consent(tenant, app, user, query.get("scope", ""), exchange.now)
+    except OAuthError as error:
+        return _send_back(uri, _error_values("access_denied", error.code, error.text, state), mode)
     values = {
-        "code": people.issue_code(exchange, tenant, app, user, query),
+        "code": grants.issue_code(exchange, tenant, app, user, query),
         "session_state": guid_of(user["id"], app.client_id),
     }
+    if query.get("client_info") == "1":
+        values["client_info"] = tokens.client_info(tenant, user)
     if state is not None:
         values["state"] = state
     return _send_back(uri, values, mode)
-
-
-def install(tenant: Tenant, app: App, now: float) -> App:
-    """The app in this tenant: consent brings a service principal along where there is none."""
-    local = tenant.apps.get(app.client_id)
-    if local is None:
-        local = App(app.client_id, guid_of(tenant.id, "application", app.client_id), app.name, now)
-        local.secrets, local.certificates = app.secrets, app.certificates
-        local.redirect_uris, local.public_client = app.redirect_uris, app.public_client
-        tenant.apps[app.client_id] = local
-    if local.principal is None:
-        local.principal = ServicePrincipal(guid_of(tenant.id, "service principal", app.client_id))
-    return local
-
-
-def _grant_scopes(app: App, scope: str) -> None:
-    if app.principal is None:
-        return
-    names = [part.rpartition("/")[2] for part in scope.split() if not part.endswith("/.default")]
-    held = app.principal.delegated.split()
-    app.principal.delegated = " ".join(dict.fromkeys([*held, *names]))
 
 
 def admin_consent(exchange: Exchange) -> Response:
     """`/adminconsent`: accepting grants the app's permissions in the administrator's tenant."""
     posted = exchange.request.form() if exchange.request.method == "POST" else {}
     query = {**exchange.request.query(), **posted}
-    app = people.home_app(_anywhere(exchange), query)
+    app = people.home_app(exchange, query)
     uri, state = query.get("redirect_uri", ""), query.get("state")
     _check_redirect(app, uri)
     if not posted:
@@ -154,24 +143,15 @@ def admin_consent(exchange: Exchange) -> Response:
         # Both may be there at once (facts 2.3): a client has to look for the error first.
         values = {"admin_consent": "True", **_error_values("consent_required", 65004, _DECLINED, state)}
         return html.redirect(f"{uri}?{urllib.parse.urlencode(values)}")
-    tenant, _ = people.sign_in(exchange, query.get("account", ""))
-    local = install(tenant, app, exchange.now)
-    if local.principal is not None:
-        roles = list(app.requested_roles or DEFAULT_ROLES)
-        local.principal.grant(roles, exchange.now + tenant.behaviour.consent_delay)
+    tenant, user = people.sign_in(exchange, query.get("account", ""))
+    try:
+        consent_for_all(tenant, app, user, query.get("scope", ""), exchange.now)
+    except OAuthError as error:
+        values = _error_values("access_denied", error.code, error.text, state)
+        return html.redirect(f"{uri}?{urllib.parse.urlencode(values)}")
     values = {"admin_consent": "True", "tenant": tenant.id}
     values |= {name: query[name] for name in ("state", "scope") if name in query}
     return html.redirect(f"{uri}?{urllib.parse.urlencode(values)}")
-
-
-def _anywhere(exchange: Exchange) -> Exchange:
-    """Consent is asked for an app that this tenant may not have yet: look for it everywhere."""
-    wanted = exchange.request.query().get("client_id", "").lower()
-    if exchange.tenant is not None and wanted not in exchange.tenant.apps:
-        return Exchange(
-            exchange.world, exchange.request, exchange.host, exchange.base, exchange.args, None, exchange.now
-        )
-    return exchange
 
 
 def device_page(world: World, request: Request) -> Response:
@@ -198,10 +178,10 @@ def device_page(world: World, request: Request) -> Response:
     try:
         tenant, user = people.sign_in(exchange, form.get("account", ""))
         app = people.home_app(exchange, {"client_id": grant["client_id"]})
+        consent(tenant, app, user, str(grant["scope"]), world.now())
     except OAuthError as error:
         return html.page("Sign in", f"<p>AADSTS{error.code}: {html.escape(error.text)}</p>", 400)
-    _grant_scopes(install(tenant, app, world.now()), str(grant["scope"]))
-    grant.update(state="approved", tenant=tenant.id, user=user["userPrincipalName"])
+    grant.update(people.signed_in(tenant, app, user, str(grant["scope"])), state="approved")
     return html.page(
         "Enter code", f"<p>You have signed in to {html.escape(app.name)}. You can close this page.</p>"
     )

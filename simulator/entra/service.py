@@ -10,7 +10,7 @@ import orjson
 
 from simulator import effects, html
 from simulator.clouds import AUTHORITY_HOSTS
-from simulator.entra import metadata, pages, people, tokens
+from simulator.entra import device, grants, metadata, pages, tokens
 from simulator.entra.client import authenticate, basic_credentials, identify, require_principal
 from simulator.entra.errors import NO_STORE, OAuthError, blocked, missing, unknown_tenant
 from simulator.entra.exchange import Exchange
@@ -18,6 +18,7 @@ from simulator.http1 import Request, Response
 from simulator.world import World
 
 _TEMPORARY = "The service is temporarily unavailable. Please retry later."
+_THROTTLED = "The tenant is throttled due to too many requests. Please retry later."
 
 _PATHS: dict[str, re.Pattern[str]] = {
     "instance": re.compile(r"/(?P<place>common)/discovery/instance\Z", re.IGNORECASE),
@@ -100,7 +101,7 @@ class Entra:
             "configuration1": _configuration,
             "keys": lambda exchange: metadata.keys(self._world.signer, exchange.base, exchange.args["place"]),
             "token": token,
-            "devicecode": people.device_code,
+            "devicecode": device.device_code,
             "authorize": pages.authorize,
             "adminconsent": pages.admin_consent,
             "logout": lambda exchange: Response(200, b"You are signed out.", {"Content-Type": "text/plain"}),
@@ -108,8 +109,10 @@ class Entra:
 
     def _failure(self, exchange: Exchange) -> Callable[[int, str, dict[str, str]], Response]:
         def write(status: int, code: str, headers: dict[str, str]) -> Response:
+            number, text = (90055, _THROTTLED) if status == 429 else (90033, _TEMPORARY)
+            code = "" if code == "TooManyRequests" else code  # that is how Graph says it
             error = OAuthError(
-                90033, code or "temporarily_unavailable", _TEMPORARY, status=status, headers=headers
+                number, code or "temporarily_unavailable", text, status=status, headers=headers
             )
             return error.response(
                 host=exchange.host, now=exchange.now, correlation_id=exchange.correlation_id
@@ -205,7 +208,7 @@ def _client_credentials(exchange: Exchange, form: dict[str, str]) -> dict[str, o
             "The provided request must include a 'scope' input parameter. The provided value for the input parameter "
             f"'scope' is not valid. The scope {scope} is not valid.",
         )
-    authenticate(app, form, exchange.audiences(), exchange.now, required=True)
+    authenticate(app.registration, form, exchange.audiences(), exchange.now, required=True)
     principal = require_principal(tenant, app)
     resource = tokens.resource_of(tenant, scope)
     if app.blocked:
@@ -217,9 +220,9 @@ def _client_credentials(exchange: Exchange, form: dict[str, str]) -> dict[str, o
 
 _GRANTS: dict[str, Callable[[Exchange, dict[str, str]], dict[str, object]]] = {
     "client_credentials": _client_credentials,
-    "authorization_code": people.redeem_code,
-    "refresh_token": people.refresh,
-    "urn:ietf:params:oauth:grant-type:device_code": people.poll_device,
-    "device_code": people.poll_device,
-    "password": people.password,
+    "authorization_code": grants.redeem_code,
+    "refresh_token": grants.refresh,
+    "urn:ietf:params:oauth:grant-type:device_code": device.poll_device,
+    "device_code": device.poll_device,
+    "password": grants.password,
 }

@@ -12,11 +12,9 @@ from simulator.clouds import CLOUDS
 from simulator.entra.errors import OAuthError
 from simulator.keys import Signer, b64
 from simulator.objects import guid_of
+from simulator.permissions import APP_WID, GRAPH_APP, MEMBER_WID, OPENID_SCOPES
+from simulator.permissions import TEAMS_APP as TEAMS_RESOURCE
 from simulator.tenant import Tenant
-
-TEAMS_RESOURCE = "48ac35b8-9aa8-4d74-927d-1f4a14a0b239"
-GRAPH_APP = "00000003-0000-0000-c000-000000000000"
-OPENID_SCOPES = frozenset({"openid", "profile", "email", "offline_access"})
 
 
 def resource_of(tenant: Tenant, scope: str) -> str:
@@ -36,7 +34,9 @@ def _graph(tenant: Tenant) -> str:
 
 
 def _resource(tenant: Tenant, name: str) -> str:
-    if name.lower().startswith((f"{TEAMS_RESOURCE}/", f"api://{TEAMS_RESOURCE}/")):
+    if tenant.behaviour.teams_principal and name.lower().startswith(
+        (f"{TEAMS_RESOURCE}/", f"api://{TEAMS_RESOURCE}/")
+    ):
         return TEAMS_RESOURCE
     if name.startswith(f"{GRAPH_APP}/") or "/" not in name:
         return _graph(tenant)
@@ -70,7 +70,7 @@ def app_token(
         "aio": b64(uuid.uuid4().bytes),
         "app_displayname": app.name,
         "appid": app.client_id,
-        "appidacr": "2" if app.certificates and not app.secrets else "1",
+        "appidacr": "2" if app.registration.certificates and not app.secrets else "1",
         "idp": f"https://sts.windows.net/{tenant.id}/",
         "idtyp": "app",
         "oid": principal.object_id,
@@ -79,7 +79,7 @@ def app_token(
         "tid": tenant.id,
         "uti": b64(uuid.uuid4().bytes),
         "ver": "1.0",
-        "wids": [*principal.directory_roles, "0997a1d0-0d1d-4acb-b408-d5ca73121e90"],
+        "wids": [*tenant.roles_of(principal.object_id), APP_WID],
     }
     roles = principal.roles(now)
     if roles and resource != TEAMS_RESOURCE:
@@ -87,28 +87,46 @@ def app_token(
     return signer.sign(claims)
 
 
+def api_of(resource: str) -> str:
+    """The app id of the API that a token's audience names."""
+    return TEAMS_RESOURCE if resource == TEAMS_RESOURCE else GRAPH_APP
+
+
+def scopes_in(scope: str) -> list[str]:
+    """The permissions that a scope string names, without their resources and OpenID's own."""
+    names = (part.rpartition("/")[2] for part in scope.split())
+    return [name for name in dict.fromkeys(names) if name not in OPENID_SCOPES and name != ".default"]
+
+
 def user_token(
-    signer: Signer, tenant: Tenant, app: App, user: dict[str, Any], resource: str, now: float
+    signer: Signer,
+    tenant: Tenant,
+    app: App,
+    user: dict[str, Any],
+    resource: str,
+    now: float,
+    *,
+    mfa: bool,
+    scopes: list[str],
 ) -> str:
-    """A delegated token: the person's, for this app, with the scopes granted to it."""
-    scopes = app.principal.delegated if app.principal is not None else ""
+    """A delegated token: the person's, for this app, with every scope of the API that was consented to."""
     return signer.sign(
         {
             "aud": resource,
             "iss": f"https://sts.windows.net/{tenant.id}/",
             **_times(tenant, now),
-            "amr": ["pwd", "mfa"] if tenant.behaviour.mfa_required else ["pwd"],
+            "amr": ["pwd", "mfa"] if mfa else ["pwd"],
             "appid": app.client_id,
             "idtyp": "user",
             "name": user.get("displayName"),
             "oid": user["id"],
-            "scp": " ".join(dict.fromkeys([*scopes.split(), "openid", "profile", "email"])),
+            "scp": " ".join(dict.fromkeys([*scopes, "openid", "profile", "email"])),
             "sub": guid_of(user["id"], app.client_id),
             "tid": tenant.id,
             "upn": user.get("userPrincipalName"),
             "uti": b64(uuid.uuid4().bytes),
             "ver": "1.0",
-            "wids": user.get("wids", []),
+            "wids": [*tenant.roles_of(user["id"]), MEMBER_WID],
         }
     )
 

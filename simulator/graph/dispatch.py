@@ -11,7 +11,7 @@ import orjson
 
 from simulator import effects
 from simulator.clouds import CLOUDS
-from simulator.graph import batch, delta, lists, reads, writes
+from simulator.graph import batch, delta, lists, principals, reads, roles, writes
 from simulator.graph.call import Call, Route, UnknownRequestError, match
 from simulator.graph.errors import GraphError, denied, throttled, unauthenticated
 from simulator.http1 import Request, Response
@@ -53,18 +53,26 @@ HANDLERS: dict[tuple[str, str], Handler] = {
     ("POST", "/groups/{id}/members/$ref"): writes.add_member,
     ("DELETE", "/groups/{id}/members/{member}/$ref"): writes.remove_member,
     ("GET", "/subscribedSkus"): reads.subscribed_skus,
-    ("GET", "/servicePrincipals"): reads.service_principals,
-    ("GET", "/servicePrincipals/{id}"): reads.service_principal,
-    ("GET", "/servicePrincipals(appId='{appid}')"): reads.service_principal,
-    ("GET", "/servicePrincipals/{id}/appRoleAssignments"): reads.app_role_assignments,
-    ("GET", "/servicePrincipals(appId='{appid}')/appRoleAssignments"): reads.app_role_assignments,
-    ("GET", "/directoryRoles"): reads.directory_roles,
-    ("GET", "/directoryRoles/{id}/members"): reads.role_members,
-    ("GET", "/directoryRoles/roleTemplateId={template}/members"): reads.role_members,
-    ("GET", "/roleManagement/directory/roleAssignments"): reads.role_assignments,
-    ("GET", "/applications"): reads.applications,
-    ("GET", "/applications/{id}"): reads.application,
-    ("GET", "/applications(appId='{appid}')"): reads.application,
+    ("GET", "/servicePrincipals"): principals.service_principals,
+    ("GET", "/servicePrincipals/{id}"): principals.service_principal,
+    ("GET", "/servicePrincipals(appId='{appid}')"): principals.service_principal,
+    ("GET", "/servicePrincipals/{id}/appRoleAssignments"): principals.app_role_assignments,
+    ("GET", "/servicePrincipals(appId='{appid}')/appRoleAssignments"): principals.app_role_assignments,
+    ("GET", "/servicePrincipals/{id}/appRoleAssignedTo"): principals.app_role_assigned_to,
+    ("GET", "/servicePrincipals/{id}/oauth2PermissionGrants"): principals.permission_grants,
+    ("GET", "/servicePrincipals(appId='{appid}')/oauth2PermissionGrants"): principals.permission_grants,
+    ("GET", "/directoryRoleTemplates"): roles.role_templates,
+    ("GET", "/directoryRoles"): roles.directory_roles,
+    ("GET", "/directoryRoles/{id}/members"): roles.role_members,
+    ("GET", "/directoryRoles/roleTemplateId={template}/members"): roles.role_members,
+    ("GET", "/roleManagement/directory/roleAssignments"): roles.role_assignments,
+    ("GET", "/roleManagement/directory/roleAssignments/{id}"): roles.role_assignment,
+    ("GET", "/roleManagement/directory/roleDefinitions"): roles.role_definitions,
+    ("GET", "/me/transitiveMemberOf/microsoft.graph.directoryRole"): roles.my_roles,
+    ("GET", "/applications/{id}/owners"): principals.owners,
+    ("GET", "/applications"): principals.applications,
+    ("GET", "/applications/{id}"): principals.application,
+    ("GET", "/applications(appId='{appid}')"): principals.application,
     ("GET", "/domains"): reads.domains,
     ("GET", "/directory/deletedItems/microsoft.graph.user"): lambda call: reads.deleted_objects(
         call, "users"
@@ -76,7 +84,7 @@ HANDLERS: dict[tuple[str, str], Handler] = {
     ("DELETE", "/directory/deletedItems/{id}"): writes.delete_forever,
     ("POST", "/directory/deletedItems/{id}/restore"): writes.restore,
     ("GET", "/me"): reads.me,
-    ("GET", "/oauth2PermissionGrants"): reads.permission_grants,
+    ("GET", "/oauth2PermissionGrants"): principals.permission_grants,
     (
         "GET",
         "/tenantRelationships/findTenantInformationByTenantId(tenantId='{key}')",
@@ -184,7 +192,7 @@ class Graph:
             return unauthenticated("Access token validation failure. Invalid signature.")
         visit.claims = claims
         visit.tenant = self._world.tenants.get(str(claims.get("tid")))
-        if visit.tenant is None:
+        if visit.tenant is None or visit.tenant.unknown:
             return unauthenticated("Access token validation failure. Tenant not found.")
         expected = f"https://{CLOUDS[visit.cloud or visit.tenant.cloud.name].graph}"
         if str(claims.get("aud", "")).rstrip("/") != expected:
