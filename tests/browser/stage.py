@@ -8,6 +8,7 @@ from typing import Any
 from django.utils import timezone
 
 from accounts.services import create_token
+from authstatus.models import LeftOut, VerifyRow, VerifyRun
 from core.errors import UmpError
 from directory.models import DirectoryGroup, DirectoryUser, SyncStream
 from replication import runner, services, states
@@ -64,6 +65,7 @@ def build(cast: Cast) -> Stage:
         ids
         | numbers
         | first_ids(cast)
+        | {"run_id": run(customers, numbers)}
         | {"token_id": token(), "user_id": cast.olga.id, "adam": cast.adam.id},
     )
 
@@ -131,6 +133,21 @@ def first_ids(cast: Cast) -> dict[str, Any]:
         "user": users["J"], "long_user": users["A"], "rtl_user": users["م"],
         "group": groups["A"], "dynamic_group": groups["E"], "long_group": groups["V"],
     }  # fmt: skip
+
+
+def run(customers: dict[str, Tenant], numbers: dict[str, int]) -> uuid.UUID:
+    """Verify All, half way."""
+    made = VerifyRun.objects.create(started_by="olga@example.test")
+    checks = {"contoso": "failed", "fabrikam": "suspended", "long": "debounced", "never": "waiting"}
+    out = {"paused": LeftOut.PAUSED, "bare": LeftOut.NOT_CONNECTED, "disabled": LeftOut.DISABLED}
+    for name, tenant in customers.items():
+        if name in checks | out:
+            with scope.one(tenant.id):
+                command_id = numbers[checks[name]] if name in checks else None
+                VerifyRow.objects.create(
+                    run=made, tenant=tenant, command_id=command_id, left_out=out.get(name, LeftOut.NO)
+                )
+    return made.id
 
 
 def token() -> uuid.UUID:

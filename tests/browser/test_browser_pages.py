@@ -35,6 +35,7 @@ FURTHER = [
     "/tenants/{contoso}/users/{long_user}/", "/tenants/{contoso}/users/{rtl_user}/",
     "/tenants/{contoso}/groups/{dynamic_group}/", "/tenants/{contoso}/groups/{long_group}/",
     "/tenants/{contoso}/users/?q=nobody+at+all", "/tenants/?q=nobody+at+all", "/queue/?q=nobody+at+all",
+    "/authentication-status/?q=nobody+at+all", "/authentication-status/?method=app&status=failed",
     "/audit/?q=nobody+at+all", "/search?q=m", "/search?q=son", "/search?q=nobody+at+all", "/search",
     "/tenants/?size=100", "/accounts/email/", "/accounts/password/change/", "/accounts/2fa/", "/accounts/logout/",
 ]  # fmt: skip

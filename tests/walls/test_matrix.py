@@ -15,6 +15,7 @@ from django.test import Client
 
 from accounts.services import create_token
 from audit.services import record
+from authstatus.models import VerifyRow, VerifyRun
 from directory.models import DirectoryGroup, DirectoryUser
 from replication import services as queue
 from replication.models import Command, Removal, RemovalPlan, State
@@ -79,7 +80,9 @@ class Stage:
                 object_id=tenant.id,
                 object_label=canary,
             )
-        return {"number": command.id, "object_id": user.object_id, "token_id": uuid.uuid4()}
+            run = VerifyRun.objects.create(started_by="somebody")
+            VerifyRow.objects.create(run=run, tenant=tenant, left_out="paused")
+        return {"run_id": run.id, "number": command.id, "object_id": user.object_id, "token_id": uuid.uuid4()}
 
     def client(self, name: str, *, api: bool) -> Client:
         client = Client(raise_request_exception=False)
