@@ -17,7 +17,7 @@ from core.redaction import is_secret_key, redact_text
 
 KEPT = "typed_before_sign_in"
 MOST_FIELDS, LONGEST = 60, 500
-EXPLAINED = "It is confirmed that it is you. Nothing was saved yet: look at the form, and send it again."
+EXPLAINED = "Nothing was saved yet: it had to be confirmed first that it is you. Enter secrets again, and send the form."
 
 
 def is_fresh(request: HttpRequest) -> bool:
@@ -35,7 +35,7 @@ def require(request: HttpRequest) -> None:
     if kept and request.method == "GET" and kept["path"] == request.path:
         del request.session[KEPT]
         request.typed = kept["values"]  # type: ignore[attr-defined]  # ours
-        messages.info(request, EXPLAINED)
+        messages.warning(request, EXPLAINED)
 
 
 def typed(request: HttpRequest) -> dict[str, str]:
