@@ -8,12 +8,14 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.installation import LONGEST_WINDOW, MOST_FAILURES
 from api import etags, examples
 from api.idempotency import idempotent
 from api.permissions import tenant
 from api.serializers import CommandRef, In, Nothing, Out
 from api.views import ApiView, accepted, queued
 from authstatus import services
+from breakers import services as breakers
 from core.errors import UmpError
 from tenants import selectors
 from tenants.abilities import Ability
@@ -52,6 +54,23 @@ class ConnectionIn(In):
     )
 
 
+class RuleIn(In):
+    """When refused accesses mark the connection Degraded."""
+
+    max_access_failures = serializers.IntegerField(
+        min_value=0,
+        max_value=MOST_FAILURES,
+        allow_null=True,
+        help_text="0 turns the rule off; null: the installation's.",
+    )
+    access_failure_window = serializers.IntegerField(
+        min_value=0,
+        max_value=LONGEST_WINDOW,
+        allow_null=True,
+        help_text="In minutes; 0 counts since the last successful check; null: the installation's.",
+    )
+
+
 class CredentialOut(Out):
     """What may be told about a secret."""
 
@@ -81,6 +100,13 @@ class ConnectionOut(Out):
     verification_text = serializers.CharField(source="get_verification_display")
     verified_at = serializers.DateTimeField(allow_null=True)
     problem = serializers.SerializerMethodField()
+    degraded_at = serializers.DateTimeField(
+        allow_null=True, help_text="Since when work waits because of Max Access Failures."
+    )
+    max_access_failures = serializers.IntegerField(allow_null=True, help_text="Null: the installation's.")
+    access_failure_window = serializers.IntegerField(
+        allow_null=True, help_text="In minutes. Null: the installation's."
+    )
     changed_at = serializers.DateTimeField()
     row_version = serializers.IntegerField(help_text="The number in the ETag.")
 
@@ -138,6 +164,18 @@ class OneConnection(ApiView):
     def _check_version(self, request: Request) -> None:
         locked = Connection.objects.select_for_update().filter(tenant=self.tenant).first()
         etags.check(request, locked.row_version if locked else 0, thing="the connection")
+
+
+class AccessRule(ApiView):
+    doors = {"PUT": tenant(Ability.MANAGE_CONNECTION)}
+
+    @extend_schema(operation_id="access_rule_set", request=RuleIn, responses=ConnectionOut)
+    def put(self, request: Request, uid: str) -> Response:
+        """Max Access Failures and Access Failure Window of this customer."""
+        values = self.body(RuleIn)
+        if selectors.connection_of(self.tenant) is None:
+            raise UmpError.of("not_found", thing="connection")
+        return Response(ConnectionOut(breakers.change_rule(self.actor, self.tenant, **values)).data)
 
 
 class Check(ApiView):

@@ -18,6 +18,7 @@ v1 = [
     path(f"{TENANT}/resume", tenants.Resume.as_view(), name="tenant-resume"),
     path(f"{TENANT}/connection", connections.OneConnection.as_view(), name="connection"),
     path(f"{TENANT}/connection/check", connections.Check.as_view(), name="connection-check"),
+    path(f"{TENANT}/connection/access-rule", connections.AccessRule.as_view(), name="access-rule"),
     path(f"{TENANT}/replications", commands.Replications.as_view(), name="replications"),
     path(f"{TENANT}/process-all", commands.ProcessAll.as_view(), name="process-all"),
     path(f"{TENANT}/commands", commands.Commands.as_view(), name="commands"),

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from authstatus import run_views, status_views, views
+from authstatus import failure_views, run_views, status_views, views
 
 TENANT = "tenants/<uuid:uid>"
 STATUS = "authentication-status"
@@ -14,6 +14,8 @@ urlpatterns = [
     path(f"{TENANT}/connection/set/", views.set_connection, name="tenant-connection-set"),
     path(f"{TENANT}/check/", views.check, name="tenant-check"),
     path(f"{TENANT}/checks/", views.checks, name="tenant-checks"),
+    path(f"{TENANT}/access-failures/", failure_views.failures, name="access-failures"),
+    path(f"{TENANT}/access-failures/rule/", failure_views.change_rule, name="access-failures-rule"),
     path(f"{STATUS}/", status_views.index, name="authentication-status"),
     path(f"{STATUS}/live/", status_views.live, name="authentication-status-live"),
     path(f"{STATUS}/export.csv", status_views.export, name="authentication-status-export"),

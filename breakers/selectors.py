@@ -1,6 +1,8 @@
 """Reads about what is broken for many at once."""
 
-from breakers.models import Breaker, Name
+from django.db.models import QuerySet
+
+from breakers.models import AccessFailure, Breaker, Name
 from tenants.models import AppOwner, Connection, Tenant
 
 
@@ -11,3 +13,11 @@ def open_breakers(tenant: Tenant | None = None) -> list[Breaker]:
         return found
     shared = Connection.objects.filter(tenant=tenant, app_owner=AppOwner.PROVIDER).exists()
     return [each for each in found if shared or each.name == Name.LINE]
+
+
+def failures_of(tenant: Tenant) -> QuerySet[AccessFailure]:
+    """What Microsoft refused this customer, the newest first."""
+    found: QuerySet[AccessFailure] = AccessFailure.objects.filter(tenant=tenant, of_line=False).order_by(
+        "-id"
+    )
+    return found

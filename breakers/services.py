@@ -20,7 +20,7 @@ from audit.services import record
 from breakers.models import AccessFailure, Breaker, Name
 from core.errors import Remedy, UmpError
 from tenants import scope
-from tenants.access import SYSTEM
+from tenants.access import SYSTEM, Actor
 from tenants.lines import OF_PROVIDER_APP
 from tenants.models import AppOwner, Connection, ProviderApp, Tenant, Verification
 
@@ -67,6 +67,10 @@ class Rule:
     failures: int
     window: dt.timedelta
 
+    @property
+    def minutes(self) -> int:
+        return int(self.window.total_seconds() // 60)
+
 
 def rule_of(connection: Connection) -> Rule:
     """The customer's own numbers, or the installation's."""
@@ -74,6 +78,39 @@ def rule_of(connection: Connection) -> Rule:
     failures = installation.get("max_access_failures") if own_failures is None else own_failures
     minutes = installation.get("access_failure_window") if own_window is None else own_window
     return Rule(int(failures), dt.timedelta(minutes=int(minutes)))
+
+
+def counted(connection: Connection) -> int:
+    """How many failures count towards the customer's rule now."""
+    return _count(connection.tenant_id, rule_of(connection))
+
+
+@transaction.atomic
+def change_rule(
+    actor: Actor, tenant: Tenant, *, max_access_failures: int | None, access_failure_window: int | None
+) -> Connection:
+    """The customer's own numbers; None is the installation's. Raises InvalidInput naming the field."""
+    given = {"max_access_failures": max_access_failures, "access_failure_window": access_failure_window}
+    cleaned = {
+        name: None if value is None else installation.KINDS[name].clean(value, actor)
+        for name, value in given.items()
+    }
+    connection: Connection = Connection.objects.select_for_update().get(tenant=tenant)
+    changes = {installation.KINDS[name].title: (getattr(connection, name), cleaned[name]) for name in given}
+    for name, value in cleaned.items():
+        setattr(connection, name, value)
+    connection.row_version += 1
+    connection.save(update_fields=[*cleaned, "row_version", "changed_at"])
+    record(
+        actor,
+        "connection.rule_changed",
+        tenant_id=tenant.id,
+        object_kind="connection",
+        object_id=connection.id,
+        object_label=tenant.name,
+        changes={title: pair for title, pair in changes.items() if pair[0] != pair[1]},
+    )
+    return connection
 
 
 def weigh(tenant_id: uuid.UUID, command: int, error: UmpError) -> Meaning:

@@ -75,12 +75,13 @@ HORIZON: tuple[tuple[str, str, int | None, int | None], ...] = (
 
 
 def with_health(found: QuerySet[Tenant]) -> QuerySet[Any]:
-    """The customers with `verification`, `verified_at`, `expires_at` (of the credential) and `health`."""
+    """The customers with `verification`, `verified_at`, `expires_at` (of the credential), `degraded_at`, `health`."""
     connection = Connection.objects.filter(tenant=OuterRef("pk"))
     return found.annotate(
         verification=Subquery(connection.values("verification")[:1], output_field=CharField()),
         verified_at=Subquery(connection.values("verified_at")[:1], output_field=DateTimeField()),
         expires_at=Subquery(connection.values("secret__expires_at")[:1], output_field=DateTimeField()),
+        degraded_at=Subquery(connection.values("degraded_at")[:1], output_field=DateTimeField()),
     ).annotate(health=_case(timezone.now()))
 
 
@@ -89,6 +90,7 @@ def _case(now: dt.datetime) -> Case:
         (Q(enabled=False), Health.DISABLED),
         (Q(paused_at__isnull=False), Health.PAUSED),
         (Q(verification__in=[Verification.FAILED, Verification.NO_TOKEN]), Health.FAILED),
+        (Q(degraded_at__isnull=False), Health.FAILED),
         (Q(verification__isnull=True) | Q(verification=Verification.NEVER), Health.NEVER),
         (Q(expires_at__lt=now + SOON), Health.ATTENTION),
         (Q(last_replicated_at__lt=now - STALE), Health.ATTENTION),

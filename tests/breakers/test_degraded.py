@@ -12,6 +12,8 @@ from events.models import Event
 from replication import services
 from replication.models import Command, LaneName, Reason, State
 from tenants import scope
+from tenants import services as tenants
+from tenants.models import Verification
 from tests.breakers.hands import (
     claim,
     connection,
@@ -28,6 +30,7 @@ from tests.breakers.hands import (
     told,
 )
 from tests.cast import Cast
+from tests.pages.helpers import SignIn, post, text_of
 from tests.replication.kinds import scripted
 
 pytestmark = pytest.mark.django_db
@@ -194,3 +197,25 @@ def test_a_customer_without_a_connection_harms_nobody() -> None:
         command = submit(tenant)
         run_due()
     assert row(command).state == State.SUSPENDED
+
+
+def test_people_set_the_rule_see_the_failures_and_what_to_do(cast: Cast, client_of: SignIn) -> None:
+    tenant, olga, mona = cast.contoso, client_of(cast.olga), client_of(cast.mona)
+    base = f"/tenants/{tenant.id}/access-failures/"
+    post(olga, f"{base}rule/", {"max_access_failures": "1", "access_failure_window": ""})
+    assert connection(tenant).max_access_failures == 1
+    assert connection(tenant).access_failure_window is None
+    post(olga, f"{base}rule/", {"max_access_failures": "101"}, status=422)
+    post(mona, f"{base}rule/", {"max_access_failures": "5"}, status=403)
+    with scope.one(tenant.id):
+        tenants.note_check(tenant.id, verification=Verification.SUCCESSFUL, problem=None)
+        services.resume_for(tenant.id)
+    with scripted(REFUSED):
+        submit(tenant)
+        run_due()
+    page = text_of(mona, base)
+    assert "Degraded since" in page
+    assert "has expired" in page
+    assert "Degraded since" in text_of(mona, f"/tenants/{tenant.id}/connection/")
+    assert "Max Access Failures allows" in text_of(mona, "/")
+    assert "Contoso" in text_of(mona, "/tenants/?health=failed")

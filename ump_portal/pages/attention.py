@@ -12,9 +12,10 @@ from typing import Any
 from django.utils import timezone
 
 from authstatus.commands import VERIFY
-from core.errors import UmpError
+from core.errors import CATALOGUE, UmpError
 from core.kinds import WHO_IN_WORDS, Who
-from replication.models import Command, Reason, State
+from replication.holds import UNPROVEN
+from replication.models import Command, Lane, Reason, State
 from replication.registry import title_of
 from tenants import health
 from tenants.abilities import Ability
@@ -88,6 +89,7 @@ def items(actor: Actor, limit: int = 10) -> list[Item]:
     found, checks = connections_of([tenant.id for tenant in tenants]), checking(tenants)
     listed = [of_connection(actor, tenant, found.get(tenant.id), checks.get(tenant.id)) for tenant in tenants]
     listed += [_of_command(actor, command) for command in stuck(limit)]
+    listed += [_held(actor, lane) for lane in held(limit)]
     order = {"bad": 0, "warn": 1}
     return sorted((item for item in listed if item), key=lambda item: order.get(item.tone, 2))[:limit]
 
@@ -97,6 +99,7 @@ def of_tenant(actor: Actor, tenant: Tenant, connection: Connection | None) -> li
     if not tenant.enabled or tenant.deleted_at:
         return []
     own = [_of_command(actor, command) for command in stuck(10, tenant)]
+    own += [_held(actor, lane) for lane in held(1, tenant)]
     check = checking([tenant]).get(tenant.id)
     first = [
         _paused(actor, tenant) if tenant.paused_at else None,
@@ -112,6 +115,17 @@ def stuck(limit: int, tenant: Tenant | None = None) -> list[Command]:
         found = found.filter(tenant=tenant)
     found = found.filter(tenant__deleted_at=None, tenant__enabled=True, tenant__isnull=False)
     return list(found.select_related("tenant").order_by("-id")[:limit])
+
+
+def held(limit: int, tenant: Tenant | None = None) -> list[Lane]:
+    """Data lanes that a refusal holds although the last check had been successful."""
+    checked = Connection.objects.filter(verification=Verification.SUCCESSFUL, degraded_at=None)
+    found = Lane.objects.exclude(suspended_code__in=["", UNPROVEN]).filter(
+        tenant__deleted_at=None, tenant__enabled=True, tenant__in=checked.values("tenant_id")
+    )
+    if tenant is not None:
+        found = found.filter(tenant=tenant)
+    return list(found.select_related("tenant").order_by("id")[:limit])
 
 
 def problem_of(problem: Mapping[str, Any], actor: Actor) -> dict[str, Any]:
@@ -141,6 +155,8 @@ def of_connection(
         return _connectionless(actor, tenant)
     if connection.verification in {Verification.FAILED, Verification.NO_TOKEN}:
         return _failed(actor, tenant, connection)
+    if connection.degraded_at is not None:
+        return _degraded(actor, tenant, connection)
     if connection.verification == Verification.NEVER:
         return _being_checked(actor, tenant, check) if check else _unchecked(actor, tenant)
     return _ending(actor, tenant, connection) or _stale(actor, tenant)
@@ -174,6 +190,40 @@ def _failed(actor: Actor, tenant: Tenant, connection: Connection) -> Item:
         connection.verified_at,
         action,
         code,
+        of_connection=True,
+    )
+
+
+def _degraded(actor: Actor, tenant: Tenant, connection: Connection) -> Item:
+    """Checked successfully once, and refused since as often as Max Access Failures allows."""
+    return Item(
+        "bad",
+        tenant,
+        "Microsoft refused the portal as often as Max Access Failures allows, so the work of this customer waits.",
+        who_in_words(Who.PROVIDER, actor) if actor.is_provider else OWN_WORDS[Who.CUSTOMER_ADMIN],
+        "Check the credentials: that says what is wrong, or ends it and reads everything anew.",
+        connection.degraded_at,
+        _check(actor, tenant, "Check credentials"),
+        "degraded",
+        "Degraded",
+        of_connection=True,
+    )
+
+
+def _held(actor: Actor, lane: Lane) -> Item | None:
+    if lane.tenant is None:
+        return None
+    known = lane.suspended_code if lane.suspended_code in CATALOGUE else UNPROVEN
+    error = UmpError.of(known, tenant=lane.tenant.name)
+    return Item(
+        "bad",
+        lane.tenant,
+        f"{error.message} The work of this customer waits.",
+        who_in_words(error.who, actor),
+        error.advice,
+        None,
+        _check(actor, lane.tenant, "Check credentials"),
+        error.code,
         of_connection=True,
     )
 
