@@ -64,14 +64,14 @@ def _seconds(name: str, least: int, most: int) -> Callable[[Any, Who], int]:
     return clean
 
 
-def _number(name: str, most: int) -> Callable[[Any, Who], int]:
+def _number(name: str, most: int, least: int = 0) -> Callable[[Any, Who], int]:
     def clean(value: Any, who: Who) -> int:
         try:
             number = int(value)
         except (TypeError, ValueError):
             raise InvalidInput(field=name, why="it must be a whole number") from None
-        if not 0 <= number <= most:
-            raise InvalidInput(field=name, why=f"it must be between 0 and {most:,}")
+        if not least <= number <= most:
+            raise InvalidInput(field=name, why=f"it must be between {least} and {most:,}")
         return number
 
     return clean
@@ -79,6 +79,11 @@ def _number(name: str, most: int) -> Callable[[Any, Who], int]:
 
 MOST_FAILURES, LONGEST_WINDOW = 100, 10_080
 """Max Access Failures, and Access Failure Window in minutes (a week)."""
+MOST_MONTHS = 36
+
+def _flag(value: Any, who: Who) -> bool:
+    return bool(value)
+
 
 KINDS: dict[str, Kind] = {
     kind.name: kind
@@ -105,6 +110,13 @@ KINDS: dict[str, Kind] = {
             _seconds("replication_cycle", 30, 86_400),
         ),
         Kind(
+            "allow_password",
+            "Passwords of Microsoft 365 accounts",
+            "Whether a new user name and password may be saved for a customer; those that are there stay in use.",
+            lambda: False,
+            _flag,
+        ),
+        Kind(
             "max_access_failures",
             "Max Access Failures",
             "So many failures mark a customer's connection Degraded; 0 turns the rule off.",
@@ -117,6 +129,20 @@ KINDS: dict[str, Kind] = {
             "Within so many minutes; 0 counts since the last successful check.",
             lambda: 0,
             _number("access_failure_window", LONGEST_WINDOW),
+        ),
+        Kind(
+            "own_secret_months",
+            "Life of a client secret, customer's own app",
+            "So many months the portal asks for; Microsoft's real end date is the one shown.",
+            lambda: 36,
+            _number("own_secret_months", MOST_MONTHS, 1),
+        ),
+        Kind(
+            "provider_secret_months",
+            "Life of a client secret, provider's app",
+            "So many months the set-up guide asks for.",
+            lambda: 24,
+            _number("provider_secret_months", MOST_MONTHS, 1),
         ),
     )
 }

@@ -1,6 +1,12 @@
+from importlib import import_module
+
 from django.apps import AppConfig
 
 
 class AuthstatusConfig(AppConfig):
     name = "authstatus"
     verbose_name = "Authentication Status"
+
+    def ready(self) -> None:
+        """Its second file of kinds; the first is found by itself."""
+        import_module("authstatus.registration_commands")

@@ -2,9 +2,10 @@
 
 from django.urls import path
 
-from authstatus import failure_views, run_views, status_views, views
+from authstatus import failure_views, registration_views, run_views, status_views, views
 
 TENANT = "tenants/<uuid:uid>"
+REGISTRATION = f"{TENANT}/registration"
 STATUS = "authentication-status"
 RUN = f"{STATUS}/verify-runs/<uuid:run_id>"
 
@@ -29,4 +30,10 @@ urlpatterns = [
     path(f"{RUN}/", run_views.run, name="verify-run"),
     path(f"{RUN}/live/", run_views.live, name="verify-run-live"),
     path(f"{RUN}/cancel/", run_views.cancel, name="verify-run-cancel"),
+    path(f"{REGISTRATION}/", registration_views.registration, name="tenant-registration"),
+    path(f"{REGISTRATION}/migrate/", registration_views.migrate, name="tenant-registration-migrate"),
+    path(f"{REGISTRATION}/renew/", registration_views.renew, name="tenant-registration-renew"),
+    path(f"{REGISTRATION}/back/", registration_views.go_back, name="tenant-registration-back"),
+    path(f"{REGISTRATION}/forget/", registration_views.forget, name="tenant-registration-forget"),
+    path("settings/renew-secrets/", registration_views.renew_all, name="renew-secrets"),
 ]

@@ -360,12 +360,18 @@ BY_SERVICE: Mapping[str, tuple[str, ...]] = MappingProxyType({"direct_routing": 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A set of permissions that a kind of app registration asks for."""
+    """What a kind of app registration asks for, and of which kind it is.
+
+    `teams_admin` also asks for user_impersonation of the Skype and Teams Tenant Admin API.
+    """
 
     key: str
     title: str
     application: tuple[str, ...] = ()
     delegated: tuple[str, ...] = ()
+    teams_admin: bool = False
+    multi_tenant: bool = False
+    public_client: bool = False
 
 
 _PROFILES = (
@@ -388,6 +394,8 @@ _PROFILES = (
             "profile",
             "openid",
         ),
+        teams_admin=True,
+        multi_tenant=True,
     ),
     Profile(
         "custom_app",
@@ -402,6 +410,25 @@ _PROFILES = (
             "GroupMember.ReadWrite.All",
             "Reports.Read.All",
         ),
+    ),
+    Profile(
+        "pbx",
+        "A PBX or other device that signs people in itself",
+        delegated=(
+            "Calendars.Read",
+            "Calendars.Read.Shared",
+            "Calendars.ReadWrite",
+            "Calendars.ReadWrite.Shared",
+            "Contacts.Read",
+            "Contacts.Read.Shared",
+            "Contacts.ReadWrite",
+            "Contacts.ReadWrite.Shared",
+            "OrgContact.Read.All",
+            "People.Read",
+            "People.Read.All",
+            "EWS.AccessAsUser.All",
+        ),
+        public_client=True,
     ),
 )
 PROFILES: Mapping[str, Profile] = MappingProxyType({profile.key: profile for profile in _PROFILES})

@@ -143,6 +143,9 @@ QUICK_REPLICATION_LONGEST_WAIT = env.int("QUICK_REPLICATION_LONGEST_WAIT", defau
 REPLICATION_CYCLE_SECONDS = env.int("REPLICATION_CYCLE_SECONDS", default=60 if DEMO else 300)
 # How long after a change of the credential a missing permission may be Microsoft's own delay (facts 2.3).
 CONSENT_PROPAGATION_SECONDS = env.int("CONSENT_PROPAGATION_SECONDS", default=20 if DEMO else 300)
+# How long Microsoft may take until a new client secret works, and how long the old one stays beside it.
+SECRET_PROPAGATION_SECONDS = env.int("SECRET_PROPAGATION_SECONDS", default=900)
+SECRET_OVERLAP_SECONDS = env.int("SECRET_OVERLAP_SECONDS", default=20 if DEMO else 300)
 PROOF_READ_HOURS = env.int("PROOF_READ_HOURS", default=24)
 # A full read that would remove more than this share of a copy, and more than this many, waits for a person.
 REMOVAL_SHARE = env.float("REMOVAL_SHARE", default=0.2)

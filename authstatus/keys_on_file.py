@@ -1,0 +1,75 @@
+"""Which of the secrets that Microsoft lists is which of ours, and when it really ends (decision 3, complaint B 6)."""
+
+import datetime as dt
+import uuid
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from django.db.models.functions import Now
+
+from authstatus import registrations
+from core.errors import UmpError
+from m365.registrations import KeyOnFile, Registration
+from tenants import secrets
+from tenants.models import Connection, Secret, SecretKind
+
+
+def note(tenant_id: uuid.UUID, found: Registration) -> list[KeyOnFile]:
+    """Keep the id and the real end of the connection's credential; the answer are secrets that nobody can know.
+
+    Those carry the portal's marker, and no row of ours: an attempt to add them was cut off. In the customer's
+    scope and in a worker.
+    """
+    connection: Connection = Connection.objects.select_related("secret", "secret__key").get(
+        tenant_id=tenant_id
+    )
+    if connection.secret is not None and str(connection.client_id) == found.client_id:
+        own = find(connection.secret, found, connection.certificate)
+        if own is not None and own.ends is not None:
+            is_key(connection.secret, uuid.UUID(own.key_id), own.ends)
+    known = _known(tenant_id)
+    mark = f"{registrations.marker(tenant_id)} "
+    return [key for key in found.secrets if key.name.startswith(mark) and key.key_id not in known]
+
+
+def find(secret: Secret, found: Registration, certificate: str = "") -> KeyOnFile | None:
+    """The one that Microsoft lists for this secret or certificate; None when that is not certain.
+
+    By its id where we have it. Otherwise a certificate by its thumbprint, and a secret by its first three
+    characters, which Microsoft shows, if only one of those that we do not know otherwise has them.
+    """
+    listed = found.secrets if secret.kind == SecretKind.CLIENT_SECRET else found.certificates
+    if secret.microsoft_id is not None:
+        return next((key for key in listed if key.key_id == str(secret.microsoft_id)), None)
+    if secret.kind == SecretKind.CLIENT_SECRET:
+        hint, known = secrets.open_secret(secret)[:3], _known(secret.tenant_id)
+        fitting = [key for key in listed if key.hint == hint and key.key_id not in known]
+        return fitting[0] if len(fitting) == 1 else None
+    thumbprint = _thumbprint(certificate)
+    return next((key for key in listed if thumbprint and key.thumbprint == thumbprint), None)
+
+
+def is_key(secret: Secret | None, key_id: uuid.UUID, ends: dt.datetime) -> None:
+    """Microsoft has just said so."""
+    if secret is not None:
+        secret.microsoft_id, secret.expires_at = key_id, ends
+        Secret.objects.filter(id=secret.id).update(microsoft_id=key_id, expires_at=ends, ends_read_at=Now())
+
+
+def _known(tenant_id: uuid.UUID) -> set[str]:
+    rows = Secret.objects.filter(tenant_id=tenant_id, microsoft_id__isnull=False)
+    return {str(key_id) for key_id in rows.values_list("microsoft_id", flat=True)}
+
+
+def _thumbprint(certificate: str) -> str:
+    """SHA-1 in hexadecimal, the name by which Microsoft lists a certificate."""
+    try:
+        parsed = x509.load_pem_x509_certificate(certificate.encode())
+    except ValueError:
+        return ""
+    return parsed.fingerprint(hashes.SHA1()).hex().upper()  # noqa: S303  a name, not a proof
+
+
+def readable(error: UmpError) -> bool:
+    """Whether the end dates could be read at all; being refused is no fault of the connection."""
+    return error.code not in {"permission_missing", "remote_not_found"}

@@ -1,0 +1,252 @@
+"""The app registration of one customer: its guide, migrating to its own, renewing its secret."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from accounts.again import typed
+from authstatus import guide as guides
+from authstatus import registrations, selectors
+from authstatus.forms import CredentialForm
+from authstatus.models import Check
+from core.errors import InvalidInput, NotFound, UmpError
+from replication.models import Command
+from tenants import scope
+from tenants.abilities import Ability
+from tenants.access import Actor
+from tenants.answers import SeeOther
+from tenants.forms import add_error
+from tenants.models import AppOwner, Connection, Purpose, SecretKind, Standby, StandbyRole, Tenant
+from tenants.selectors import connection_of
+from tenants.web import actor_of, provider_view, tenant_view
+
+WRITES = ("GET", "HEAD", "POST")
+
+
+def address(tenant: Tenant) -> str:
+    return f"/tenants/{tenant.id}/registration/"
+
+
+@tenant_view(needs=Ability.VIEW_TENANT)
+def registration(request: HttpRequest, tenant: Tenant) -> HttpResponse:
+    """What there is, what is under way, what can be done about it, and the guide for doing it by hand."""
+    actor, stored = actor_of(request), connection_of(tenant)
+    kind = request.GET.get("guide", "own")
+    kinds = [one for one in guides.KINDS if one != "sync" or actor.is_provider]
+    if kind not in kinds:
+        raise NotFound(thing="guide")
+    server, wrong = request.GET.get("server", "")[:300], ""
+    try:
+        guide = guides.guide(kind, tenant, stored, granted(tenant, stored), server=server)
+    except InvalidInput as error:
+        wrong = str(error.fields.get("why", ""))
+        guide = guides.guide(kind, tenant, stored, granted(tenant, stored))
+    context = {
+        "tenant": tenant,
+        "guide": guide,
+        "tabs": [
+            {"label": guides.TITLES[one], "url": f"?guide={one}", "active": one == kind} for one in kinds
+        ],
+        "server": server,
+        "server_wrong": wrong,
+        **_state(actor, tenant, stored),
+    }
+    return render(request, "authstatus/registration.html", context)
+
+
+def granted(tenant: Tenant, stored: Connection | None) -> list[str]:
+    """What the last check found in the token, if it was of the customer's own app as it is now."""
+    latest: Check | None = selectors.checks(tenant).first()
+    if latest is None or stored is None or (latest.at < stored.changed_at and not stored.usable):
+        return []
+    return list(latest.granted)
+
+
+def _state(actor: Actor, tenant: Tenant, stored: Connection | None) -> dict[str, Any]:
+    """Who is in, who waits, and the buttons that make sense."""
+    rows = {row.role: row for row in Standby.objects.filter(tenant=tenant).select_related("secret")}
+    may = actor.may(Ability.MANAGE_CONNECTION, tenant.id)
+    candidate, former = rows.get(StandbyRole.CANDIDATE), rows.get(StandbyRole.FORMER)
+    why_not = registrations.why_not_renewable(stored)
+    return {
+        "connection": stored,
+        "facts": _facts(stored),
+        "may_change": may,
+        "candidate": candidate,
+        "former": former,
+        "moving": _moving(stored, candidate, former),
+        "moving_title": waiting.get_purpose_display() if (waiting := candidate or former) else "",
+        "command": _newest(tenant),
+        "why_not_renewable": why_not,
+        "may_renew": may and not why_not,
+        "may_migrate": may and stored is not None and former is None,
+        "may_go_back": may and former is not None and former.purpose == Purpose.MIGRATION,
+    }
+
+
+def _facts(stored: Connection | None) -> list[tuple[str, Any, str]]:
+    secret = stored.secret if stored else None
+    ends = secret.expires_at if secret else None
+    read = secret.ends_read_at if secret else None
+    return [
+        ("App registration", AppOwner(stored.app_owner).label if stored else None, ""),
+        ("Client Id", stored.client_id if stored else None, ""),
+        ("Signs in with", SecretKind(secret.kind).label if secret else None, ""),
+        (
+            "Ends",
+            f"{ends:%d %b %Y}" if ends else None,
+            f"as Microsoft said on {read:%d %b %Y}" if read else "as it was entered" if ends else "",
+        ),
+    ]
+
+
+def _moving(
+    stored: Connection | None, candidate: Standby | None, former: Standby | None
+) -> list[dict[str, Any]]:
+    """For {% steps %}: where a migration or a renewal stands, who asked for it and when."""
+    waiting = candidate or former
+    if waiting is None or stored is None:
+        return []
+    renewal = waiting.purpose == Purpose.ROTATION
+    new = "new client secret" if renewal else "new app registration"
+    asked = {
+        "title": f"The {new} was {'added at Microsoft' if renewal else 'entered'}",
+        "text": f"Asked for by {waiting.set_by}.",
+        "state": "done",
+        "at": waiting.since,
+    }
+    proof = {"title": f"Prove the {new}", "state": "done" if former else "running"}
+    if candidate is not None and candidate.problem:
+        proof |= {"state": "failed", "text": str(candidate.problem.get("message", ""))}
+    switch = {"title": "Use it", "state": "done" if former else "waiting"}
+    last = {"title": "Remove the old one at Microsoft", "text": "After a few minutes of overlap."}
+    if not renewal:
+        kept = f" {former.get_app_owner_display()}, {former.client_id}, is kept until then." if former else ""
+        last = {"title": "Forget the old way in", "text": f"Once a replication has gone well.{kept}"}
+    return [asked, proof, switch, {**last, "state": "running" if former else "waiting"}]
+
+
+def _newest(tenant: Tenant) -> Command | None:
+    kinds = (registrations.MIGRATE, registrations.RENEW, registrations.CREATE)
+    found: Command | None = Command.objects.filter(tenant=tenant, kind__in=kinds).order_by("-id").first()
+    return found
+
+
+# --- What can be done ---------------------------------------------------------------------------------------
+@tenant_view(needs=Ability.MANAGE_CONNECTION, methods=WRITES, fresh=True)
+def migrate(request: HttpRequest, tenant: Tenant) -> HttpResponse:
+    """Migrate: enter the customer's own app; it is proven before it is used."""
+    candidate = registrations.standby_of(tenant.id, StandbyRole.CANDIDATE, Purpose.MIGRATION)
+    start = {"client_id": candidate.client_id, "cloud": candidate.cloud} if candidate else typed(request)
+    form = CredentialForm(request.POST or None, initial=start)
+    if request.method == "POST" and form.is_valid():
+        try:
+            command = registrations.migrate(actor_of(request), tenant, **form.credential())
+        except InvalidInput as error:
+            add_error(form, error)
+        else:
+            messages.success(
+                request, "The new app registration is being proven; until then the old way stays in use."
+            )
+            return SeeOther(_of_command(tenant, command))
+    context = {"tenant": tenant, "form": form, "candidate": candidate}
+    return render(
+        request, "authstatus/registration_migrate.html", context, status=422 if form.errors else 200
+    )
+
+
+@tenant_view(needs=Ability.MANAGE_CONNECTION, methods=WRITES, fresh=True)
+def renew(request: HttpRequest, tenant: Tenant) -> HttpResponse:
+    """Renew the client secret at Microsoft, without a gap."""
+    return _confirmed(
+        request,
+        tenant,
+        "renew",
+        title=f"Renew the client secret of {tenant.name}?",
+        submit="Renew",
+        ask="The portal adds a new secret at Microsoft, proves it, uses it, and then removes the old one. "
+        "Replication goes on all the while.",
+        act=lambda: _of_command(tenant, registrations.renew(actor_of(request), tenant)),
+    )
+
+
+@tenant_view(needs=Ability.MANAGE_CONNECTION, methods=WRITES, fresh=True)
+def go_back(request: HttpRequest, tenant: Tenant) -> HttpResponse:
+    """Use the old way in again."""
+    return _confirmed(
+        request,
+        tenant,
+        "back",
+        title=f"Go back to the old way into {tenant.name}?",
+        submit="Go back",
+        ask="The old credentials are used again. They are checked first, and replication waits for that.",
+        act=lambda: _of_command(tenant, registrations.go_back(actor_of(request), tenant)),
+    )
+
+
+@tenant_view(needs=Ability.MANAGE_CONNECTION, methods=WRITES, fresh=True)
+def forget(request: HttpRequest, tenant: Tenant) -> HttpResponse:
+    """Forget what waits: the old way in, or a candidate that did not work out."""
+
+    def act() -> str:
+        registrations.forget_waiting(actor_of(request), tenant)
+        return address(tenant)
+
+    return _confirmed(
+        request,
+        tenant,
+        "forget",
+        title="Forget what is kept beside the connection?",
+        submit="Forget it",
+        ask="The credential that is kept beside the one in use is deleted here and can not be used any more. "
+        "At Microsoft nothing changes.",
+        act=act,
+        danger=True,
+    )
+
+
+@provider_view(needs=Ability.ROTATE_KEYS, methods=WRITES, fresh=True)
+def renew_all(request: HttpRequest) -> HttpResponse:
+    """The bad day: renew every client secret that can be renewed."""
+    if request.method == "POST":
+        command = registrations.renew_all(actor_of(request))
+        messages.info(request, "The renewals are being queued, one for each customer.")
+        return SeeOther(f"/queue/{command.id}/")
+    with scope.every("the renewals of all customers are counted before somebody asks for them"):
+        count, others = registrations.count_renewable()
+    context = {
+        "title": "Renew all client secrets?",
+        "submit": f"Renew {count:,}",
+        "count": count,
+        "others": others,
+        "cancel_url": "/settings/",
+        "danger": True,
+    }
+    return render(request, "authstatus/registration_renew_all.html", context)
+
+
+def _confirmed(
+    request: HttpRequest, tenant: Tenant, name: str, *, act: Callable[[], str], ask: str, **words: Any
+) -> HttpResponse:
+    """A dialog that says what will happen, and the act itself."""
+    if request.method == "POST":
+        try:
+            return SeeOther(act())
+        except UmpError as error:
+            messages.error(request, f"{error.message} {error.advice}")
+            return SeeOther(address(tenant))
+    context = {
+        "tenant": tenant,
+        "ask": ask,
+        "form_action": f"{address(tenant)}{name}/",
+        "cancel_url": address(tenant),
+        **words,
+    }
+    return render(request, "authstatus/registration_confirm.html", context)
+
+
+def _of_command(tenant: Tenant, command: Command) -> str:
+    return f"/tenants/{tenant.id}/commands/{command.id}/"
