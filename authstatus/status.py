@@ -39,8 +39,8 @@ DEGRADED = "degraded"
 METHODS = [*Method.choices, (NO_CONNECTION, "Not connected")]
 STATES = [*Verification.choices, (DEGRADED, "Degraded"), (NO_CONNECTION, "Not connected")]
 CHOICES: dict[str, tuple[str, Sequence[tuple[str, str]]]] = {
-    "method": ("Authentication Method", METHODS),
-    "status": ("Last Verification Status", STATES),
+    "method": ("Auth Method", METHODS),
+    "status": ("Status", STATES),
 }
 COLUMNS = {
     "name": ("name", "id"),

@@ -194,17 +194,18 @@ def _checked(app: ProviderApp) -> dict[str, Any]:
         "app_check_open": is_open,
         "app_problem": app.problem | {"who": status.who_in_words(app.problem)} if app.problem else None,
         "untried": last is not None and (last.error or {}).get("code") == "provider_app_untried",
-        "checklist": _checklist(app, last.result if last is not None and current else {}),
+        "checklist": _checklist(app, last.result if last is not None and current else {}, checked=current),
         "app_days": (app.secret.expires_at - timezone.now()).days
         if app.secret and app.secret.expires_at
         else None,
     }
 
 
-def _checklist(app: ProviderApp, found: dict[str, Any]) -> list[dict[str, Any]]:
+def _checklist(app: ProviderApp, found: dict[str, Any], *, checked: bool) -> list[dict[str, Any]]:
     """CHK-07, CHK-08 and AUT-30, in sentences: `fine` is None for what nobody knows."""
     ours = provider_app.default_redirect_uri()
     unread = "The app may not read its own registration, so look it up there yourself"
+    unread = unread if checked else "A check of the app finds out, where your own organisation is given"
     return [
         {"fine": bool(app.client_id and app.secret), "text": "Client id and secret are there."},
         {
