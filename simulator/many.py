@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from simulator.world import World
 
 CONNECTIONS = ("secret", "shared", "delegated")
-SCOPE = "openid profile offline_access " + " ".join(DEFAULT_ROLES)
+SCOPE = "openid profile offline_access User.Read " + " ".join(DEFAULT_ROLES)
 _SECRETS = {"expired_secret", "wrong_secret"}  # which are the provider's own affair where the app is shared
 # What a person's sign-in notices beside what happens to the person.
 _BOTH = {"app_disabled", "tenant_unknown", "conditional_access", "throttled", "unavailable"}
@@ -97,7 +97,7 @@ def _connect(world: World, tenant: Tenant, kind: str, home: Tenant | None) -> di
     if kind == "shared":
         principal.grant(DEFAULT_ROLES, 0.0)
         return _told(tenant, kind)
-    principal.consent(GRAPH_APP, DEFAULT_ROLES)
+    principal.consent(GRAPH_APP, ["User.Read", *DEFAULT_ROLES])
     user = tenant.directory.users.view(0)
     return {**_told(tenant, kind), **sign_in(world, tenant, home.app().client_id, user, SCOPE)}
 
