@@ -35,6 +35,8 @@ TITLES = {
     "tenants": "Customers",
     "commands": "Commands of all customers",
     "queue": "The queue",
+    "provider-app": "The provider's app registration",
+    "verify-runs": "Verify All",
     "audit": "The trail",
     "tokens": "Tokens",
 }
@@ -146,8 +148,12 @@ def groups() -> list[Group]:
         for method in ORDER:
             if method in methods:
                 found.setdefault(_noun(path), []).append(_operation(path, method, methods[method]))
-    order = sorted(found, key=lambda noun: (list(TITLES).index(noun.split("-")[0]), noun))
+    order = sorted(found, key=lambda noun: (list(TITLES).index(_chapter(noun)), noun))
     return [Group(noun, _title(noun), found[noun]) for noun in order]
+
+
+def _chapter(noun: str) -> str:
+    return noun if noun in TITLES else noun.partition("-")[0]
 
 
 def errors() -> list[dict[str, Any]]:
@@ -175,8 +181,9 @@ def _noun(path: str) -> str:
 
 
 def _title(noun: str) -> str:
-    outer, _, inner = noun.partition("-")
-    return f"{TITLES[outer]}: {inner}" if inner else TITLES[outer]
+    chapter = _chapter(noun)
+    inner = noun.removeprefix(chapter).removeprefix("-")
+    return f"{TITLES[chapter]}: {inner}" if inner else TITLES[chapter]
 
 
 def _operation(path: str, method: str, told: Mapping[str, Any]) -> Operation:

@@ -112,6 +112,84 @@ CONNECTION = _gives(
     },
 )
 CONNECTION_KEPT = _gives("Stored, with its check", {**CONNECTION.value, "check": CHECK})
+PROVIDER_APP_SET = _takes(
+    "A client secret",
+    {
+        "client_id": CLIENT_ID,
+        "redirect_uri": "https://portal.example/authenticate/OAuth2Callback",
+        "home_tenant_id": ENTRA_ID,
+        "client_secret": "example~value~of~the~client~secret",
+    },
+)
+PROVIDER_APP = _gives(
+    "A working app",
+    {
+        "client_id": CLIENT_ID,
+        "redirect_uri": "https://portal.example/authenticate/OAuth2Callback",
+        "home_tenant_id": ENTRA_ID,
+        "credential": CONNECTION.value["credential"],
+        "verification": "successful",
+        "verification_text": "Successful",
+        "verified_at": "2026-11-20T08:14:03Z",
+        "problem": None,
+        "row_version": 4,
+    },
+)
+PROVIDER_APP_KEPT = _gives(
+    "Stored, with its check",
+    {
+        **PROVIDER_APP.value,
+        "verification": "never",
+        "verification_text": "Never Performed",
+        "verified_at": None,
+        "check": {
+            "number": 4800,
+            "kind": "verify_provider_app",
+            "state": "queued",
+            "url": f"{BASE}/commands/4800",
+        },
+    },
+)
+RUN_ID = "c4a9c1e2-0d53-4f9a-8a36-7d2f5b6e9f10"
+VERIFY_RUN = _gives(
+    "A run half way",
+    {
+        "id": RUN_ID,
+        "started_at": "2026-11-20T08:00:00Z",
+        "started_by": "OVOC",
+        "open": True,
+        "ended_at": None,
+        "cancelled_at": None,
+        "cancelled_by": "",
+        "total": 1000,
+        "done": 517,
+        "counts": {
+            "waiting": 459,
+            "checking": 24,
+            "again": 0,
+            "ok": 490,
+            "access_failed": 26,
+            "check_failed": 1,
+            "cancelled": 0,
+            "left_out": 12,
+        },
+        "url": f"{BASE}/verify-runs/{RUN_ID}",
+        "rows_url": f"{BASE}/verify-runs/{RUN_ID}/rows",
+    },
+)
+VERIFY_ROW = _gives(
+    "A customer whose secret has expired",
+    {
+        "tenant_id": TENANT_ID,
+        "tenant_name": "Contoso",
+        "account": "",
+        "outcome": "access_failed",
+        "outcome_text": "Access failed",
+        "message": CONNECTION.value["problem"]["message"],
+        "problem": CONNECTION.value["problem"],
+        "command_url": CHECK["url"],
+    },
+)
 PLAN = _gives(
     "80 users are gone at Microsoft",
     {

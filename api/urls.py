@@ -2,7 +2,21 @@
 
 from django.urls import include, path, re_path
 
-from api import audit, commands, connections, directory, docs, me, plans, queue, tenants, tokens, views
+from api import (
+    audit,
+    commands,
+    connections,
+    directory,
+    docs,
+    me,
+    plans,
+    provider_app,
+    queue,
+    tenants,
+    tokens,
+    verify_runs,
+    views,
+)
 
 app_name = "api"
 
@@ -40,6 +54,10 @@ v1 = [
     path("queue", queue.Queue.as_view(), name="queue"),
     path("queue/pause", queue.Pause.as_view(), name="queue-pause"),
     path("queue/resume", queue.Resume.as_view(), name="queue-resume"),
+    path("provider-app", provider_app.OneProviderApp.as_view(), name="provider-app"),
+    path("verify-runs", verify_runs.VerifyRuns.as_view(), name="verify-runs"),
+    path("verify-runs/<uuid:run_id>", verify_runs.OneVerifyRun.as_view(), name="verify-run"),
+    path("verify-runs/<uuid:run_id>/rows", verify_runs.VerifyRunRows.as_view(), name="verify-run-rows"),
     path("audit", audit.Audit.as_view(), name="audit"),
     path("tokens", tokens.Tokens.as_view(), name="tokens"),
     path("tokens/<uuid:token_id>", tokens.OneToken.as_view(), name="token"),
