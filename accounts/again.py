@@ -17,7 +17,7 @@ from core.redaction import is_secret_key, redact_text
 
 KEPT = "typed_before_sign_in"
 MOST_FIELDS, LONGEST = 60, 500
-EXPLAINED = "Nothing was saved yet: it had to be confirmed first that it is you. Enter secrets again, and send the form."
+EXPLAINED = "Nothing was saved yet: we had to ask first whether it is you. Enter secrets again, and send the form."
 
 
 def is_fresh(request: HttpRequest) -> bool:

@@ -38,6 +38,7 @@ TITLES = {
     "provider-app": "The provider's app registration",
     "verify-runs": "Verify All",
     "audit": "The trail",
+    "people": "People of all customers and the provider",
     "tokens": "Tokens",
 }
 
@@ -175,7 +176,9 @@ def _noun(path: str) -> str:
     """`/api/v1/tenants/{uid}/users/{object_id}` -> `tenants-users`."""
     parts = [part for part in path.removeprefix("/api/v1/").split("/") if not part.startswith("{")]
     of_tenant = (
-        parts[0] == "tenants" and len(parts) > 1 and parts[1] in {"commands", "connection", "groups", "users"}
+        parts[0] == "tenants"
+        and len(parts) > 1
+        and parts[1] in {"commands", "connection", "groups", "people", "users"}
     )
     return "-".join(parts[:2]) if of_tenant else parts[0]
 

@@ -287,6 +287,41 @@ GROUP = _gives(
         "url": f"{BASE}/tenants/{TENANT_ID}/groups/45b7d2e7-b882-4a80-ba97-10b7a63b8fa4",
     },
 )
+PERSON_ID = "7c1e9d34-6a0b-4f58-8d2e-3b9f5a0c1d42"
+ACCOUNT = {
+    "id": PERSON_ID,
+    "email": "adele.vance@contoso.com",
+    "name": "Adele Vance",
+    "active": True,
+    "second_factor": True,
+    "last_sign_in_at": "2026-11-20T07:58:12Z",
+}
+PERSON = _gives(
+    "A customer's administrator",
+    {
+        **ACCOUNT,
+        "joined_at": "2026-10-02T13:05:00Z",
+        "roles": [{"role": "customer_admin", "tenant_id": TENANT_ID, "tenant_name": "Contoso"}],
+        "url": f"{BASE}/people/{PERSON_ID}",
+    },
+)
+TENANT_PERSON = _gives(
+    "A customer's administrator",
+    {**ACCOUNT, "role": "customer_admin", "url": f"{BASE}/tenants/{TENANT_ID}/people/{PERSON_ID}"},
+)
+INVITED = {**ACCOUNT, "second_factor": False, "last_sign_in_at": None, "new": True, "mailed": True}
+PERSON_INVITED = _gives("A new person", {**PERSON.value, **INVITED})
+TENANT_PERSON_INVITED = _gives("A new person", {**TENANT_PERSON.value, **INVITED})
+PERSON_ADD = _takes(
+    "An operator for all customers",
+    {"email": "isaiah.langer@provider.example", "name": "Isaiah Langer", "role": "operator"},
+)
+TENANT_PERSON_ADD = _takes(
+    "A customer's administrator",
+    {"email": "adele.vance@contoso.com", "name": "Adele Vance", "role": "customer_admin"},
+)
+PERSON_EDIT = _takes("Another name", {"name": "Adele Vance-Miller"})
+ROLE = _takes("Looks at everything and changes nothing", {"role": "monitor"})
 TOKEN_ADD = _takes(
     "For OVOC, reading only",
     {"name": "OVOC", "role": "monitor", "networks": ["10.201.80.4"], "days": 365},

@@ -54,6 +54,7 @@ def places(cast: Cast, command: Command) -> dict[str, Any]:
         "number": command.id,
         "users": str(user.object_id),
         "groups": str(group.object_id),
+        "user_id": str(cast.vera.id),
     }
 
 

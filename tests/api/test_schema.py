@@ -91,8 +91,10 @@ def test_examples_of_requests_can_be_sent(api: Api, cast: Cast) -> None:
     for path, method, told in sorted(operations(), key=lambda one: one[1] == "delete"):
         content = told.get("requestBody", {}).get("content", {}).get("application/json", {})
         for example in content.get("examples", {}).values():
-            whole = path.replace("{uid}", str(cast.contoso.id)).replace(
-                "{token_id}", str(ApiToken.objects.all()[0].id)
+            whole = (
+                path.replace("{uid}", str(cast.contoso.id))
+                .replace("{token_id}", str(ApiToken.objects.all()[0].id))
+                .replace("{user_id}", str(cast.vera.id))
             )
             body = {**example["value"], **({"name": "Northwind"} if path.endswith("/tenants") else {})}
             answer = api(method.upper(), whole, body)
