@@ -5,7 +5,6 @@ import io
 import re
 import uuid
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from django.db import OperationalError, connection
@@ -21,6 +20,7 @@ from tenants.access import SYSTEM
 from tenants.models import Tenant
 from tests.cast import CANARY_CONTOSO, CANARY_FABRIKAM, Cast
 from tests.pages.helpers import SignIn, post, text_of, url, verified
+from ump_portal.pages import search
 
 pytestmark = pytest.mark.django_db
 
@@ -140,24 +140,51 @@ def test_a_search_that_takes_too_long_is_stopped(
 ) -> None:
     monkeypatch.setattr("ump_portal.pages.search.PATIENCE_MS", 5)
 
-    def slow(asked: str) -> list[Any]:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_sleep(1)")
-        return []
+    person(cast.contoso, "Contoso Person")
+    users = search._users
 
-    monkeypatch.setattr("ump_portal.pages.search._users", slow)
+    def slow(asked: str, ranked: bool) -> search.Found:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_sleep(%s)", [1 if ranked else 0])
+        return users(asked, ranked)
+
+    monkeypatch.setattr(search, "_users", slow)
     page = text_of(client_of(cast.olga), "/search?q=contoso")
     assert "Not everything was searched" in page
+    assert "Contoso Person" in page, "without an order it is quick enough"
     assert "Customers that match" in page
+
+
+def test_the_best_matches_come_first_and_the_rest_is_counted(cast: Cast, client_of: SignIn) -> None:
+    """Complaint: twenty of many hundreds, whichever the database happened to meet first."""
+    for number in range(24):
+        person(cast.contoso, f"Aaron Zolanski {number:02}")
+    person(cast.fabrikam, "Zola")
+    person(cast.fabrikam, "Zola Budd")
+    person(cast.fabrikam, "Emile Zola")
+    person(cast.fabrikam, "Gorgonzola Works")
+    page = text_of(client_of(cast.olga), "/search?q=zola")
+    users = page.partition('aria-label="Users"')[2].partition("</section>")[0]
+    places = [
+        users.index(f">{name}</a>") for name in ("Zola", "Zola Budd", "Emile Zola", "Aaron Zolanski 00")
+    ]
+    assert places == sorted(places)
+    assert "Gorgonzola" not in users
+    assert "The best 20 of 28" in users
+    assert f'href="{url(cast.contoso, "users/?q=zola")}">24 at Contoso' in users
+    assert f'href="{url(cast.fabrikam, "users/?q=zola")}">4 at Fabrikam' in users
+    theirs = text_of(client_of(cast.adam), "/search?q=zola")
+    assert "Fabrikam" not in theirs
+    assert "The best 20 of 24" in theirs
 
 
 def test_another_trouble_of_the_database_is_not_hidden(
     cast: Cast, client_of: SignIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(asked: str) -> list[Any]:
+    def broken(asked: str, ranked: bool) -> search.Found:
         raise OperationalError("the disk is full")
 
-    monkeypatch.setattr("ump_portal.pages.search._users", broken)
+    monkeypatch.setattr(search, "_users", broken)
     with pytest.raises(OperationalError):
         client_of(cast.olga).get("/search?q=contoso")
 

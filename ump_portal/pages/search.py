@@ -1,15 +1,18 @@
 """Search over everything that the person may see: customers, their users and groups, and commands by number."""
 
 import dataclasses
+import uuid
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from django.db import OperationalError, connection, transaction
+from django.db.models import Case, Count, QuerySet, SmallIntegerField, When
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from directory.browse import matching
 from directory.models import DirectoryGroup, DirectoryUser
+from directory.sync.reading import fold
 from replication import selectors as queue
 from replication import words
 from replication.models import Command
@@ -22,6 +25,8 @@ from tenants.web import actor_of, person_view
 from ump_portal.pages import tenants as tenants_page
 
 SHOWN = 20
+PLACES = 10
+"""Customers that are named with how many matches they have."""
 SHORTEST = 2
 PATIENCE_MS = 2_000
 """A search over all customers' users may have to look at millions of rows; nobody waits longer than this."""
@@ -37,6 +42,36 @@ class Hit:
     tenant: Tenant | None = None
 
 
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """How many matches one customer has."""
+
+    id: uuid.UUID
+    name: str
+    number: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """The best hits and, when there are more, where all of them are."""
+
+    hits: list[Hit]
+    places: list[Place] = dataclasses.field(default_factory=list)
+
+    @property
+    def number(self) -> int:
+        return sum(place.number for place in self.places) or len(self.hits)
+
+    @property
+    def elsewhere(self) -> int:
+        """Customers with matches beyond those that are named."""
+        return max(0, len(self.places) - PLACES)
+
+    @property
+    def named(self) -> list[Place]:
+        return self.places[:PLACES]
+
+
 @person_view()
 def search(request: HttpRequest) -> HttpResponse:
     """The results by kind, some of each, with where to see all of them."""
@@ -49,16 +84,16 @@ def search(request: HttpRequest) -> HttpResponse:
 
 
 def _found(actor: Actor, asked: str) -> dict[str, Any]:
-    people, gave_up = _patiently(lambda: _users(asked))
-    groups, also = _patiently(lambda: _groups(asked))
+    people, gave_up = _ranked(_users, asked)
+    groups, also = _ranked(_groups, asked)
     customers = _customers(asked)
     commands = _commands(actor, asked)
-    nothing = not (people or groups or customers or commands)
+    nothing = not (people.hits or groups.hits or customers or commands)
     return {
         "too_short": False,
         "customers": customers,
-        "users": people or [],
-        "groups": groups or [],
+        "users": people,
+        "groups": groups,
         "commands": commands,
         "gave_up": gave_up or also,
         "nothing": nothing,
@@ -67,40 +102,73 @@ def _found(actor: Actor, asked: str) -> dict[str, Any]:
     }
 
 
+def _ranked(look: Callable[[str, bool], Found], asked: str) -> tuple[Found, bool]:
+    """The best matches or, where ranking all of them takes too long, some of them (and True)."""
+    found, gave_up = _patiently(lambda: look(asked, True))
+    if found is None:
+        found, _ = _patiently(lambda: look(asked, False))
+    return found or Found([]), gave_up
+
+
 def _customers(asked: str) -> list[Hit]:
-    return [
-        Hit(found.name, found.domain or "no domain", f"/tenants/{found.id}/")
-        for found in tenants(search=asked)[:SHOWN]
-    ]
+    found = tenants(search=asked).order_by(_rank(asked, "name", "domain"), "name", "id")
+    return [Hit(one.name, one.domain or "no domain", f"/tenants/{one.id}/") for one in found[:SHOWN]]
 
 
-def _users(asked: str) -> list[Hit]:
+def _users(asked: str, ranked: bool) -> Found:
     living = DirectoryUser.objects.filter(matching(asked), tenant__deleted_at=None)
-    found = living.select_related("tenant").order_by()[:SHOWN]
-    return sorted(
-        (
-            Hit(
-                str(user),
-                user.user_principal_name or user.mail,
-                f"/tenants/{user.tenant_id}/users/{user.object_id}/",
-                user.tenant,
-            )
-            for user in found
-        ),
-        key=lambda hit: hit.name,
-    )
+    order = _rank(asked, "display_name", "user_principal_name", "mail", words="search")
+    rows, places = _best(living, order if ranked else None)
+    hits = [
+        Hit(
+            str(user),
+            user.user_principal_name or user.mail,
+            f"/tenants/{user.tenant_id}/users/{user.object_id}/",
+            user.tenant,
+        )
+        for user in rows
+    ]
+    return Found(hits, places)
 
 
-def _groups(asked: str) -> list[Hit]:
+def _groups(asked: str, ranked: bool) -> Found:
     living = DirectoryGroup.objects.filter(matching(asked), tenant__deleted_at=None)
-    found = living.select_related("tenant").order_by()[:SHOWN]
-    return sorted(
-        (
-            Hit(str(group), group.kind, f"/tenants/{group.tenant_id}/groups/{group.object_id}/", group.tenant)
-            for group in found
-        ),
-        key=lambda hit: hit.name,
-    )
+    order = _rank(asked, "display_name", "mail", words="search")
+    rows, places = _best(living, order if ranked else None)
+    hits = [
+        Hit(str(group), group.kind, f"/tenants/{group.tenant_id}/groups/{group.object_id}/", group.tenant)
+        for group in rows
+    ]
+    return Found(hits, places)
+
+
+def _rank(asked: str, *columns: str, words: str = "") -> Case:
+    """The very thing first, then what begins so, then (where `words` is folded text) words that are or begin so."""
+    tests = [
+        [f"{column}__iexact" for column in columns],
+        [f"{column}__istartswith" for column in columns],
+    ]
+    ranks = [When(**{test: asked}, then=rank) for rank, group in enumerate(tests) for test in group]
+    if words:
+        word = f" {fold(asked)}"
+        ranks += [
+            When(**{f"{words}__contains": f"{word} "}, then=2),
+            When(**{f"{words}__endswith": word}, then=2),
+        ]
+        ranks.append(When(**{f"{words}__contains": word}, then=3))
+    return Case(*ranks, default=4, output_field=SmallIntegerField())
+
+
+def _best(matches: QuerySet[Any], order: Case | None) -> tuple[list[Any], list[Place]]:
+    """The first of them and, if there are more, how many each customer has; None is the order they come in."""
+    listed = matches.select_related("tenant").order_by()
+    if order is not None:
+        listed = listed.order_by(order, "search", "tenant_id", "object_id")
+    rows = list(listed[: SHOWN + 1])
+    if len(rows) <= SHOWN or order is None:
+        return rows[:SHOWN], []
+    counted = matches.order_by().values_list("tenant_id", "tenant__name").annotate(number=Count("object_id"))
+    return rows[:SHOWN], [Place(*each) for each in counted.order_by("-number", "tenant__name")]
 
 
 def _commands(actor: Actor, asked: str) -> list[Hit]:
