@@ -70,13 +70,18 @@
     htmx.ajax(verb, address, { source: modal, target: "#modal", select: "#dialog", swap: "innerHTML", values });
   });
   const grouped = (data) => new Map([...new Set(data.keys())].map((key) => [key, data.getAll(key)]));
+  document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+    if (detail.target !== modal || detail.xhr.status !== 422) return; // a mistake in a form that answers in place
+    detail.shouldSwap = true;
+    detail.isError = false;
+  });
   document.addEventListener("htmx:afterSwap", ({ detail }) => {
     if (detail.target !== modal) return;
     if (!modal.firstElementChild) { location.assign(detail.pathInfo.requestPath); return; }
     const title = $("h1, h2", modal);
     if (title) { title.id ||= "modal-title"; modal.setAttribute("aria-labelledby", title.id); }
     if (!modal.open) modal.showModal();
-    $("[autofocus]", modal)?.focus();
+    ($("[aria-invalid=true]", modal) || $("[autofocus]", modal))?.focus();
   });
 
   /* --- Live parts: htmx polls; nothing is asked while nobody looks --------------------------------------- */

@@ -10,7 +10,7 @@ from accounts.again import typed
 from core.errors import Conflict, InvalidInput
 from tenants import selectors, services, tables
 from tenants.abilities import Ability
-from tenants.answers import SeeOther
+from tenants.answers import SeeOther, leave_dialog
 from tenants.forms import DeleteForm, EditForm, add_error
 from tenants.models import Tenant
 from tenants.web import actor_of, list_view, tenant_view
@@ -65,10 +65,11 @@ def delete(request: HttpRequest, tenant: Tenant) -> HttpResponse:
             add_error(form, error)
         else:
             messages.success(request, f"{tenant.name} was deleted. It can be restored for 30 days.")
-            return SeeOther("/tenants/deleted/")
+            return leave_dialog(request, "/tenants/deleted/")
     context = {
         "tenant": tenant,
         "form": form,
+        "in_place": True,
         "danger": True,
         "submit": f"Delete {tenant.name}",
         "title": f"Delete {tenant.name}?",

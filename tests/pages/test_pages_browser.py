@@ -178,3 +178,22 @@ def test_by_keyboard_alone(stage: Cast, door: Door, client_of: SignIn) -> None:
     expect(page.locator("td.tick input").first).to_be_checked()
     page.keyboard.press("Enter")
     expect(page.locator("h1")).to_have_text("Contoso")
+
+
+def test_a_wrong_name_is_answered_in_the_dialog(stage: Cast, door: Door) -> None:
+    page = door.open(stage.pia)
+    page.goto("/tenants/")
+    row = page.get_by_role("row").filter(has_text="Contoso")
+    row.get_by_role("link", name="Delete Contoso").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Type the customer's name").fill("contoso")
+    dialog.get_by_role("button", name="Delete Contoso").click()
+    expect(dialog.get_by_role("alert")).to_be_visible()
+    name = dialog.get_by_label("Type the customer's name")
+    expect(name).to_have_value("contoso")
+    expect(name).to_be_focused()
+    assert page.url.endswith("/tenants/"), "the page stays where it was"
+    name.fill("Contoso")
+    dialog.get_by_role("button", name="Delete Contoso").click()
+    page.wait_for_url("**/tenants/deleted/")
+    expect(page.get_by_text("Contoso was deleted")).to_be_visible()
