@@ -48,14 +48,14 @@ def edit_user(who: Who, user: User, *, email: str, name: str) -> User:
 
     Raises InvalidInput naming the field.
     """
-    before = {"e-mail": user.email, "name": user.name}
+    before = {"email": user.email, "name": user.name}
     user.email, user.name = _clean_email(email, but=user), _clean_name(name)
-    after = {"e-mail": user.email, "name": user.name}
+    after = {"email": user.email, "name": user.name}
     changes = {field: (before[field], after[field]) for field in before if before[field] != after[field]}
     if not changes:
         return user
     user.save(update_fields=["email", "name"])
-    if "e-mail" in changes:
+    if "email" in changes:
         EmailAddress.objects.filter(user=user).delete()
         EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
         end_sessions(user.id)
@@ -140,12 +140,12 @@ def _clean_email(email: str, *, but: User | None = None) -> str:
     try:
         validate_email(email)
     except ValidationError:
-        raise InvalidInput(field="email", why="it is not an e-mail address") from None
+        raise InvalidInput(field="email", why="it is not an email address") from None
     if len(email) > 254:
         raise InvalidInput(field="email", why="it has more than 254 characters")
     others = User.objects.exclude(pk=but.pk) if but else User.objects.all()
     if others.filter(email__iexact=email).exists():
-        raise InvalidInput(field="email", why="there is a person with this e-mail address already")
+        raise InvalidInput(field="email", why="there is a person with this email address already")
     return email
 
 

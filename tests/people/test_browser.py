@@ -121,7 +121,7 @@ def test_adding_a_person_shows_the_link_once(committed_cast: Cast, open_as: Open
     page = open_as(committed_cast.pia)
     page.goto("/settings/people/")
     page.get_by_role("link", name="Add a person").first.click()
-    page.get_by_label("E-mail address").fill("ana@example.test")
+    page.get_by_label("Email").fill("ana@example.test")
     page.get_by_label("Name", exact=True).fill("Ana Ash")
     page.get_by_label("Customer Admin:").check()
     page.get_by_label("Customer", exact=True).fill("Contoso")

@@ -310,7 +310,7 @@ def test_another_address_ends_sessions(cast: Cast) -> None:
     assert epoch(cast.vera) == before
     people.edit_person(cast.actor("pia"), cast.vera, email="Vale@example.test", name="Vera Vale")
     assert epoch(cast.vera) == before + 1
-    assert trail("user.edited")[0]["changes"] == {"e-mail": ["vera@example.test", "vale@example.test"]}
+    assert trail("user.edited")[0]["changes"] == {"email": ["vera@example.test", "vale@example.test"]}
     assert list(cast.vera.emailaddress_set.values_list("email", "verified")) == [("vale@example.test", True)]  # type: ignore[attr-defined]  # allauth's
 
 

@@ -125,7 +125,7 @@ def test_an_app_a_passkey_and_recovery_codes(olga: Page) -> None:
     [
         ("/accounts/2fa/", "Sign-in security"),
         ("/accounts/password/change/", "Password"),
-        ("/accounts/email/", "E-mail addresses"),
+        ("/accounts/email/", "Email addresses"),
         ("/accounts/logout/", "Sign out?"),
         ("/accounts/reauthenticate/", "Confirm that it is you"),
         ("/accounts/2fa/webauthn/", "Passkeys and security keys"),

@@ -62,7 +62,7 @@ class RoleForm(forms.Form):
 
 
 class PersonForm(forms.Form):
-    email = forms.EmailField(label="E-mail address", max_length=254, help_text="It is the sign-in name.")
+    email = forms.EmailField(label="Email", max_length=254, help_text="It is the sign-in name.")
     name = forms.CharField(label="Name", max_length=120, required=False, help_text="As colleagues know it.")
 
 
