@@ -13,7 +13,7 @@ from directory import browse, diagnosis
 from directory.models import DirectoryGroup, DirectoryUser, GroupMember, MemberType, Stream, SubscribedSku
 from directory.skus import name_of
 from replication import words as queue_words
-from tenants import tables
+from tenants import selectors, tables
 from tenants.abilities import Ability
 from tenants.models import Tenant
 from tenants.web import actor_of, tenant_view
@@ -48,7 +48,7 @@ def users_csv(request: HttpRequest, tenant: Tenant) -> HttpResponseBase:
     skus = browse.licences(tenant)
     words = browse.licence_words(skus)
     batches = tables.in_batches(_users(request, tenant, skus), _behind)
-    head = ("Name", "User principal name", "Mail", "Department", "Job title", "Licences", "SKU part numbers",
+    head = ("Name", "User principal name", "Email", "Department", "Job title", "Licences", "SKU part numbers",
             "Enabled", "Type", "Created", "Changed", "Object id")  # fmt: skip
     return tables.csv_answer("users", head, ([_user_cells(one, words) for one in batch] for batch in batches))
 
@@ -122,7 +122,7 @@ def _user_facts(one: DirectoryUser) -> list[tuple[str, list[tuple[str, Any]]]]:
             [
                 ("Object id", one.object_id),
                 ("User principal name", one.user_principal_name),
-                ("Mail", one.mail),
+                ("Email", one.mail),
                 ("Type", one.user_type),
                 ("Comes from", "an on-premises directory" if one.on_premises else "Microsoft 365"),
                 ("Usage location", one.usage_location),
@@ -165,7 +165,7 @@ def groups(request: HttpRequest, tenant: Tenant) -> HttpResponse:
 @tenant_view(needs=Ability.VIEW_DIRECTORY)
 def groups_csv(request: HttpRequest, tenant: Tenant) -> HttpResponseBase:
     batches = tables.in_batches(_groups(request, tenant), _behind)
-    head = ("Name", "Mail", "Kind", "Dynamic", "Description", "Created", "Changed", "Object id")
+    head = ("Name", "Email", "Kind", "Dynamic", "Description", "Created", "Changed", "Object id")
     return tables.csv_answer("groups", head, ([_group_cells(one) for one in batch] for batch in batches))
 
 
@@ -211,7 +211,7 @@ def _group_facts(one: DirectoryGroup) -> list[tuple[str, Any]]:
         ("Kind", one.kind),
         ("Membership", "by a rule" if one.dynamic else "by hand"),
         ("Rule", one.membership_rule or ("not set" if one.dynamic else "none, members are chosen by hand")),
-        ("Mail", one.mail),
+        ("Email", one.mail),
         ("Description", one.description),
         ("Visibility", one.visibility),
         ("Comes from", "an on-premises directory" if one.on_premises else "Microsoft 365"),
@@ -352,10 +352,13 @@ def _reasons(
 def _freshness(request: HttpRequest, tenant: Tenant, stream: Stream) -> dict[str, Any]:
     """How old the copy is, the last replication, and whether this person may start another."""
     age = browse.age(tenant, stream)
+    may = actor_of(request).may(Ability.REPLICATE, tenant.id)
+    why_unread = selectors.why_unread(selectors.connection_of(tenant))
     return {
         "age": age,
         "latest": queue_words.row(age.latest, actor_of(request)) if age.latest else None,
-        "may_replicate": actor_of(request).may(Ability.REPLICATE, tenant.id),
+        "may_replicate": may and not why_unread,
+        "why_unread": why_unread if may else "",
     }
 
 

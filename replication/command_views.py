@@ -5,6 +5,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils import timezone
@@ -17,6 +18,7 @@ from replication.models import OPEN, Command, LaneName, State
 from tenants.abilities import Ability
 from tenants.access import Actor
 from tenants.models import Tenant
+from tenants.selectors import connection_of, why_unread
 from tenants.web import actor_of, list_view, provider_view, tenant_view
 
 SECONDS = 2
@@ -266,17 +268,24 @@ def tenant_bulk(request: HttpRequest, tenant: Tenant, action: str) -> HttpRespon
 def _bulk(request: HttpRequest, tenant: Tenant | None, action: str) -> HttpResponse:
     """First which and how many, then (`confirm`) each one by itself, then what became of each."""
     actor = actor_of(request)
-    found = _chosen(request, tenant)
+    every = views.wanted(request, tenant)
+    rest = _behind(every, request.GET.get("before", ""))
+    found = _ticked(request, every) if request.method == "POST" else list(rest[:BULK_MOST])
+    here = f"{views.base(tenant)}bulk/{action}/"
     if "confirm" in request.POST:
+        left = _behind(every, str(found[-1].id)).count() if found and "all" in request.POST else 0
         request.session[BULK_KEY] = {
             "action": action,
             "results": [_apply(actor, action, each) for each in found],
+            "next": {"url": f"{here}?{_beyond(request, found[-1])}", "left": left} if left else None,
         }
         return SeeOther(f"{views.base(tenant)}bulk/result/")
     fits = words.may_cancel if action == "cancel" else words.may_retry
     fitting = [each for each in found if fits(each, actor)]
     word = "Cancel" if action == "cancel" else "Try again"
     number = f"{len(fitting)} command{'' if len(fitting) == 1 else 's'}"
+    total, left = every.order_by().count(), rest.order_by().count() - len(found)
+    wants_all = request.method != "POST"
     return render(
         request,
         "replication/bulk.html",
@@ -286,7 +295,12 @@ def _bulk(request: HttpRequest, tenant: Tenant | None, action: str) -> HttpRespo
             "fitting": fitting,
             "skipped": len(found) - len(fitting),
             "names": [name_of(each) for each in fitting],
-            "form_action": f"{views.base(tenant)}bulk/{action}/",
+            "wants_all": wants_all,
+            "part": f"Number {total - left - len(found) + 1:,} to {total - left:,} of {total:,} that match"
+            if wants_all and total > len(found)
+            else "",
+            "next_url": f"{here}?{_beyond(request, found[-1])}" if wants_all and left > 0 else "",
+            "form_action": f"{here}?{request.GET.urlencode()}" if request.GET else here,
             "cancel_url": views.base(tenant),
             "cancel_label": "Close",
             "danger": action == "cancel",
@@ -295,17 +309,26 @@ def _bulk(request: HttpRequest, tenant: Tenant | None, action: str) -> HttpRespo
     )
 
 
-def _chosen(request: HttpRequest, tenant: Tenant | None) -> list[Command]:
-    """Those that were ticked or, without any, all that the address's filters match; `BULK_MOST` at most."""
-    rows = views.wanted(request, tenant)
-    if request.method == "POST":
-        given = [
-            text
-            for text in request.POST.getlist("id")
-            if text.isascii() and text.isdecimal() and len(text) < 19
-        ]
-        rows = rows.filter(id__in=[int(text) for text in given[:BULK_MOST]])
-    return list(rows[:BULK_MOST])
+def _ticked(request: HttpRequest, every: QuerySet[Command]) -> list[Command]:
+    """Those of the posted numbers that are in the list, newest first; `BULK_MOST` at most."""
+    given = [
+        int(text)
+        for text in request.POST.getlist("id")
+        if text.isascii() and text.isdecimal() and len(text) < 19
+    ]
+    return list(every.filter(id__in=given[:BULK_MOST]))
+
+
+def _behind(every: QuerySet[Command], before: str) -> QuerySet[Command]:
+    """Those behind this number in the list; all of them for one that is none."""
+    is_number = before.isascii() and before.isdecimal() and len(before) < 19
+    return every.filter(id__lt=int(before)) if is_number else every
+
+
+def _beyond(request: HttpRequest, last: Command) -> str:
+    asked = request.GET.copy()
+    asked["before"] = str(last.id)
+    return asked.urlencode()
 
 
 def _apply(actor: Actor, action: str, found: Command) -> dict[str, Any]:
@@ -347,6 +370,7 @@ def _bulk_result(request: HttpRequest, tenant: Tenant | None) -> HttpResponse:
         "done": done,
         "left": len(results) - done,
         "queue_url": views.base(tenant),
+        "next": kept.get("next"),
     }
     return render(request, "replication/bulk_result.html", context)
 
@@ -390,6 +414,7 @@ def queue_replication(request: HttpRequest, tenant: Tenant) -> HttpResponse:
         return SeeOther(words.url(made))
     context = {
         "title": f"Queue Replication for {tenant.name}",
+        "why_unread": why_unread(connection_of(tenant)),
         "tenant": tenant,
         "form": form,
         "form_action": f"/tenants/{tenant.id}/queue-replication/",

@@ -16,6 +16,7 @@ from tenants import tables
 from tenants.abilities import Ability
 from tenants.access import Actor
 from tenants.models import Tenant
+from tenants.selectors import connection_of, why_unread
 from tenants.web import actor_of, list_view, tenant_view
 
 SECONDS = 3
@@ -127,10 +128,18 @@ def _state_of_things(actor: Actor, tenant: Tenant | None, paused: object) -> dic
         "broken": words.broken_lines(actor, settings.PROVIDER_NAME, tenant),
         "pending": selectors.pending(tenant) if tenant else None,
         "may_pause_all": tenant is None and actor.may(Ability.PAUSE_ALL),
-        "may_replicate": tenant is not None and actor.may(Ability.REPLICATE, tenant.id),
+        **_replicating(actor, tenant),
         "may_pause": tenant is not None and actor.may(Ability.PAUSE_TENANT, tenant.id),
         "for_provider": actor.is_provider,
     }
+
+
+def _replicating(actor: Actor, tenant: Tenant | None) -> dict[str, Any]:
+    """Whether this person may queue a replication here, or why nobody can."""
+    if tenant is None or not actor.may(Ability.REPLICATE, tenant.id):
+        return {}
+    why = why_unread(connection_of(tenant))
+    return {"may_replicate": not why, "why_unread": why}
 
 
 def base(tenant: Tenant | None) -> str:

@@ -32,6 +32,15 @@ def connection_of(tenant: Tenant) -> Connection | None:
     return found
 
 
+def why_unread(connection: Connection | None) -> str:
+    """Why nothing can be read from the customer's Microsoft 365 now, in a sentence; empty when it can."""
+    if connection is None:
+        return "Nothing can be replicated: the portal has no connection to this customer's tenant yet."
+    if not connection.usable:
+        return "Nothing can be replicated until a check of this customer's credentials succeeds."
+    return ""
+
+
 def connections_of(tenant_ids: list[uuid.UUID]) -> dict[uuid.UUID, Connection]:
     """One query for a page of customers."""
     rows = Connection.objects.filter(tenant_id__in=tenant_ids).select_related("secret")

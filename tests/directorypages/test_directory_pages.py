@@ -27,6 +27,7 @@ from tenants import scope
 from tenants.access import SYSTEM
 from tenants.models import Connection, Tenant, Verification
 from tests.cast import Cast
+from tests.pages.helpers import verified
 from tests.queuepages.test_lists import Counting, status_of, text_of
 
 pytestmark = pytest.mark.django_db
@@ -309,7 +310,15 @@ def test_an_empty_search_says_where_it_may_be(cast: Cast, client_of: SignIn) -> 
 
 def test_who_may_not_start_a_replication_sees_no_button(cast: Cast, client_of: SignIn) -> None:
     person(cast.contoso, "Anna")
+    unproven = text_of(client_of(cast.adam), url(cast.contoso))
+    assert "queue-replication" not in unproven, (
+        "nothing would be read with credentials that no check has proven"
+    )
+    assert "Nothing can be replicated until a check" in unproven
+    verified(cast.contoso)
     assert "queue-replication" in text_of(client_of(cast.adam), url(cast.contoso))
-    assert "queue-replication" not in text_of(client_of(cast.vera), url(cast.contoso))
+    theirs = text_of(client_of(cast.vera), url(cast.contoso))
+    assert "queue-replication" not in theirs
+    assert "Nothing can be replicated" not in theirs
     with transaction.atomic():
         assert client_of(cast.nora).get(url(cast.contoso)).status_code == 404

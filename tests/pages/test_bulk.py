@@ -1,5 +1,8 @@
 """Acts on many customers: how many and which first, each by itself, and what became of each."""
 
+import html
+import re
+
 import pytest
 from django.utils import timezone
 
@@ -61,6 +64,27 @@ def test_all_that_match_the_filters(cast: Cast, client_of: SignIn) -> None:
     assert "all customers that match the filters" in page
     one = post(client, "/tenants/bulk/pause/?q=contoso", {"id": [str(cast.contoso.id)]}, 200).content.decode()
     assert "Take all 2 that match the filters instead" in one
+
+
+def test_a_list_too_long_for_one_go_is_done_to_its_end(
+    cast: Cast, client_of: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ump_portal.pages.bulk.MOST", 2)
+    client = client_of(cast.olga)
+    many = [cast.contoso, *(add(f"Contoso {number}") for number in range(4))]
+    address, seen = "/tenants/bulk/pause/?q=contoso", []
+    for first, left in ((1, 3), (3, 1), (5, 0)):
+        page = text_of(client, address)
+        assert f"Number {first} to {min(first + 1, 5)} of 5 that match" in page
+        ids = re.findall(r'name="id" value="(.+?)"', page)
+        post(client, address, {"id": ids, "all": "1", "confirm": "1"})
+        seen += ids
+        result = text_of(client, "/tenants/bulk/result/")
+        assert (f"Go on with the next of {left} left" in result) == (left > 0)
+        address = html.unescape((re.findall(r'href="(/tenants/bulk/pause/.+?)"', result) or [""])[0])
+    assert sorted(seen) == sorted(str(tenant.id) for tenant in many)
+    assert all(fresh(tenant).paused_by == "Olga" for tenant in many)
+    assert fresh(cast.fabrikam).paused_at is None
 
 
 def test_pause_many(cast: Cast, client_of: SignIn) -> None:

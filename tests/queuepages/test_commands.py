@@ -1,5 +1,7 @@
 """A command's page, and what people do to one or many commands."""
 
+import html
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -225,6 +227,23 @@ def test_everything_that_matches_can_be_chosen_at_once(cast: Cast, client_of: Si
     for each in waiting:
         assert f'name="id" value="{each.id}"' in asked
     assert f'name="id" value="{other.id}"' not in asked
+
+
+def test_a_list_too_long_for_one_go_is_done_to_its_end(
+    cast: Cast, client_of: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("replication.command_views.BULK_MOST", 2)
+    waiting = [submit(cast.contoso, target=f"t{number}") for number in range(3)]
+    client, address = client_of(cast.olga), "/queue/bulk/cancel/?state=open"
+    for said in ("Number 1 to 2 of 3 that match", "Cancel: 1 command?"):
+        page = text_of(client, address)
+        assert said in page
+        ids = re.findall(r'name="id" value="(.+?)"', page)
+        assert client.post(address, {"id": ids, "all": "1", "confirm": "1"}).status_code == 303
+        result = text_of(client, "/queue/bulk/result/")
+        address = html.unescape((re.findall(r'href="(/queue/bulk/cancel/.+?)"', result) or [""])[0])
+    assert address == "", "nothing is left"
+    assert {state_of(each) for each in waiting} == {State.CANCELLED}
 
 
 def test_many_are_tried_again(cast: Cast, client_of: SignIn) -> None:

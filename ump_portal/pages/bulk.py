@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
@@ -24,7 +25,7 @@ from tenants.web import actor_of, list_view
 from ump_portal.pages.tenants import matching, parse_ids
 
 MOST = 500
-"""As many at a time as an answer can still be waited for; the rest is the next time."""
+"""As many at a time as an answer can still be waited for; the result leads to the next ones."""
 KEPT = "tenants_bulk"
 WRITES = ("GET", "HEAD", "POST")
 
@@ -122,22 +123,30 @@ def result(request: HttpRequest) -> HttpResponse:
     results = [row for row in kept["results"] if row["id"] in visible]
     done = sum(row["done"] for row in results)
     context = {"word": kept["word"], "results": results, "done": done, "left": len(results) - done}
+    context["next"] = kept.get("next")
     return render(request, "pages/bulk_result.html", context)
 
 
 def _bulk(request: HttpRequest, name: str) -> HttpResponse:
     act, actor = ACTS[name], actor_of(request)
-    ticked, every = _ticked(request), _all_that_match(request)
+    every = matching(request.GET).order_by("name", "id")
     wants_all = request.method != "POST"
-    chosen = every if wants_all else ticked
+    rest = _behind(every, request.GET.get("after", "")) if wants_all else every
+    chosen = list(rest[:MOST]) if wants_all else _ticked(request)
     fitting, skipped = _sorted_out(act, chosen)
     if "confirm" in request.POST:
         results = [_apply(actor, act, tenant) for tenant in fitting]
         results += [_told(tenant, False, f"Skipped, because {why}.") for tenant, why in skipped]
-        request.session[KEPT] = {"word": act.word, "results": results}
+        last = chosen[-1] if chosen and "all" in request.POST else None
+        request.session[KEPT] = {
+            "word": act.word,
+            "results": results,
+            "next": _next(request, name, every, last),
+        }
         return SeeOther("/tenants/bulk/result/")
-    asked = request.GET.urlencode()
+    asked = _asked(request)
     number = f"{len(fitting)} customer{'' if len(fitting) == 1 else 's'}"
+    total, left = every.count(), rest.count() - len(chosen)
     context = {
         "title": f"{act.word}: {number}?",
         "act": act,
@@ -145,9 +154,10 @@ def _bulk(request: HttpRequest, name: str) -> HttpResponse:
         "chosen": chosen,
         "skipped": [{"name": tenant.name, "why": why} for tenant, why in skipped],
         "names": [tenant.name for tenant in fitting],
-        "matching": len(every),
-        "most": MOST,
+        "matching": total,
+        "part": f"Number {total - left - len(chosen) + 1:,} to {total - left:,} of {total:,} that match, by name",
         "wants_all": wants_all,
+        "next": _next(request, name, every, chosen[-1]) if wants_all and chosen else None,
         "form_action": f"/tenants/bulk/{name}/" + (f"?{asked}" if asked else ""),
         "cancel_url": "/tenants/" + (f"?{asked}" if asked else ""),
         "submit": f"{act.word}: {number}",
@@ -155,15 +165,38 @@ def _bulk(request: HttpRequest, name: str) -> HttpResponse:
     return render(request, "pages/bulk.html", context)
 
 
+def _asked(request: HttpRequest) -> str:
+    """The list's filters, without the place where a long one goes on."""
+    left = request.GET.copy()
+    left.pop("after", None)
+    return left.urlencode()
+
+
 def _ticked(request: HttpRequest) -> list[Tenant]:
     """Those of the posted ids that are in the scope of this act."""
     ids = list(parse_ids(request.POST.getlist("id")))[:MOST]
-    return list(tenants().filter(id__in=ids)) if ids else []
+    return list(tenants().filter(id__in=ids).order_by("name", "id")) if ids else []
 
 
-def _all_that_match(request: HttpRequest) -> list[Tenant]:
-    """Everything that the list's filters let through, `MOST` at most."""
-    return list(matching(request.GET).order_by("name", "id")[:MOST])
+def _behind(every: QuerySet[Tenant], after: str) -> QuerySet[Tenant]:
+    """Those behind this customer in the list; all of them for one that is none."""
+    place = next(parse_ids([after]), None)
+    last = tenants().filter(id=place).first() if place else None
+    if last is None:
+        return every
+    return every.filter(Q(name__gt=last.name) | Q(name=last.name, id__gt=last.id))
+
+
+def _next(
+    request: HttpRequest, name: str, every: QuerySet[Tenant], last: Tenant | None
+) -> dict[str, Any] | None:
+    """Of a list that is too long for one go: where the customers behind this one are asked about, and how many."""
+    left = _behind(every, str(last.id)).count() if last else 0
+    if last is None or not left:
+        return None
+    asked = request.GET.copy()
+    asked["after"] = str(last.id)
+    return {"url": f"/tenants/bulk/{name}/?{asked.urlencode()}", "left": left}
 
 
 def _sorted_out(act: Act, chosen: list[Tenant]) -> tuple[list[Tenant], list[tuple[Tenant, str]]]:
