@@ -271,6 +271,10 @@ _GRAPH: tuple[_Row, ...] = (
      "Microsoft does not let {app} do its work. Missing: {permission}.",
      ("The customer's administrator opens the consent link and agrees. After a consent it can take some "
       "minutes until Microsoft applies it everywhere.")),
+    ("role_missing", 422, _FIX, _CUSTOMER, "target",
+     "In {tenant}, a directory role that voice work needs is not there: {role}.",
+     ("The customer's administrator adds it in the Microsoft Entra admin centre, under Roles and "
+      "administrators; then check again.")),
     ("consent_propagating", 503, _LATER, _MICROSOFT, "target",
      "Microsoft let the portal in, but has not put this in force yet: {permission}.",
      ("Nothing to do for some minutes: Microsoft spreads new consent slowly, and the portal looks again by itself. "

@@ -62,6 +62,7 @@ NOUNS: Mapping[str, str] = MappingProxyType(
         "tenant": "the customer's Microsoft 365 tenant",
         "thing": "the object",
         "permission": "a permission",
+        "role": "a directory role",
         "feature": "this work",
         "account": "the account",
         "host": "the service",

@@ -11,7 +11,9 @@ from typing import Any
 
 from django.utils import timezone
 
+from authstatus import selectors as checks_read
 from authstatus.commands import VERIFY
+from authstatus.models import Check, Finding
 from core.errors import CATALOGUE, UmpError
 from core.kinds import WHO_IN_WORDS, Who
 from replication.holds import UNPROVEN
@@ -90,6 +92,8 @@ def items(actor: Actor, limit: int = 10) -> list[Item]:
     listed = [of_connection(actor, tenant, found.get(tenant.id), checks.get(tenant.id)) for tenant in tenants]
     listed += [_of_command(actor, command) for command in stuck(limit)]
     listed += [_held(actor, lane) for lane in held(limit)]
+    told = {item.tenant.id for item in listed if item}
+    listed += [item for item in changes(actor, limit) if item.tenant.id not in told]
     order = {"bad": 0, "warn": 1}
     return sorted((item for item in listed if item), key=lambda item: order.get(item.tone, 2))[:limit]
 
@@ -105,7 +109,17 @@ def of_tenant(actor: Actor, tenant: Tenant, connection: Connection | None) -> li
         _paused(actor, tenant) if tenant.paused_at else None,
         of_connection(actor, tenant, connection, check),
     ]
-    return [item for item in [*first, *own] if item]
+    return [item for item in [*first, *changes(actor, 1, tenant), *own] if item]
+
+
+def changes(actor: Actor, limit: int, tenant: Tenant | None = None) -> list[Item]:
+    """What came or went at Microsoft lately, and roles that deployed customers lack; one item a customer."""
+    lacking: dict[Any, list[Finding]] = {}
+    for row in checks_read.roles_missing(limit, tenant):
+        lacking.setdefault(row.tenant_id, []).append(row)
+    drifted = checks_read.drifted(limit, tenant)
+    found = [_drifted(actor, check, lacking.pop(check.tenant_id, [])) for check in drifted]
+    return found + [_role_missing(actor, rows) for rows in lacking.values()]
 
 
 def stuck(limit: int, tenant: Tenant | None = None) -> list[Command]:
@@ -285,6 +299,44 @@ def _ending(actor: Actor, tenant: Tenant, connection: Connection) -> Item | None
         ),
         "secret_expiring",
         "Expired" if over else "Expires soon",
+    )
+
+
+def _role_missing(actor: Actor, rows: list[Finding], tone: str = "warn", more: str = "") -> Item:
+    tenant, names = rows[0].tenant, ", ".join(row.name for row in rows)
+    error = UmpError.of("role_missing", role=names, tenant=tenant.name)
+    return Item(
+        tone,
+        tenant,
+        f"{error.message}{more}",
+        who_in_words(error.who, actor),
+        error.advice,
+        min(row.since for row in rows),
+        _check(actor, tenant, "Check again"),
+        error.code,
+        "Role missing",
+    )
+
+
+def _drifted(actor: Actor, check: Check, lacking: list[Finding]) -> Item:
+    """A role that is needed and went is red; the rest is for the record."""
+    told = "; ".join(
+        f"{each['kind']} {each['name']} {'appeared' if each['now'] == 'there' else 'is gone'}"
+        for each in check.drift
+    )
+    gone = {each["name"] for each in check.drift if each["now"] != "there"}
+    if any(row.name in gone for row in lacking):
+        return _role_missing(actor, lacking, "bad", f" Changed at Microsoft: {told}.")
+    return Item(
+        "info",
+        check.tenant,
+        f"Changed at Microsoft: {told}.",
+        who_in_words(Who.CUSTOMER_ADMIN, actor),
+        "Nothing to do if it was meant. This note goes away after a week.",
+        check.at,
+        Action("See what is granted", f"/tenants/{check.tenant_id}/connection/"),
+        "connection.drifted",
+        "Changed",
     )
 
 

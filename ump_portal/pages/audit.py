@@ -38,6 +38,7 @@ WORDS: Mapping[str, str] = MappingProxyType(
         "tenant.paused": "Customer paused",
         "tenant.resumed": "Customer resumed",
         "connection.set": "Connection set",
+        "connection.drifted": "Grants or roles changed at Microsoft",
         "verify_run.started": "Verify All started",
         "verify_run.cancelled": "Verify All cancelled",
         "provider_app.changed": "Provider's app registration changed",
