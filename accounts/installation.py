@@ -81,6 +81,7 @@ MOST_FAILURES, LONGEST_WINDOW = 100, 10_080
 """Max Access Failures, and Access Failure Window in minutes (a week)."""
 MOST_MONTHS = 36
 
+
 def _flag(value: Any, who: Who) -> bool:
     return bool(value)
 

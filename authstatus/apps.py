@@ -8,5 +8,6 @@ class AuthstatusConfig(AppConfig):
     verbose_name = "Authentication Status"
 
     def ready(self) -> None:
-        """Its second file of kinds; the first is found by itself."""
+        """Its further files of kinds; the first is found by itself."""
         import_module("authstatus.registration_commands")
+        import_module("authstatus.delegated")

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from authstatus import failure_views, registration_views, run_views, status_views, views
+from authstatus import delegated_views, failure_views, registration_views, run_views, status_views, views
 
 TENANT = "tenants/<uuid:uid>"
 REGISTRATION = f"{TENANT}/registration"
@@ -15,6 +15,12 @@ urlpatterns = [
     path(f"{TENANT}/connection/set/", views.set_connection, name="tenant-connection-set"),
     path(f"{TENANT}/check/", views.check, name="tenant-check"),
     path(f"{TENANT}/checks/", views.checks, name="tenant-checks"),
+    path(f"{TENANT}/grant-access/", delegated_views.grant_access, name="grant-access"),
+    path(f"{TENANT}/switch-to-token/", delegated_views.switch_to_token, name="switch-token"),
+    path(f"{TENANT}/switch-to-password/", delegated_views.switch_to_password, name="switch-password"),
+    path(f"{TENANT}/sign-in/<uuid:flow_id>/", delegated_views.sign_in, name="sign-in"),
+    path(f"{TENANT}/sign-in/<uuid:flow_id>/live/", delegated_views.sign_in_live, name="sign-in-live"),
+    path("authenticate/OAuth2Callback", delegated_views.callback, name="oauth2-callback"),
     path(f"{TENANT}/access-failures/", failure_views.failures, name="access-failures"),
     path(f"{TENANT}/access-failures/rule/", failure_views.change_rule, name="access-failures-rule"),
     path(f"{STATUS}/", status_views.index, name="authentication-status"),

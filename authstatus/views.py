@@ -1,6 +1,7 @@
 """Adding a customer with its app registration, its connection, and having it checked."""
 
 import datetime as dt
+from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import messages
@@ -15,7 +16,7 @@ from authstatus.models import Check, Result
 from core.errors import InvalidInput
 from core.kinds import WHO_IN_WORDS, Who
 from m365 import permissions
-from tenants import tables
+from tenants import grants, tables
 from tenants.abilities import Ability
 from tenants.access import Actor
 from tenants.answers import SeeOther
@@ -121,8 +122,20 @@ def _page(
         "checks": latest,
         "plot": shown.plot(tenant),
         "needed": needed(),
+        "ways": _ways(tenant, stored) if actor.may(Ability.MANAGE_CONNECTION, tenant.id) else [],
         "for_provider": actor.is_provider,
     }
+
+
+def _ways(tenant: Tenant, stored: Connection | None) -> list[tuple[str, str, str]]:
+    """Label, address and icon of what else may be done about the way in (AUT-16, AUT-17)."""
+    here = f"/tenants/{tenant.id}"
+    found = [("Grant Access", f"{here}/grant-access/", "user-check")]
+    if stored and stored.method == Method.TOKEN:
+        found.append(("Switch to password", f"{here}/switch-to-password/", "lock"))
+    if stored and stored.method == Method.PASSWORD:
+        found.append(("Switch to token", f"{here}/switch-to-token/", "key-round"))
+    return found
 
 
 def _standing(stored: Connection | None) -> tuple[str, str]:
@@ -159,12 +172,28 @@ def facts(tenant: Tenant, stored: Connection | None) -> list[tuple[str, Any, str
     ends = secret.expires_at if secret else None
     return [
         ("Azure Tenant Id", tenant.entra_tenant_id, ""),
+        *_way_in(stored),
         ("Client Id", stored.client_id if stored else None, ""),
         ("Microsoft cloud", stored.get_cloud_display() if stored else None, ""),
         ("Signs in with", SecretKind(secret.kind).label if secret else None, ""),
         ("Set by", secret.set_by if secret else None, f"{secret.set_at:%d %b %Y}" if secret else ""),
         ("Ends", f"{ends:%d %b %Y}" if ends else None, _days(ends) if ends else ""),
     ]
+
+
+def _way_in(stored: Connection | None) -> list[tuple[str, Any, str]]:
+    """The method, and as whom; a stored sign-in lives on by being used."""
+    if stored is None:
+        return []
+    found: list[tuple[str, Any, str]] = [("Authentication method", stored.get_method_display(), "")]
+    if stored.method != Method.APP:
+        since = f"since {stored.granted_at:%d %b %Y}" if stored.granted_at else ""
+        found.append(("M365 Email", stored.account, since))
+    ends = grants.ends_if_unused(stored)
+    if ends is not None:
+        note = f"{_days(ends)}, if nobody used it; the daily check does"
+        found.append(("Stored sign-in ends", f"{ends:%d %b %Y}", note))
+    return found
 
 
 def _days(ends: dt.datetime) -> str:
@@ -184,10 +213,13 @@ def shown_secret(stored: Connection | ProviderApp | None) -> dict[str, Any] | No
 
 
 def problem(stored: Connection | None, actor: Actor) -> dict[str, Any] | None:
-    """For partials/error_box.html; Microsoft's own codes and ids are for the provider's people."""
-    if stored is None or not stored.problem:
-        return None
-    found: dict[str, Any] = dict(stored.problem)
+    """For partials/error_box.html, of the last check."""
+    return told(stored.problem, actor) if stored is not None and stored.problem else None
+
+
+def told(error: Mapping[str, Any], actor: Actor) -> dict[str, Any]:
+    """A core.errors.Rendered for this reader; Microsoft's own codes and ids are for the provider's people."""
+    found: dict[str, Any] = dict(error)
     who = str(found.get("who", ""))
     found["who"] = WHO_IN_WORDS[Who(who)] if who in set(Who) else ""
     if not actor.is_provider:

@@ -34,7 +34,7 @@ from m365.identity import (
     read_token,
     well_formed,
 )
-from m365.permissions import PROFILES, TEAMS_ADMIN_APP_ID, missing_for
+from m365.permissions import DIRECTORY_READ, FEATURES, PROFILES, TEAMS_ADMIN_APP_ID
 
 PERSONAL_TENANT = "9188040d-6c67-4c5b-b112-36a304b66dad"
 """The `tid` of personal Microsoft accounts, which are nobody's organisation (facts 2.7)."""
@@ -75,9 +75,14 @@ class Grant:
 
 
 def scopes(cloud: Cloud) -> list[str]:
-    """What a sign-in asks for: the provider's list (PER-01, PER-02), and what it lacks for our own reading."""
+    """What a sign-in asks for: the provider's list (PER-01, PER-02), and what it lacks for our own reading.
+
+    Microsoft's tables do not accept Directory.AccessAsUser.All for all of that.
+    """
     listed = [name for name in PROFILES["sync_delegated"].delegated if name not in OPENID]
-    graph = [f"{cloud.graph_root}/{name}" for name in (*listed, *missing_for(listed))]
+    needs = [need for feature in DIRECTORY_READ for need in FEATURES[feature].needs]
+    lacking = [need.least for need in needs if not set(need.any_of) & set(listed)]
+    graph = [f"{cloud.graph_root}/{name}" for name in dict.fromkeys([*listed, *lacking])]
     return [*graph, f"{TEAMS_ADMIN_APP_ID}/user_impersonation", *OPENID]
 
 

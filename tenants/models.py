@@ -359,3 +359,27 @@ class Standby(SignIn):
 
     class Meta(TenantOwned.Meta):
         constraints = [models.UniqueConstraint(fields=["tenant", "role"], name="one_standby_a_role")]
+
+
+class SignInFlow(TenantOwned):
+    """A sign-in at Microsoft that somebody began here: for one customer, one browser, one use, ten minutes.
+
+    Kept of the state and the browser are hashes; what only a worker may read lies sealed.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    state_hash = models.CharField(max_length=64, unique=True)
+    browser_hash = models.CharField(max_length=64)
+    actor_id = models.CharField(max_length=64)
+    cloud = models.CharField(max_length=10, choices=Cloud)
+    app_owner = models.CharField(max_length=10, choices=AppOwner)
+    client_id = models.UUIDField()
+    redirect_uri = models.CharField(max_length=300)
+    proof = models.ForeignKey(Secret, models.RESTRICT, null=True, related_name="+")
+    code = models.ForeignKey(Secret, models.RESTRICT, null=True, related_name="+")
+    began_at = models.DateTimeField(db_default=Now(), editable=False)
+    used_at = models.DateTimeField(null=True, help_text="When Microsoft sent the person back.")
+    granted_at = models.DateTimeField(null=True, help_text="When the tokens were kept.")
+
+    class Meta(TenantOwned.Meta):
+        indexes = [models.Index(fields=["tenant", "began_at"], name="flow_of_tenant")]

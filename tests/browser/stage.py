@@ -18,7 +18,7 @@ from replication.runner import Verdict
 from tenants import scope
 from tenants.abilities import ABILITIES, Role
 from tenants.access import SYSTEM
-from tenants.models import Cloud, Plan, Tenant
+from tenants.models import Cloud, Plan, SignInFlow, Tenant
 from tenants.services import add_tenant, delete_tenant, set_connection
 from tests.cast import Cast
 from tests.directorypages.test_directory_pages import licence, person, read, team
@@ -66,8 +66,17 @@ def build(cast: Cast) -> Stage:
         | numbers
         | first_ids(cast)
         | {"run_id": run(customers, numbers)}
-        | {"token_id": token(), "user_id": cast.olga.id, "adam": cast.adam.id},
+        | {"token_id": token(), "flow_id": flow(cast.contoso), "user_id": cast.olga.id, "adam": cast.adam.id},
     )
+
+
+def flow(tenant: Tenant) -> uuid.UUID:
+    """A sign-in at Microsoft that somebody began and has not finished."""
+    with scope.one(tenant.id):
+        begun = SignInFlow.objects.create(
+            tenant=tenant, state_hash="s", browser_hash="b", actor_id="a", client_id=uuid.uuid4()
+        )
+    return begun.id
 
 
 def customer(name: str, cloud: Cloud = Cloud.GLOBAL, **more: Any) -> Tenant:

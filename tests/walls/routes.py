@@ -15,6 +15,7 @@ OPEN = {
     "missing": "what every unknown address below /api/ answers",
     "schema": "the contract itself",
     "docs": "the contract itself",
+    "oauth2-callback": "Microsoft sends people back here; a state that only their browser may use says for whom",
 }
 SIGN_IN = ("accounts/",)
 """allauth's own; ours below the same address have doors."""

@@ -22,7 +22,7 @@ from replication.models import Command, Removal, RemovalPlan, State
 from tenants import scope
 from tenants.abilities import ABILITIES, Ability, Role
 from tenants.access import SYSTEM, Actor
-from tenants.models import Tenant
+from tenants.models import SignInFlow, Tenant
 from tests.cast import CANARY_CONTOSO, CANARY_FABRIKAM, Cast, sign_in
 from tests.walls.routes import Route, routes
 
@@ -80,9 +80,19 @@ class Stage:
                 object_id=tenant.id,
                 object_label=canary,
             )
+            flow = SignInFlow.objects.create(
+                tenant=tenant, state_hash=canary, browser_hash=canary, actor_id=canary, client_id=uuid.uuid4()
+            )
             run = VerifyRun.objects.create(started_by="somebody")
             VerifyRow.objects.create(run=run, tenant=tenant, left_out="paused")
-        return {"run_id": run.id, "number": command.id, "object_id": user.object_id, "token_id": uuid.uuid4()}
+        return {
+            "run_id": run.id,
+            "flow_id": flow.id,
+            "number": command.id,
+            "object_id": user.object_id,
+            "token_id": uuid.uuid4(),
+            "endpoint_id": uuid.uuid4(),
+        }
 
     def client(self, name: str, *, api: bool) -> Client:
         client = Client(raise_request_exception=False)

@@ -62,6 +62,21 @@ class SettingsForm(forms.Form):
         help_text="They count when they lie within this time; 0 counts all since the last successful check.",
     )
 
+    allow_password = forms.BooleanField(
+        label="Allow user name and password",
+        required=False,
+        help_text="For old customers only: whether a new password of a Microsoft 365 account may be saved.",
+    )
+
+    own_secret_months = forms.IntegerField(
+        label="Life of a client secret of a customer's own app, in months",
+        help_text="What the portal asks Microsoft for when it renews one; the real end date is the one shown.",
+    )
+    provider_secret_months = forms.IntegerField(
+        label="Life of the provider's client secret, in months",
+        help_text="What the guide for the provider's app registration asks for.",
+    )
+
     @staticmethod
     def stored() -> dict[str, Any]:
         return {name: installation.get(name) for name in installation.KINDS} | {
@@ -220,6 +235,13 @@ def _microsoft() -> list[Setting]:
             settings.M365_CA_BUNDLE or "the system's",
             "M365_CA_BUNDLE",
             "For installations behind a proxy that opens TLS.",
+        ),
+        Setting(
+            "Life of a client secret",
+            f"{installation.get('own_secret_months')} months, the provider's own "
+            f"{installation.get('provider_secret_months')}",
+            "",
+            "What is asked of Microsoft; the real end date is the one shown.",
         ),
     ]
 
