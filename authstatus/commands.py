@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from authstatus import checking, findings
+from authstatus import checking, findings, keys_on_file
 from authstatus import provider_check as provider_check  # noqa: PLC0414  registers its kind
 from authstatus.models import FindingKind, Result
 from core.errors import UmpError
@@ -53,6 +53,7 @@ class VerifyCredentials(Kind):
             return Again("The credentials were changed meanwhile; the new ones are checked.")
         if said.problem:
             raise said.problem
+        self._read_ends(ctx)
         return Done(_success(said, tenant))
 
     @staticmethod
@@ -62,6 +63,16 @@ class VerifyCredentials(Kind):
         return checking.examine(
             line, needs, stop=ctx.stop, told=lambda label: ctx.report(label=label, force=True)
         )
+
+    @staticmethod
+    def _read_ends(ctx: Context) -> None:
+        """When the app's secret or certificate really ends, where Microsoft lets the portal read it (decision 3)."""
+        with scope.one(ctx.customer):
+            line = lines.open_line(ctx.customer)
+        found = keys_on_file.look(line, ctx.stop)
+        if found is not None:
+            with ctx.transaction():
+                keys_on_file.note(ctx.customer, found)
 
     @staticmethod
     def _check_failed(ctx: Context, error: UmpError) -> None:

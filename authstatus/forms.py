@@ -120,3 +120,11 @@ class OnboardForm(CredentialForm):
     def customer(self) -> dict[str, Any]:
         """What tenants.services.add_tenant takes; of a valid form."""
         return {name: self.cleaned_data[name] for name in self.CUSTOMER}
+
+
+class CreateRegistrationForm(forms.Form):
+    voice = forms.BooleanField(
+        label="For voice features too",
+        required=False,
+        help_text="Also gives the app the directory role Teams Administrator. The portal does not need it yet.",
+    )

@@ -1,17 +1,35 @@
 """Which of the secrets that Microsoft lists is which of ours, and when it really ends (decision 3, complaint B 6)."""
 
 import datetime as dt
+import threading
 import uuid
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from django.db.models.functions import Now
 
-from authstatus import registrations
 from core.errors import UmpError
+from m365 import registrations as far
 from m365.registrations import KeyOnFile, Registration
-from tenants import secrets
+from tenants import lines, secrets
 from tenants.models import Connection, Secret, SecretKind
+
+
+def marker(tenant_id: uuid.UUID) -> str:
+    """How the names of everything that the portal makes at Microsoft for this customer begin."""
+    return f"ump {tenant_id.hex[:8]}"
+
+
+def look(line: lines.Line, stop: threading.Event | None = None) -> Registration | None:
+    """The registration that the line signs in with, where Microsoft lets the portal read it; blames nobody."""
+    if line.shared or line.token().granted.isdisjoint(far.READS_ANY | far.CHANGES_OWN):
+        return None
+    try:
+        return far.by_client_id(line.graph(stop=stop), line.credential.client_id)
+    except UmpError as error:
+        if error.code == "interrupted":
+            raise
+        return None
 
 
 def note(tenant_id: uuid.UUID, found: Registration) -> list[KeyOnFile]:
@@ -28,7 +46,7 @@ def note(tenant_id: uuid.UUID, found: Registration) -> list[KeyOnFile]:
         if own is not None and own.ends is not None:
             is_key(connection.secret, uuid.UUID(own.key_id), own.ends)
     known = _known(tenant_id)
-    mark = f"{registrations.marker(tenant_id)} "
+    mark = f"{marker(tenant_id)} "
     return [key for key in found.secrets if key.name.startswith(mark) and key.key_id not in known]
 
 
@@ -68,8 +86,3 @@ def _thumbprint(certificate: str) -> str:
     except ValueError:
         return ""
     return parsed.fingerprint(hashes.SHA1()).hex().upper()  # noqa: S303  a name, not a proof
-
-
-def readable(error: UmpError) -> bool:
-    """Whether the end dates could be read at all; being refused is no fault of the connection."""
-    return error.code not in {"permission_missing", "remote_not_found"}

@@ -7,6 +7,7 @@ carries its marker; so a new command finishes what an older one began.
 
 import datetime as dt
 import uuid
+from collections.abc import Callable
 
 from django.conf import settings
 from django.db import transaction
@@ -95,54 +96,26 @@ class RenewSecret(Kind):
             return Done(
                 "Nothing was changed: the renewal of all secrets was cancelled before it came to this one."
             )
-        if ctx.state.get("adding") and not ctx.state.get("settled"):
-            with ctx.transaction():
-                ctx.checkpoint(settled=True)
-            return Again("Looking what an interrupted attempt left behind.", SETTLE)
         with scope.one(ctx.customer):
             line = lines.open_line(ctx.customer)
         graph = line.graph(read_only=False, stop=ctx.stop)
-        ctx.report(label="Reading the app registration", force=True)
-        found = own_registration(graph, line)
-        name = f"{registrations.marker(ctx.customer)} {uuid.uuid4()}"
-        with ctx.transaction():
-            orphans = keys_on_file.note(ctx.customer, found)
-            ctx.checkpoint(adding=name, settled=False)
-        for key in orphans:
-            far.remove_secret(graph, found.object_id, key.key_id)
-            ctx.note("Removed a secret that an interrupted attempt had left at Microsoft.")
         ctx.report(label="Adding a client secret", force=True)
-        new = _new_secret(ctx, graph, found, name)
-        try:
-            self._seal(ctx, new)
-        except UmpError:
-            # It could not be kept, so nobody may be able to use it. (Killed instead: the next run sees the marker.)
-            far.remove_secret(graph, found.object_id, str(new.key_id))
-            raise
-        ctx.note(f"A new secret was added at Microsoft and sealed; it ends on {new.ends:%d %b %Y}.")
-        return Again("Microsoft needs a moment until the new secret works everywhere.", LOOK_AGAIN)
+        found = own_registration(graph, line)
+        wait = add_secret(ctx, graph, found, self._seal)
+        return wait or Again("Microsoft needs a moment until the new secret works everywhere.", LOOK_AGAIN)
 
     @staticmethod
     def _seal(ctx: Context, new: far.NewSecret) -> None:
-        actor = asker(ctx)
-        with ctx.transaction():
-            tenant: Tenant = Tenant.objects.get(id=ctx.customer)
-            connection: Connection = Connection.objects.get(tenant=tenant)
-            candidate = registrations.new_candidate(
-                actor,
-                tenant,
-                Purpose.ROTATION,
-                Given(SecretKind.CLIENT_SECRET, new.value, expires_at=new.ends),
-                cloud=Cloud(connection.cloud),
-                client_id=connection.client_id,
-            )
-            keys_on_file.is_key(candidate.secret, new.key_id, new.ends)
-            ctx.checkpoint(adding="")
+        tenant: Tenant = Tenant.objects.get(id=ctx.customer)
+        connection: Connection = Connection.objects.get(tenant=tenant)
+        seal_candidate(
+            asker(ctx), tenant, Purpose.ROTATION, new, Cloud(connection.cloud), connection.client_id
+        )
 
     # 2. A canary with a fresh token; only then is it used
     def _prove(self, ctx: Context, candidate: Standby) -> Outcome:
         with scope.one(ctx.customer):
-            line = registrations.line_of(candidate, Tenant.objects.get(id=ctx.customer))
+            line = lines.line_of(Tenant.objects.get(id=ctx.customer), candidate, candidate.cloud)
         ctx.report(label="Proving the new secret", force=True)
         try:
             canary(ctx, line)
@@ -195,7 +168,7 @@ class RenewSecret(Kind):
         with scope.one(ctx.customer):
             tenant: Tenant = Tenant.objects.get(id=ctx.customer)
             same = Connection.objects.filter(tenant=tenant, client_id=former.client_id).exists()
-            line = lines.open_line(ctx.customer) if same else registrations.line_of(former, tenant)
+            line = lines.open_line(ctx.customer) if same else lines.line_of(tenant, former, former.cloud)
         graph = line.graph(read_only=False, stop=ctx.stop)
         ctx.report(label="Removing the old secret", force=True)
         found = far.by_client_id(graph, str(former.client_id))
@@ -251,21 +224,64 @@ def canary(ctx: Context, line: lines.Line) -> None:
         line.graph(stop=ctx.stop).get(feature.probe)
 
 
-def _new_secret(ctx: Context, graph: GraphClient, found: Registration, name: str) -> far.NewSecret:
+def add_secret(
+    ctx: Context, graph: GraphClient, found: Registration, keep: Callable[[Context, far.NewSecret], None]
+) -> Again | None:
+    """Add a client secret and have it sealed; an answer is to be returned, for the look comes later.
+
+    What is about to be added is written down first, with the marker in its name. Killed before it was sealed,
+    the next run waits until it must have arrived, finds it by that name, and removes it: its value is lost.
+    """
+    if ctx.state.get("adding") and not ctx.state.get("settled"):
+        with ctx.transaction():
+            ctx.checkpoint(settled=True)
+        return Again("Looking what an interrupted attempt left behind.", SETTLE)
+    name = f"{keys_on_file.marker(ctx.customer)} {uuid.uuid4()}"
+    with ctx.transaction():
+        orphans = keys_on_file.note(ctx.customer, found)
+        ctx.checkpoint(adding=name, settled=False)
+    for key in orphans:
+        far.remove_secret(graph, found.object_id, key.key_id)
+        ctx.note("Removed a secret that an interrupted attempt had left at Microsoft.")
+    new = _longest_lived(ctx, graph, found, name)
+    try:
+        with ctx.transaction():
+            keep(ctx, new)
+            ctx.checkpoint(adding="")
+    except UmpError:
+        far.remove_secret(graph, found.object_id, str(new.key_id))  # nobody could ever use it
+        raise
+    ctx.note(f"A new secret was added at Microsoft and sealed; it ends on {new.ends:%d %b %Y}.")
+    return None
+
+
+def seal_candidate(
+    actor: Actor, tenant: Tenant, purpose: Purpose, new: far.NewSecret, cloud: Cloud, client_id: uuid.UUID
+) -> None:
+    """Keep a secret that Microsoft has just made, until it is proven."""
+    given = Given(SecretKind.CLIENT_SECRET, new.value, expires_at=new.ends)
+    candidate = registrations.new_candidate(actor, tenant, purpose, given, cloud=cloud, client_id=client_id)
+    keys_on_file.is_key(candidate.secret, new.key_id, new.ends)
+
+
+def _longest_lived(ctx: Context, graph: GraphClient, found: Registration, name: str) -> far.NewSecret:
     """The longest life that the organisation's rules allow, up to the setting (decision 3)."""
     wanted: int = installation.get("own_secret_months")
     lives = (wanted, *(months for months in SHORTER_LIVES if months < wanted))
-    for months in lives:
-        ends = timezone.now() + dt.timedelta(days=months * 365 // 12)
+    for months in lives[:-1]:
         try:
-            return far.add_secret(graph, found.object_id, name=name, ends=ends)
+            return far.add_secret(graph, found.object_id, name=name, ends=_in_months(months))
         except UmpError as error:
-            if error.code != "secret_life_refused" or months == lives[-1]:
+            if error.code != "secret_life_refused":
                 raise
             ctx.note(
                 f"The organisation's rules do not allow a secret to live {months} months.", level="warning"
             )
-    raise AssertionError("the last life either succeeds or raises")
+    return far.add_secret(graph, found.object_id, name=name, ends=_in_months(lives[-1]))
+
+
+def _in_months(months: int) -> dt.datetime:
+    return timezone.now() + dt.timedelta(days=months * 365 // 12)
 
 
 def _called_off(ctx: Context) -> bool:
@@ -373,7 +389,7 @@ class Migrate(Kind):
         ctx.report(label="Examining the new app registration", force=True)
         try:
             with scope.one(ctx.customer):
-                line = registrations.line_of(candidate, tenant)
+                line = lines.line_of(tenant, candidate, candidate.cloud)
             self._examine(ctx, line, tenant, candidate)
         except UmpError as error:
             made_here = candidate.secret is not None and candidate.secret.microsoft_id is not None

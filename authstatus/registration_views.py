@@ -10,10 +10,12 @@ from django.shortcuts import render
 from accounts.again import typed
 from authstatus import guide as guides
 from authstatus import registrations, selectors
-from authstatus.forms import CredentialForm
+from authstatus.forms import CreateRegistrationForm, CredentialForm
 from authstatus.models import Check
+from authstatus.registration_creation import STEPS
 from core.errors import InvalidInput, NotFound, UmpError
-from replication.models import Command
+from m365.registrations import CREATES
+from replication.models import FINAL, Command, State
 from tenants import scope
 from tenants.abilities import Ability
 from tenants.access import Actor
@@ -70,7 +72,7 @@ def _state(actor: Actor, tenant: Tenant, stored: Connection | None) -> dict[str,
     rows = {row.role: row for row in Standby.objects.filter(tenant=tenant).select_related("secret")}
     may = actor.may(Ability.MANAGE_CONNECTION, tenant.id)
     candidate, former = rows.get(StandbyRole.CANDIDATE), rows.get(StandbyRole.FORMER)
-    why_not = registrations.why_not_renewable(stored)
+    why_not, command = registrations.why_not_renewable(stored), _newest(tenant)
     return {
         "connection": stored,
         "facts": _facts(stored),
@@ -79,7 +81,8 @@ def _state(actor: Actor, tenant: Tenant, stored: Connection | None) -> dict[str,
         "former": former,
         "moving": _moving(stored, candidate, former),
         "moving_title": waiting.get_purpose_display() if (waiting := candidate or former) else "",
-        "command": _newest(tenant),
+        "command": command,
+        "making": _making(command),
         "why_not_renewable": why_not,
         "may_renew": may and not why_not,
         "may_migrate": may and stored is not None and former is None,
@@ -129,6 +132,20 @@ def _moving(
     return [asked, proof, switch, {**last, "state": "running" if former else "waiting"}]
 
 
+def _making(command: Command | None) -> list[dict[str, str]]:
+    """For {% steps %}: how far the making of a registration is, until the migration takes over."""
+    if command is None or command.kind != registrations.CREATE or command.state == State.SUCCEEDED:
+        return []
+    done = command.checkpoint.get("done", [])
+    left = [name for name in STEPS if name not in done]
+    over = command.state in FINAL
+    shown = [{"title": STEPS[name], "state": "done"} for name in done]
+    if left:
+        state = "failed" if over else "running"
+        shown.append({"title": STEPS[left[0]], "state": state, "text": command.message})
+    return shown + [{"title": STEPS[name], "state": "waiting"} for name in left[1:]]
+
+
 def _newest(tenant: Tenant) -> Command | None:
     kinds = (registrations.MIGRATE, registrations.RENEW, registrations.CREATE)
     found: Command | None = Command.objects.filter(tenant=tenant, kind__in=kinds).order_by("-id").first()
@@ -155,6 +172,25 @@ def migrate(request: HttpRequest, tenant: Tenant) -> HttpResponse:
     context = {"tenant": tenant, "form": form, "candidate": candidate}
     return render(
         request, "authstatus/registration_migrate.html", context, status=422 if form.errors else 200
+    )
+
+
+@tenant_view(needs=Ability.MANAGE_CONNECTION, methods=WRITES, fresh=True)
+def create(request: HttpRequest, tenant: Tenant) -> HttpResponse:
+    """Have the customer's own app made at Microsoft, and migrate to it."""
+    form = CreateRegistrationForm(request.POST or None)
+    voice = form.is_valid() and form.cleaned_data["voice"]
+    return _confirmed(
+        request,
+        tenant,
+        "create",
+        title=f"Create an app registration for {tenant.name}?",
+        submit="Create",
+        ask="Through the way in that is used now, the portal registers an app in the customer's own tenant, gives it "
+        "the permissions that it needs, proves it, and takes the customer over. It needs the permissions "
+        f"{' and '.join(CREATES)}; without them nothing is changed.",
+        act=lambda: _of_command(tenant, registrations.create(actor_of(request), tenant, voice=voice)),
+        form=form,
     )
 
 

@@ -14,10 +14,9 @@ from django.db import transaction
 from audit.services import record
 from authstatus.commands import VERIFY
 from core.errors import Conflict, InvalidInput, UmpError
-from m365.clouds import CLOUDS
 from replication import services as queue
 from replication.models import Command
-from tenants import lines, scope, secrets
+from tenants import scope, secrets
 from tenants.access import Actor
 from tenants.credentials import Given
 from tenants.models import (
@@ -48,28 +47,11 @@ _SIGN_IN = (
 """What a connection and a standby have in common."""
 
 
-def marker(tenant_id: uuid.UUID) -> str:
-    """How the names of everything that the portal makes at Microsoft for this customer begin."""
-    return f"ump {tenant_id.hex[:8]}"
-
-
 def standby_of(tenant_id: uuid.UUID, role: StandbyRole, purpose: Purpose | None = None) -> Standby | None:
     found = Standby.objects.filter(tenant_id=tenant_id, role=role).select_related("secret", "secret__key")
     found = found.filter(purpose=purpose) if purpose else found
     one: Standby | None = found.first()
     return one
-
-
-def line_of(row: SignIn, tenant: Tenant) -> lines.Line:
-    """A line by a standby, in a worker. Raises UmpError as `lines.open_line`."""
-    return lines.Line(
-        tenant_id=tenant.id,
-        name=tenant.name,
-        entra_tenant_id=str(tenant.entra_tenant_id),
-        cloud=CLOUDS[row.cloud],
-        credential=lines.credential_of(row),
-        shared=row.app_owner == AppOwner.PROVIDER,
-    )
 
 
 # --- What people ask for ------------------------------------------------------------------------------------
@@ -103,6 +85,17 @@ def migrate(
         candidate.save()
     _record(actor, "connection.migrating", tenant, {"client_id": (None, client_id)})
     return queue.submit(actor, MIGRATE, tenant)
+
+
+@transaction.atomic
+def create(actor: Actor, tenant: Tenant, *, voice: bool = False) -> Command:
+    """Have an app registration made in the customer's tenant through the present way in, and migrate to it.
+
+    `voice` also gives it the directory role that voice features need. Raises as `migrate`.
+    """
+    _check_quiet(tenant)
+    _record(actor, "registration.creating", tenant)
+    return queue.submit(actor, CREATE, tenant, params={"voice": voice})
 
 
 @transaction.atomic
@@ -276,6 +269,11 @@ def _former(tenant: Tenant) -> Standby:
     if found is None:
         raise Conflict(thing="the migration", why="there is no old way in that is kept")
     return found
+
+
+def in_the_way(tenant: Tenant) -> bool:
+    """Whether a migration or a renewal is under way."""
+    return Standby.objects.filter(tenant=tenant).exists()
 
 
 def _check_quiet(tenant: Tenant) -> None:

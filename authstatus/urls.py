@@ -38,6 +38,7 @@ urlpatterns = [
     path(f"{RUN}/cancel/", run_views.cancel, name="verify-run-cancel"),
     path(f"{REGISTRATION}/", registration_views.registration, name="tenant-registration"),
     path(f"{REGISTRATION}/migrate/", registration_views.migrate, name="tenant-registration-migrate"),
+    path(f"{REGISTRATION}/create/", registration_views.create, name="tenant-registration-create"),
     path(f"{REGISTRATION}/renew/", registration_views.renew, name="tenant-registration-renew"),
     path(f"{REGISTRATION}/back/", registration_views.go_back, name="tenant-registration-back"),
     path(f"{REGISTRATION}/forget/", registration_views.forget, name="tenant-registration-forget"),

@@ -205,6 +205,10 @@ def test_an_admin_changes_settings_and_cannot_lock_himself_out(cast: Cast, clien
         "api_allowed_ips": "10.0.0.0/8",
         "quick_replication_cycle_delay": "60",
         "replication_cycle": "300",
+        "max_access_failures": "0",
+        "access_failure_window": "0",
+        "own_secret_months": "24",
+        "provider_secret_months": "24",
     }
     page = post(client, "/settings/change/", values, 422).content.decode()
     assert "lock yourself out" in page
