@@ -17,7 +17,9 @@ from core.redaction import is_secret_key, redact_text
 
 KEPT = "typed_before_sign_in"
 MOST_FIELDS, LONGEST = 60, 500
-EXPLAINED = "Nothing was saved yet: we had to ask first whether it is you. Enter secrets again, and send the form."
+EXPLAINED = (
+    "Nothing was saved yet: we had to ask first whether it is you. Enter secrets again, and send the form."
+)
 
 
 def is_fresh(request: HttpRequest) -> bool:
@@ -34,6 +36,8 @@ def require(request: HttpRequest) -> None:
     kept = request.session.get(KEPT)
     if kept and request.method == "GET" and kept["path"] == request.path:
         del request.session[KEPT]
+        if time.time() - kept["at"] > settings.ACCOUNT_REAUTHENTICATION_TIMEOUT:
+            return  # another visit, and nobody remembers
         request.typed = kept["values"]  # type: ignore[attr-defined]  # ours
         messages.warning(request, EXPLAINED)
 
@@ -46,7 +50,7 @@ def typed(request: HttpRequest) -> dict[str, str]:
 
 def keep(request: HttpRequest) -> None:
     """Hold what a late POST brought until its form is shown again. Nothing that looks like a secret is held."""
-    request.session[KEPT] = {"path": request.path, "values": _harmless(request.POST)}
+    request.session[KEPT] = {"path": request.path, "at": time.time(), "values": _harmless(request.POST)}
 
 
 def _harmless(data: QueryDict) -> dict[str, str]:

@@ -12,6 +12,7 @@ from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal import auth as totp
 from django.test import Client
 
+from accounts import again
 from accounts.models import User
 from tenants import scope
 from tenants.models import Connection, Membership, Tenant
@@ -100,8 +101,19 @@ def test_what_was_typed_is_there_again_but_for_secrets(cast: Cast, late: Late) -
     assert SECRET not in text
     with scope.every("the test counts"):
         assert not Tenant.objects.filter(name="Northwind").exists()
-    again = client.get("/tenants/add/").content.decode()
-    assert "Northwind" not in again, "once is enough"
+    assert "Northwind" not in client.get("/tenants/add/").content.decode(), "once is enough"
+
+
+def test_what_was_typed_long_ago_is_not_brought_up_again(cast: Cast, late: Late) -> None:
+    client = late(cast.pia)
+    client.post("/tenants/add/", {"name": "Northwind"})
+    session = client.session
+    session[again.KEPT] = {**session[again.KEPT], "at": time.time() - 3600}
+    session.save()
+    signed_in_at(client, cast.pia, time.time())
+    text = client.get("/tenants/add/").content.decode()
+    assert "Northwind" not in text
+    assert "Nothing was saved" not in text
 
 
 def test_a_connection_is_replaced_after_it_was_confirmed(cast: Cast, late: Late) -> None:

@@ -1,15 +1,19 @@
 """A sign-in that grew old: the question, the answer, and the way back. And one's own sessions."""
 
+import re
 import time
 from collections.abc import Callable
 
 import pytest
 from allauth.account.internal.flows.login import AUTHENTICATION_METHODS_SESSION_KEY
+from allauth.account.models import EmailAddress
+from allauth.mfa.totp.internal import auth as totp
 from playwright.sync_api import Page, expect
 
 from accounts.sessions import SessionStore
 from tests.browser.eyes import Eyes, faults
 from tests.cast import Cast
+from tests.ui.test_ui_account_journey import PASSKEY
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Look = Callable[..., Eyes]
@@ -42,6 +46,32 @@ def test_a_dialog_asks_first_and_then_goes_on(look: Look, committed_cast: Cast) 
     page.get_by_role("radio").nth(2).check()
     page.get_by_role("button", name="Give the role").click()
     expect(page.get_by_text("Olga is Monitor now")).to_be_visible()
+
+
+def test_an_app_or_a_passkey_confirms_as_well(look: Look, committed_cast: Cast) -> None:
+    EmailAddress.objects.create(
+        user=committed_cast.pia, email=committed_cast.pia.email, verified=True, primary=True
+    )
+    totp.TOTP.activate(committed_cast.pia, totp.generate_totp_secret())
+    eyes = look("pia")
+    page = eyes.page
+    devtools = page.context.new_cdp_session(page)
+    devtools.send("WebAuthn.enable")
+    devtools.send("WebAuthn.addVirtualAuthenticator", {"options": PASSKEY})
+    page.goto("/accounts/2fa/webauthn/add/")
+    page.get_by_label("Name").fill("Pia's laptop")
+    page.get_by_role("button", name="Add the key").click()
+    page.wait_for_url(re.compile(r"/accounts/2fa/(webauthn/|recovery-codes/)?$"))
+    grow_old(eyes)
+    page.goto("/settings/people/add/")
+    page.get_by_role("link", name="Use authenticator app or code").click()
+    expect(page.get_by_text("the code that your authenticator app shows")).to_be_visible()
+    assert faults(page, "again app") == []
+    page.get_by_role("link", name="Use a security key").click()
+    expect(page.get_by_text("use your passkey or security key once more")).to_be_visible()
+    assert faults(page, "again passkey") == []
+    page.get_by_role("button", name="Use the key").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Add a person")
 
 
 def test_what_was_typed_for_a_new_customer_is_there_again(look: Look) -> None:
