@@ -10,4 +10,5 @@ class AuthstatusConfig(AppConfig):
     def ready(self) -> None:
         """Its further files of kinds; the first is found by itself."""
         import_module("authstatus.registration_commands")
+        import_module("authstatus.registration_creation")
         import_module("authstatus.delegated")
