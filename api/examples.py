@@ -321,7 +321,7 @@ TENANT_PERSON_ADD = _takes(
     {"email": "adele.vance@contoso.com", "name": "Adele Vance", "role": "customer_admin"},
 )
 PERSON_EDIT = _takes("Another name", {"name": "Adele Vance-Miller"})
-ROLE = _takes("Looks at everything and changes nothing", {"role": "monitor"})
+ROLE_SET = _takes("Looks at everything and changes nothing", {"role": "monitor"})
 TOKEN_ADD = _takes(
     "For OVOC, reading only",
     {"name": "OVOC", "role": "monitor", "networks": ["10.201.80.4"], "days": 365},

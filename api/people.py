@@ -105,7 +105,7 @@ class AccountIn(In):
     )
 
 
-@extend_schema_serializer(examples=[examples.ROLE])
+@extend_schema_serializer(examples=[examples.ROLE_SET])
 class RoleIn(In):
     role = serializers.ChoiceField(choices=ROLES, help_text="What the person may do.")
 
