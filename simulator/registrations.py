@@ -47,7 +47,12 @@ def b64_secret(seed: str, client_id: str) -> str:
 
 
 def new_principal(tenant: Tenant, client_id: str, now: float) -> ServicePrincipal:
-    return ServicePrincipal(guid_of(tenant.id, "service principal", client_id), now)
+    """A stand-in for the app; its id follows from the tenant and the app, unless a deleted one has it."""
+    key, again = guid_of(tenant.id, "service principal", client_id), 0
+    while key in tenant.deleted_principals:
+        again += 1
+        key = guid_of(tenant.id, "service principal", client_id, again)
+    return ServicePrincipal(key, now)
 
 
 def install(tenant: Tenant, registration: Registration, now: float) -> tuple[App, ServicePrincipal]:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from simulator.apps import App
+from simulator.apps import App, ServicePrincipal
 from simulator.clouds import Cloud
 from simulator.directory import Directory
 from simulator.objects import Maker
@@ -81,6 +81,9 @@ class Tenant:
     behaviour: Behaviour = dataclasses.field(default_factory=Behaviour)
     apps: dict[str, App] = dataclasses.field(default_factory=dict)
     deleted_apps: dict[str, tuple[float, App]] = dataclasses.field(default_factory=dict)  # by object id
+    deleted_principals: dict[str, tuple[float, App, ServicePrincipal]] = dataclasses.field(
+        default_factory=dict
+    )
     directory_roles: dict[str, list[str]] = dataclasses.field(default_factory=dict)  # by user or principal
     people: People = dataclasses.field(default_factory=People)
     buckets: dict[str, Bucket] = dataclasses.field(default_factory=dict)

@@ -7,6 +7,7 @@ from typing import Any
 from simulator import breaks, many
 from simulator.control.actions import find_object
 from simulator.entra.consent import grant_everything
+from simulator.entra.errors import OAuthError
 from simulator.permissions import GRAPH_APP
 from simulator.tenant import BadRequestError, Tenant
 from simulator.world import World
@@ -47,7 +48,10 @@ def sign_in(world: World, tenant: Tenant, given: dict[str, Any]) -> dict[str, st
     index = find_object(tenant, "users", str(given.get("user", "#0")))
     client_id = str(given.get("client_id") or tenant.app().client_id)
     scope = str(given.get("scope", many.SCOPE))
-    return many.sign_in(world, tenant, client_id, tenant.directory.users.view(index), scope)
+    try:
+        return many.sign_in(world, tenant, client_id, tenant.directory.users.view(index), scope)
+    except OAuthError as error:
+        raise BadRequestError(f"AADSTS{error.code}: {error.text}") from error
 
 
 def break_it(world: World, tenant: Tenant, given: dict[str, Any]) -> None:

@@ -30,13 +30,13 @@ def basic_credentials(request: Request, form: dict[str, str]) -> None:
     form.setdefault("client_secret", urllib.parse.unquote_plus(value))
 
 
-def identify(tenant: Tenant, form: dict[str, str]) -> App:
+def identify(tenant: Tenant, form: dict[str, str], now: float) -> App:
     """The app, if it is known here and switched on, here and at home."""
     client_id = form.get("client_id")
     if not client_id:
         raise missing("client_id")
     app = tenant.apps.get(client_id.lower())
-    if app is None or app.registration.deleted:
+    if app is None or app.registration.deleted or app.registration.seen_from > now:
         raise not_installed(client_id, tenant.name)
     if app.disabled:
         raise disabled(app.registration)
@@ -59,9 +59,9 @@ def disabled(app: Registration) -> OAuthError:
     )
 
 
-def require_principal(tenant: Tenant, app: App) -> ServicePrincipal:
+def require_principal(tenant: Tenant, app: App, now: float) -> ServicePrincipal:
     """The app's stand-in inside the tenant; without one nobody gets a token."""
-    if app.principal is None:
+    if app.principal is None or app.principal.seen_from > now:
         raise OAuthError(
             7000229,
             "invalid_client",

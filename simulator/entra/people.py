@@ -21,7 +21,7 @@ def home_app(exchange: Exchange, form: dict[str, str]) -> Registration:
         raise missing("client_id")
     tenant = exchange.tenant
     if tenant is not None and client_id in tenant.apps:
-        return identify(tenant, form).registration
+        return identify(tenant, form, exchange.now).registration
     found = exchange.world.registration(client_id, None if tenant is None else tenant.cloud.name)
     if found is None or found.deleted or (tenant is not None and not found.multi_tenant):
         raise not_installed(client_id, "Microsoft Accounts" if tenant is None else tenant.name)
@@ -146,7 +146,7 @@ def user_answer(
         raise mfa_needed()
     scope = form.get("scope") or str(grant.get("scope", ""))
     resource = tokens.resource_of(tenant, scope)
-    scopes = require_principal(tenant, local).scopes(tokens.api_of(resource), user["id"])
+    scopes = require_principal(tenant, local, exchange.now).scopes(tokens.api_of(resource), user["id"])
     if not scopes or not set(tokens.scopes_in(scope)) <= set(scopes):
         raise no_consent(app.client_id, app.name)
     world, life = exchange.world, tenant.behaviour.token_seconds

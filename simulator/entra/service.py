@@ -197,7 +197,7 @@ def _check_place(exchange: Exchange, grant: str) -> None:
 
 def _client_credentials(exchange: Exchange, form: dict[str, str]) -> dict[str, object]:
     tenant = exchange.required_tenant()
-    app = identify(tenant, form)
+    app = identify(tenant, form, exchange.now)
     scope = form.get("scope") or (f"{form['resource'].rstrip('/')}/.default" if form.get("resource") else "")
     if not scope:
         raise missing("scope")
@@ -209,7 +209,7 @@ def _client_credentials(exchange: Exchange, form: dict[str, str]) -> dict[str, o
             f"'scope' is not valid. The scope {scope} is not valid.",
         )
     authenticate(app.registration, form, exchange.audiences(), exchange.now, required=True)
-    principal = require_principal(tenant, app)
+    principal = require_principal(tenant, app, exchange.now)
     resource = tokens.resource_of(tenant, scope)
     if app.blocked:
         raise blocked()

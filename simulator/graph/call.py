@@ -70,6 +70,13 @@ class UnknownRequestError(GraphError):
         super().__init__(400, code, message)
 
 
+def held(claims: dict[str, Any]) -> set[str]:
+    """The permissions a token carries: application ones, or a person's delegated ones."""
+    if claims.get("idtyp") == "app":
+        return set(claims.get("roles", ()))
+    return set(str(claims.get("scp", "")).split())
+
+
 @dataclasses.dataclass(slots=True)
 class Call:
     """One authorised request on its way to its route."""

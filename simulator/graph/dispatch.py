@@ -11,89 +11,18 @@ import orjson
 
 from simulator import effects
 from simulator.clouds import CLOUDS
-from simulator.graph import batch, delta, lists, principals, reads, roles, writes
-from simulator.graph.call import Call, Route, UnknownRequestError, match
+from simulator.graph import batch, lists
+from simulator.graph.call import Call, Route, UnknownRequestError, held, match
 from simulator.graph.errors import GraphError, denied, throttled, unauthenticated
+from simulator.graph.routes import HANDLERS
 from simulator.http1 import Request, Response
 from simulator.tenant import Tenant
 from simulator.throttle import Limit, Verdict, cost, judge, quota
 from simulator.trouble import Trouble
 from simulator.world import World
 
-Handler = Callable[[Call], Response]
-
 # Inside a batch only what answers in JSON can happen to one step; the rest hits the batch as a whole.
 _OUTER_KINDS = frozenset({"latency", "drop", "html", "truncated", "giant_field"})
-
-HANDLERS: dict[tuple[str, str], Handler] = {
-    ("GET", "/organization"): reads.organization,
-    ("GET", "/organization/{id}"): reads.one_organization,
-    ("GET", "/users"): lambda call: lists.list_objects(call, "users"),
-    ("POST", "/users"): lambda call: writes.create(call, "users"),
-    ("GET", "/users/$count"): lambda call: lists.count_objects(call, "users"),
-    ("GET", "/users/delta"): lambda call: delta.delta(call, "users"),
-    ("GET", "/users/{id}"): lambda call: reads.get_object(call, "users"),
-    ("PATCH", "/users/{id}"): lambda call: writes.change(call, "users"),
-    ("DELETE", "/users/{id}"): lambda call: writes.delete(call, "users"),
-    ("POST", "/users/{id}/assignLicense"): writes.assign_licence,
-    ("GET", "/users/{id}/licenseDetails"): reads.licence_details,
-    ("GET", "/users/{id}/memberOf"): reads.member_of,
-    ("GET", "/groups"): lambda call: lists.list_objects(call, "groups"),
-    ("POST", "/groups"): lambda call: writes.create(call, "groups"),
-    ("GET", "/groups/$count"): lambda call: lists.count_objects(call, "groups"),
-    ("GET", "/groups/delta"): lambda call: delta.delta(call, "groups"),
-    ("GET", "/groups/{id}"): lambda call: reads.get_object(call, "groups"),
-    ("PATCH", "/groups/{id}"): lambda call: writes.change(call, "groups"),
-    ("DELETE", "/groups/{id}"): lambda call: writes.delete(call, "groups"),
-    ("GET", "/groups/{id}/members"): lists.list_members,
-    ("GET", "/groups/{id}/members/$count"): lists.count_members,
-    ("GET", "/groups/{id}/members/microsoft.graph.user"): lambda call: lists.list_members(
-        call, users_only=True
-    ),
-    ("POST", "/groups/{id}/members/$ref"): writes.add_member,
-    ("DELETE", "/groups/{id}/members/{member}/$ref"): writes.remove_member,
-    ("GET", "/subscribedSkus"): reads.subscribed_skus,
-    ("GET", "/servicePrincipals"): principals.service_principals,
-    ("GET", "/servicePrincipals/{id}"): principals.service_principal,
-    ("GET", "/servicePrincipals(appId='{appid}')"): principals.service_principal,
-    ("GET", "/servicePrincipals/{id}/appRoleAssignments"): principals.app_role_assignments,
-    ("GET", "/servicePrincipals(appId='{appid}')/appRoleAssignments"): principals.app_role_assignments,
-    ("GET", "/servicePrincipals/{id}/appRoleAssignedTo"): principals.app_role_assigned_to,
-    ("GET", "/servicePrincipals/{id}/oauth2PermissionGrants"): principals.permission_grants,
-    ("GET", "/servicePrincipals(appId='{appid}')/oauth2PermissionGrants"): principals.permission_grants,
-    ("GET", "/directoryRoleTemplates"): roles.role_templates,
-    ("GET", "/directoryRoles"): roles.directory_roles,
-    ("GET", "/directoryRoles/{id}/members"): roles.role_members,
-    ("GET", "/directoryRoles/roleTemplateId={template}/members"): roles.role_members,
-    ("GET", "/roleManagement/directory/roleAssignments"): roles.role_assignments,
-    ("GET", "/roleManagement/directory/roleAssignments/{id}"): roles.role_assignment,
-    ("GET", "/roleManagement/directory/roleDefinitions"): roles.role_definitions,
-    ("GET", "/me/transitiveMemberOf/microsoft.graph.directoryRole"): roles.my_roles,
-    ("GET", "/applications/{id}/owners"): principals.owners,
-    ("GET", "/applications"): principals.applications,
-    ("GET", "/applications/{id}"): principals.application,
-    ("GET", "/applications(appId='{appid}')"): principals.application,
-    ("GET", "/domains"): reads.domains,
-    ("GET", "/directory/deletedItems/microsoft.graph.user"): lambda call: reads.deleted_objects(
-        call, "users"
-    ),
-    ("GET", "/directory/deletedItems/microsoft.graph.group"): lambda call: reads.deleted_objects(
-        call, "groups"
-    ),
-    ("GET", "/directory/deletedItems/{id}"): reads.deleted_object,
-    ("DELETE", "/directory/deletedItems/{id}"): writes.delete_forever,
-    ("POST", "/directory/deletedItems/{id}/restore"): writes.restore,
-    ("GET", "/me"): reads.me,
-    ("GET", "/oauth2PermissionGrants"): principals.permission_grants,
-    (
-        "GET",
-        "/tenantRelationships/findTenantInformationByTenantId(tenantId='{key}')",
-    ): reads.tenant_information,
-    (
-        "GET",
-        "/tenantRelationships/findTenantInformationByDomainName(domainName='{key}')",
-    ): reads.tenant_information,
-}
 
 
 @dataclasses.dataclass(slots=True)
@@ -251,11 +180,8 @@ class Graph:
             raise _too_many(verdict)
 
     def _authorise(self, visit: Visit, route: Route) -> None:
-        if visit.claims.get("idtyp") == "app":
-            held, enough = set(visit.claims.get("roles", ())), route.application
-        else:
-            held, enough = set(str(visit.claims.get("scp", "")).split()), route.delegated
-        if held.isdisjoint(enough):
+        enough = route.application if visit.claims.get("idtyp") == "app" else route.delegated
+        if held(visit.claims).isdisjoint(enough):
             raise denied()
 
     def _call(self, visit: Visit, route: Route, args: dict[str, str]) -> Response:
@@ -335,18 +261,31 @@ class Graph:
             body = orjson.loads(visit.request.body or b"null")
         except orjson.JSONDecodeError:
             body = None
-        if isinstance(body, dict) and "passwordProfile" in body:
-            body = {**body, "passwordProfile": "(not kept)"}
         self._world.record(
             "write",
             tenant=visit.tenant.id if visit.tenant else None,
             app=visit.claims.get("appid"),
             method=visit.request.method,
             path=visit.request.path,
-            body=body,
+            body=_without_secrets(body),
             status=visit.outcome,
             answered=None if response.drop else response.status,
         )
+
+
+_SECRET_NAMES = frozenset({"passwordProfile", "password", "secretText", "proof"})
+
+
+def _without_secrets(body: Any) -> Any:
+    """A request's body for the history, which keeps no secret."""
+    if isinstance(body, list):
+        return [_without_secrets(item) for item in body]
+    if not isinstance(body, dict):
+        return body
+    return {
+        name: "(not kept)" if name in _SECRET_NAMES else _without_secrets(value)
+        for name, value in body.items()
+    }
 
 
 _CODES = {500: "InternalServerError", 502: "UnknownError", 503: "ServiceNotAvailable", 504: "gatewayTimeout"}

@@ -85,7 +85,7 @@ def resource_app(tenant: Tenant, principal_id: str) -> str | None:
     return None
 
 
-def _resource_row(tenant: Tenant, app_id: str) -> dict[str, Any]:
+def resource_row(tenant: Tenant, app_id: str) -> dict[str, Any]:
     graph = app_id == GRAPH_APP
     scopes = SCOPES.items() if graph else [TEAMS_SCOPE]
     return {
@@ -136,7 +136,7 @@ def _principals(call: Call) -> Iterator[dict[str, Any]]:
     tenant = call.tenant
     for app_id in RESOURCES:
         if app_id != TEAMS_APP or tenant.behaviour.teams_principal:
-            yield _resource_row(tenant, app_id)
+            yield resource_row(tenant, app_id)
     for app in tenant.apps.values():
         if app.principal is not None and app.principal.seen_from <= call.now and not app.registration.deleted:
             yield principal_row(app, app.principal)

@@ -140,6 +140,14 @@ def test_an_administrator_consents_for_all_and_others_only_for_themselves(portal
     assert _refresh(portal, token, scope="Group.Read.All").status_code == 200
 
 
+def test_the_control_api_signs_nobody_in_who_could_not(portal: Visitor) -> None:
+    given = {"user": "#1", "scope": "Group.Read.All"}
+
+    answer = portal.control("POST", "/tenants/contoso.example/sign-in", given, expect=400)
+
+    assert answer["error"].startswith("AADSTS90094")
+
+
 def test_withdrawn_consent_ends_the_refreshing(portal: Visitor) -> None:
     flow, back = _go(portal, _confidential(portal, portal.app["secret"]), ["User.Read"])
     token = _redeem(portal, flow, back).json()["refresh_token"]
