@@ -27,6 +27,7 @@ from authstatus.commands import VERIFY
 from core.errors import UmpError
 from m365 import identity, identity_delegated, pacing
 from replication import runner, states, sweeper
+from replication import services as queue
 from replication.models import Command, State
 from simulator.server import Simulator
 from simulator.tenant import Tenant as Pretend
@@ -147,7 +148,11 @@ def test_access_is_granted_claimed_checked_and_used(stage: Stage, client_of: Sig
     following = back.headers["Location"]
     assert "code=" not in following
     assert "Signed in at Microsoft" in text_of(client, following)
-    assert stage.work()[:2] == [(delegated.REDEEM, State.SUCCEEDED, ""), (VERIFY, State.SUCCEEDED, "")]
+    assert stage.work() == [
+        (delegated.REDEEM, State.SUCCEEDED, ""),
+        (VERIFY, State.SUCCEEDED, ""),
+        ("quick_replication", State.SUCCEEDED, ""),
+    ]
     row = stage.row(tenant)
     assert (row.method, row.account) == (Method.TOKEN, stage.admin(pretend))
     assert row.verification == Verification.SUCCESSFUL
@@ -360,6 +365,22 @@ def test_the_daily_check_keeps_the_sign_in_alive_and_the_page_says_until_when(
     ends = grants.ends_if_unused(row)
     assert ends is not None
     assert ends > timezone.now() + dt.timedelta(days=89)
+
+
+def test_a_replication_that_meets_revoked_access_waits_for_a_person(stage: Stage, client_of: SignIn) -> None:
+    client, tenant = client_of(stage.cast.olga), stage.cast.contoso
+    stage.grant(client, tenant)
+    oid = stage.contoso.directory.users.view(0)["id"]
+    stage.contoso.people.revoked[oid] = stage.microsoft.state.now() + 1
+    stage.microsoft.state.offset += 3600
+    with scope.one(tenant.id):
+        queue.submit(SYSTEM, "quick_replication", tenant)
+    identity.forget_everything()
+    assert stage.work()[0][1:] == (State.SUSPENDED, "signin_revoked")
+    stage.microsoft.state.offset += 5
+    stage.grant(client, tenant)
+    with scope.one(tenant.id):
+        assert not Command.objects.filter(state=State.SUSPENDED).exists(), "the proof lets it go on"
 
 
 def test_revoked_access_turns_the_connection_red_with_a_way_out(stage: Stage, client_of: SignIn) -> None:
