@@ -187,7 +187,8 @@ class VerifyRunRows(OfProvider, ListView):
     out = VerifyRowOut
 
     def rows(self) -> QuerySet[Any]:
-        return runs.rows(runs.run(self.kwargs["run_id"])).annotate(name=F("tenant__name"))
+        found: QuerySet[Any] = runs.rows(runs.run(self.kwargs["run_id"])).annotate(name=F("tenant__name"))
+        return found
 
     def context(self, page: list[Any]) -> dict[str, Any]:
         return {"connections": connections_of([row.tenant_id for row in page])}

@@ -14,6 +14,7 @@ from authstatus.status_views import PAGE, WRITES, of_provider
 from replication import selectors as queue
 from tenants import tables
 from tenants.abilities import Ability
+from tenants.access import Actor
 from tenants.answers import SeeOther
 from tenants.models import Connection
 from tenants.selectors import connections_of
@@ -107,6 +108,11 @@ def cancel(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
     return render(request, "authstatus/run_cancel.html", context)
 
 
+def may_verify(actor: Actor) -> bool:
+    """Anybody's credentials at all."""
+    return any(actor.may(Ability.VERIFY_CONNECTION, each) for each in (None, *actor.tenant_roles))
+
+
 def url_of(found: VerifyRun) -> str:
     return f"{PAGE}verify-runs/{found.id}/"
 
@@ -132,7 +138,7 @@ def _page(request: HttpRequest, found: VerifyRun) -> dict[str, object]:
         "url": url_of(found),
         "live_url": f"{url_of(found)}live/" + (f"?{request.GET.urlencode()}" if request.GET else ""),
         "every": EVERY,
-        "may_cancel": progress.open and found.cancelled_at is None and runs.may_cancel(actor, found),
+        "may_cancel": progress["waiting"] > 0 and may_verify(actor),
         "paused": queue.is_paused(),
         "page_url": PAGE,
     }

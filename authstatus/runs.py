@@ -18,9 +18,9 @@ from django.db.models.functions import Now
 from audit.services import record
 from authstatus.commands import VERIFY
 from authstatus.models import LeftOut, VerifyRow, VerifyRun
-from core.errors import CATALOGUE, Forbidden, NotFound, Remedy, Who
+from core.errors import CATALOGUE, NotFound, Remedy
 from replication import services as queue
-from replication.models import OPEN, Command, State
+from replication.models import OPEN, Command, Reason, State
 from tenants.abilities import Ability
 from tenants.access import Actor
 from tenants.models import Connection, Tenant
@@ -54,10 +54,11 @@ WORDS: dict[Outcome, tuple[str, str]] = {
 }
 """Tone and word of each."""
 UNDER_WAY = (Outcome.WAITING, Outcome.CHECKING, Outcome.AGAIN)
+TRIED = (Reason.BACKING_OFF, Reason.THROTTLED, Reason.WORKER_LOST)
 OF_ACCESS = sorted(
     code
     for code, kind in CATALOGUE.items()
-    if kind.remedy == Remedy.AFTER_FIX and kind.who != Who.PORTAL and not code.startswith("provider_app")
+    if kind.remedy == Remedy.AFTER_FIX and kind.scope == "connection" and code != "secret_unreadable"
 )
 """Errors that say something about the customer's own access; all others are faults of the check."""
 
@@ -152,7 +153,7 @@ def _with_outcome(found: QuerySet[VerifyRow]) -> QuerySet[Any]:
         Outcome.CHECKING: Q(command__state=State.EXECUTING),
         Outcome.CANCELLED: Q(command__state=State.CANCELLED),
         Outcome.ACCESS_FAILED: Q(command__state=State.FAILED, command__error__code__in=OF_ACCESS),
-        Outcome.AGAIN: Q(command__state=State.QUEUED, command__error__isnull=False),
+        Outcome.AGAIN: Q(command__state=State.QUEUED, command__reason__in=TRIED),
         Outcome.WAITING: Q(command__state=State.QUEUED),
     }
     cases = [When(rule, then=Value(outcome)) for outcome, rule in of.items()]
@@ -192,25 +193,22 @@ def start(actor: Actor) -> tuple[VerifyRun, bool]:
 
 @transaction.atomic
 def cancel(actor: Actor, found: VerifyRun) -> int:
-    """Take the waiting checks back; those at work finish, and those that a person asked for stay. How many.
+    """Take the waiting checks of the scope back; those at work finish, those that a person asked for stay. How many.
 
-    Raises Forbidden: only who started the run, or somebody who may check every customer, ends it.
+    The run as a whole is over for who started it, or may check every customer; others end their own part.
     """
-    if not may_cancel(actor, found):
-        raise Forbidden(action="cancel the run of somebody else")
     waiting = Command.objects.filter(
         id__in=VerifyRow.objects.filter(run=found).values("command"), state=State.QUEUED
     )
     taken_back = queue.cancel_many(actor, list(waiting.values_list("id", flat=True)))
-    if VerifyRun.objects.filter(id=found.id, cancelled_at=None).update(
-        cancelled_at=Now(), cancelled_by=actor.label
-    ):
+    whole = actor.may(Ability.VERIFY_CONNECTION) or found.started_by == actor.label
+    if whole:
+        VerifyRun.objects.filter(id=found.id, cancelled_at=None).update(
+            cancelled_at=Now(), cancelled_by=actor.label
+        )
+    if taken_back:
         _record(actor, "verify_run.cancelled", found, {"checks cancelled": (None, taken_back)})
     return taken_back
-
-
-def may_cancel(actor: Actor, found: VerifyRun) -> bool:
-    return actor.may(Ability.VERIFY_CONNECTION) or found.started_by == actor.label
 
 
 def _reach() -> dict[uuid.UUID, str]:

@@ -1,0 +1,117 @@
+"""What bench/verify_all.py measures, in a process of its own: `python -m bench.verifying NAME JSON`."""
+
+import json
+import os
+import sys
+import time
+import uuid
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ump_portal.settings")
+django.setup()
+
+from django.conf import settings  # noqa: E402  Django first
+
+from authstatus import runs  # noqa: E402
+from authstatus.models import VerifyRun  # noqa: E402
+from authstatus.runs import Outcome  # noqa: E402
+from replication import runner  # noqa: E402
+from replication.models import Command, State  # noqa: E402
+from tenants import scope, services  # noqa: E402
+from tenants.access import SYSTEM  # noqa: E402
+from tenants.models import Cloud, Connection, Tenant, Verification  # noqa: E402
+
+
+def plant(*, file: str) -> dict[str, Any]:
+    """The simulator's customers in the portal, each proven once before it broke."""
+    rows: list[dict[str, Any]] = json.loads(Path(file).read_text(encoding="utf-8"))
+    for row in rows:
+        tenant = services.add_tenant(SYSTEM, name=row["name"], entra_tenant_id=uuid.UUID(row["tenant_id"]))
+        with scope.one(tenant.id):
+            services.set_connection(
+                SYSTEM,
+                tenant,
+                cloud=Cloud.GLOBAL,
+                client_id=uuid.UUID(row["client_id"]),
+                client_secret=row["secret"],
+            )
+            services.note_check(tenant.id, verification=Verification.SUCCESSFUL, problem=None)
+            services.note_replication(tenant.id, users=3, groups=1)
+    return {"customers": len(rows)}
+
+
+def start() -> dict[str, Any]:
+    """One press of the button; how long that took."""
+    begun = time.perf_counter()
+    with scope.every("a benchmark verifies all"):
+        made, _ = runs.start(SYSTEM)
+    return {"run": str(made.id), "wall": time.perf_counter() - begun}
+
+
+def work(*, run: str) -> dict[str, Any]:
+    """A worker process as Celery has two: it drains until nothing of the run is due."""
+    begun, cpu = time.time(), time.process_time()
+    while not runner.drain(longest=600):
+        pass
+    return {"begun": begun, "ended": time.time(), "cpu": time.process_time() - cpu}
+
+
+def result(*, run: str, file: str) -> dict[str, Any]:
+    """What the run says of each customer beside what was broken."""
+    broken = {row["tenant_id"]: row["break"] for row in json.loads(Path(file).read_text(encoding="utf-8"))}
+    with scope.every("a benchmark reads what came out"):
+        found = VerifyRun.objects.get(id=uuid.UUID(run))
+        rows = list(runs.rows(found))
+        counts = {
+            outcome.value: number for outcome, number in runs.progress([found])[found.id].counts.items()
+        }
+        blamed = set(
+            Connection.objects.exclude(verification=Verification.SUCCESSFUL).values_list(
+                "tenant_id", flat=True
+            )
+        )
+        ends = [row.command.finished_at for row in rows if row.command and row.command.finished_at]
+        starts = [row.command.started_at for row in rows if row.command and row.command.started_at]
+    said: Counter[tuple[str, str, str]] = Counter()
+    wrongly = 0
+    for row in rows:
+        way = broken[str(row.tenant.entra_tenant_id)] or ""
+        code = (row.command.error or {}).get("code", "") if row.command else ""
+        said[way, row.outcome, code] += 1
+        excused = way in {"", "throttled", "unavailable"}
+        wrongly += (row.outcome == Outcome.ACCESS_FAILED or row.tenant_id in blamed) if excused else 0
+    return {
+        "counts": counts,
+        "said": [[*key, number] for key, number in sorted(said.items())],
+        "wrongly_blamed": wrongly,
+        "span": (max(ends) - min(starts)).total_seconds(),
+        "threads": settings.WORKER_THREADS,
+    }
+
+
+def newcomer() -> dict[str, Any]:
+    """In the middle of the run a person checks one customer that it has not reached: how long until the answer."""
+    with scope.every("a benchmark looks for somebody who still waits"):
+        waiting = Command.objects.filter(state=State.QUEUED).order_by("-id").first()
+        assert waiting is not None and waiting.tenant_id is not None
+        tenant = Tenant.objects.get(id=waiting.tenant_id)
+    from authstatus.services import check
+
+    begun = time.perf_counter()
+    with scope.one(tenant.id):
+        command = check(SYSTEM, tenant)
+    while True:
+        with scope.one(tenant.id):
+            command.refresh_from_db()
+        if command.state not in {State.QUEUED, State.EXECUTING}:
+            return {"wall": time.perf_counter() - begun, "state": command.state}
+        time.sleep(0.01)
+
+
+if __name__ == "__main__":
+    act = {"plant": plant, "start": start, "work": work, "result": result, "newcomer": newcomer}[sys.argv[1]]
+    print(json.dumps(act(**json.loads(sys.argv[2]))))
