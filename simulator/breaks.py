@@ -44,11 +44,9 @@ class Breaking:
     @property
     def user(self) -> int:
         """The person whose sign-in breaks: the first one unless said."""
-        key = str(self.options.get("user", "#0"))
-        if key.startswith("#"):
-            return int(key[1:])
-        found = self.tenant.directory.find("users", key)
-        if found is None:
+        key, directory = str(self.options.get("user", "#0")), self.tenant.directory
+        found = int(key[1:]) if key.startswith("#") else directory.find("users", key)
+        if found is None or not 0 <= found < directory.users.size:
             raise BadRequestError(f"{self.tenant.name} has no user {key}")
         return found
 
@@ -85,8 +83,13 @@ def _expired_secret(at: Breaking) -> Undo:
 def _wrong_secret(at: Breaking) -> Undo:
     registration = at.own.registration
     before = registration.secrets
-    registration.set_secret(secrets.token_urlsafe(30), now=at.world.now())
-    return lambda: setattr(registration, "secrets", before)
+    other = registration.set_secret(secrets.token_urlsafe(30), now=at.world.now())
+
+    def undo() -> None:
+        added = [secret for secret in registration.secrets if secret is not other]
+        registration.secrets = [*before, *added]
+
+    return undo
 
 
 def _app_not_found(at: Breaking) -> Undo:
@@ -204,6 +207,8 @@ def _mfa_required(at: Breaking) -> Undo:
 def _user_deleted(at: Breaking) -> Undo:
     directory, index = at.tenant.directory, at.user
     with directory.lock:
+        if not directory.users.is_live(index):
+            raise BadRequestError(f"user {index} of {at.tenant.name} is deleted already")
         directory.remove("users", index, at.world.now(), forever=False)
 
     def undo() -> None:

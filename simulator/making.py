@@ -73,7 +73,7 @@ def describe(tenant: Tenant, now: float) -> dict[str, Any]:
         "groups": tenant.directory.groups.live_count(),
         "changes": len(tenant.directory.log),
         "settings": tenant.settings(),
-        "apps": [describe_app(tenant, app, now) for app in tenant.apps.values()],
+        "apps": [describe_app(tenant, app, now) for app in list(tenant.apps.values())],
         "story": tenant.story,
         "broken": tenant.broken,
     }

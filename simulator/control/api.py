@@ -143,18 +143,21 @@ class Control:
 
     def _add_app(self, request: Request, args: dict[str, str]) -> Answer:
         tenant = self._find(args)
-        add_app(tenant, _object(request), self._world.now())
+        with tenant.directory.lock:
+            add_app(tenant, _object(request), self._world.now())
         return describe(tenant, self._world.now())
 
     def _change_app(self, request: Request, args: dict[str, str]) -> Answer:
         tenant, changes = self._find(args), _object(request)
         app = tenant.app(args.get("app") or changes.pop("client_id", None))
-        change_app(tenant, app, changes, self._world.now())
+        with tenant.directory.lock:
+            change_app(tenant, app, changes, self._world.now())
         return describe(tenant, self._world.now())
 
     def _heal(self, _request: Request, args: dict[str, str]) -> Answer:
         tenant = self._find(args)
-        actions.heal(self._world, tenant)
+        with tenant.directory.lock:
+            actions.heal(self._world, tenant)
         return self._tenant(_request, args)
 
     def _consent(self, request: Request, args: dict[str, str]) -> Answer:
@@ -162,7 +165,9 @@ class Control:
         return self._tenant(request, args)
 
     def _break(self, request: Request, args: dict[str, str]) -> Answer:
-        access.break_it(self._world, self._find(args), _object(request))
+        tenant = self._find(args)
+        with tenant.directory.lock:
+            access.break_it(self._world, tenant, _object(request))
         return self._tenant(request, args)
 
     def _breaks(self, _request: Request, _args: dict[str, str]) -> Answer:

@@ -24,6 +24,11 @@ def _by_api(tenant: Tenant, registration: Registration, scope: str) -> dict[str,
 
 def consent(tenant: Tenant, registration: Registration, user: dict[str, Any], scope: str, now: float) -> App:
     """A person accepts: an administrator for everybody, anybody else for himself and within limits (90094)."""
+    with tenant.directory.lock:  # Graph reads and writes the same grants under it
+        return _consent(tenant, registration, user, scope, now)
+
+
+def _consent(tenant: Tenant, registration: Registration, user: dict[str, Any], scope: str, now: float) -> App:
     roles = set(tenant.roles_of(user["id"]))
     for_all = not roles.isdisjoint(GRANTERS | REGISTRARS)
     present = tenant.apps.get(registration.client_id)
@@ -64,12 +69,13 @@ def grant_everything(
     tenant: Tenant, registration: Registration, roles: list[str], scopes: dict[str, list[str]], now: float
 ) -> ServicePrincipal:
     """Install the app and grant these application and delegated permissions beside those it has."""
-    _, principal = install(tenant, registration, now)
-    if roles:
-        principal.grant([*principal.granted(), *roles], now + tenant.behaviour.consent_delay)
-    for api, names in scopes.items():
-        if names:
-            principal.consent(api, names)
+    with tenant.directory.lock:
+        _, principal = install(tenant, registration, now)
+        if roles:
+            principal.grant([*principal.granted(), *roles], now + tenant.behaviour.consent_delay)
+        for api, names in scopes.items():
+            if names:
+                principal.consent(api, names)
     return principal
 
 

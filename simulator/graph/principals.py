@@ -11,6 +11,7 @@ from simulator.graph.errors import not_found
 from simulator.graph.lists import list_rows
 from simulator.graph.query import filter_test
 from simulator.graph.reads import entity
+from simulator.graph.roles import principal_type
 from simulator.http1 import Response
 from simulator.objects import guid_of, stamp
 from simulator.permissions import APP_ROLES, GRAPH_APP, SCOPES, TEAMS_APP, TEAMS_SCOPE, role_id
@@ -62,8 +63,9 @@ def application(call: Call) -> Response:
 def owners(call: Call) -> Response:
     """`GET /applications/{id}/owners`: references only."""
     rows = [
-        {"@odata.type": "#microsoft.graph.servicePrincipal", "id": key}
+        {"@odata.type": f"#microsoft.graph.{kind}", "id": key}
         for key in sorted(find_registration(call).owners)
+        if (kind := principal_type(call.tenant, key)) is not None
     ]
     call.query.pop("$select", None)
     return list_rows(call, "directoryObjects", rows, "servicePrincipal")

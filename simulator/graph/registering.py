@@ -9,7 +9,7 @@ from typing import Any
 from simulator.apps import App, Registration
 from simulator.graph.call import TYPES, Call
 from simulator.graph.credentials import replaced_keys
-from simulator.graph.errors import GraphError, bad_request, conflict
+from simulator.graph.errors import GraphError, bad_request, conflict, not_found
 from simulator.graph.lists import answer
 from simulator.graph.principals import (
     RESOURCES,
@@ -23,6 +23,7 @@ from simulator.graph.principals import (
 )
 from simulator.graph.query import property_name
 from simulator.graph.rights import require_owner, require_role
+from simulator.graph.roles import principal_type
 from simulator.http1 import Response
 from simulator.permissions import REGISTRARS, TEAMS_APP
 from simulator.registrations import new_principal
@@ -166,8 +167,8 @@ def add_owner(call: Call) -> Response:
         raise bad_request(
             "One or more added object references already exist for the following modified properties: 'owners'."
         )
-    if call.tenant.directory.users.find(owner) is None:
-        app_with_principal(call, owner)
+    if principal_type(call.tenant, owner) is None:
+        raise not_found(owner)
     registration.owners.add(owner)
     return Response(204)
 

@@ -420,7 +420,9 @@ def test_an_app_that_may_change_only_its_own_rotates_its_own_secret(admin: Insta
     mine.send("POST", f"/applications/{stranger['id']}/addPassword", {}, expect=403)
 
     owners = admin.rows(f"/applications/{application['id']}/owners")
-    assert principal["id"] in {row["id"] for row in owners}
+    kinds = {row["id"]: row["@odata.type"] for row in owners}
+    assert kinds[principal["id"]] == "#microsoft.graph.servicePrincipal"
+    assert sorted(kinds.values())[1] == "#microsoft.graph.user"
 
 
 # Leaving nothing behind.
