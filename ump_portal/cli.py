@@ -175,6 +175,16 @@ def _tenants_add(options: argparse.Namespace) -> tuple[Any, str]:
     return document, f"{tenant.name} is added ({tenant.id}); its first check is command {command.id}."
 
 
+def _tenants_import_password(options: argparse.Namespace) -> tuple[Any, str]:
+    from authstatus.delegated import keep_password  # noqa: PLC0415  Django first
+
+    password = sys.stdin.readline().rstrip("\n") if options.secret_stdin else getpass.getpass("Password: ")
+    tenant = _tenant(options.tenant)
+    keep_password(_actor(), tenant, account=options.account, password=password, imported=True)
+    document = {"id": str(tenant.id), "name": tenant.name, "account": options.account}
+    return document, f"{tenant.name} signs in as {options.account}; its commands wait until that was checked."
+
+
 def _replicate(options: argparse.Namespace) -> tuple[Any, str] | int:
     from replication import services  # noqa: PLC0415  Django first
 
@@ -346,6 +356,12 @@ def _parser() -> argparse.ArgumentParser:
     _add(tenants, "list", _tenants_list, "all customers").add_argument("--search")
     _add(tenants, "show", _tenants_show, "one customer").add_argument("tenant", help="id, name or domain")
     _tenant_arguments(_add(tenants, "add", _tenants_add, "add a customer with its app registration"))
+    imported = _add(
+        tenants, "import-password", _tenants_import_password, "take over a password from an older portal"
+    )
+    imported.add_argument("tenant", help="id, name or domain")
+    imported.add_argument("account", help="user name at Microsoft")
+    imported.add_argument("--secret-stdin", action="store_true", help="read the password from standard input")
 
     replicate = _add(commands, "replicate", _replicate, "read a customer's Microsoft 365 now")
     replicate.add_argument("tenant", help="id, name or domain")

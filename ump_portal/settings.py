@@ -301,6 +301,7 @@ SPECTACULAR_SETTINGS = {
         "RoleEnum": "api.choices.ROLES",
         "TokenStateEnum": "api.choices.TOKEN_STATES",
         "CommandStateEnum": "replication.models.State",
+        "FindingStateEnum": "authstatus.models.FindingState",
     },
 }
 API_REQUESTS_PER_MINUTE = env.int("API_REQUESTS_PER_MINUTE", default=600)

@@ -3,6 +3,7 @@
 import dataclasses
 import datetime as dt
 import html
+import io
 import json
 import logging
 import re
@@ -37,6 +38,7 @@ from tenants.credentials import Given
 from tenants.models import Connection, Method, Secret, SecretKind, SignInFlow, Tenant, Verification
 from tests.cast import CANARY_CONTOSO, Cast
 from tests.pages.helpers import SignIn, post, text_of, url
+from ump_portal import cli
 
 pytestmark = pytest.mark.django_db
 HOME = "http://testserver"
@@ -131,9 +133,13 @@ def stage(cast: Cast, microsoft: Simulator, settings: Any) -> Stage:
 
 
 # --- The way it should go -----------------------------------------------------------------------------------
-@pytest.mark.parametrize("name", ["contoso", "fabrikam"])
+@pytest.mark.parametrize("name", ["contoso", "fabrikam", "unconnected"])
 def test_access_is_granted_claimed_checked_and_used(stage: Stage, client_of: SignIn, name: str) -> None:
-    tenant, pretend = getattr(stage.cast, name), getattr(stage, name)
+    tenant = getattr(stage.cast, name, stage.cast.fabrikam)
+    pretend = getattr(stage, name, stage.fabrikam)
+    if name == "unconnected":
+        with scope.one(tenant.id):
+            Connection.objects.all().delete()
     client = client_of(stage.cast.olga)
     page = text_of(client, url(tenant, "grant-access/"))
     assert "Consent on behalf of your organization" in page
@@ -468,6 +474,20 @@ def test_a_password_that_needs_a_second_factor_holds_the_work_and_is_explained(
     address = stage.leave(client, tenant, "switch-to-token/", email=stage.admin(stage.contoso))
     assert client.get(stage.sign_in(address)).status_code == 303
     assert (VERIFY, State.SUCCEEDED, "") in stage.work(), "a token meets what a password cannot"
+
+
+def test_a_password_from_an_older_portal_comes_in_at_the_command_line(
+    stage: Stage, client_of: SignIn, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stage.grant(client_of(stage.cast.olga), stage.cast.contoso)
+    monkeypatch.setattr(cli, "_set_up_django", lambda: None)
+    monkeypatch.setattr("sys.stdin", io.StringIO("the old~pass word\n"))
+    wanted = ["tenants", "import-password", "Contoso", stage.admin(stage.contoso), "--secret-stdin"]
+    assert cli.main(wanted) == 0
+    assert "the old~pass word" not in capsys.readouterr().out
+    assert (VERIFY, State.SUCCEEDED, "") in stage.work()
+    row = stage.row(stage.cast.contoso)
+    assert (row.method, row.usable) == (Method.PASSWORD, True)
 
 
 def test_a_wrong_password_is_tried_once_and_not_by_every_click(stage: Stage, client_of: SignIn) -> None:
