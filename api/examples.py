@@ -159,6 +159,54 @@ CHECK_MADE = _gives(
         "drift": [{"kind": "permission", "name": "GroupMember.Read.All", "was": "there", "now": "not there"}],
     },
 )
+PERMISSION = _gives(
+    "A permission that was taken away",
+    {
+        "name": "GroupMember.Read.All",
+        "state": "missing",
+        "state_text": "Missing",
+        "since": "2026-11-20T08:14:03Z",
+        "checked_at": "2026-11-21T08:14:03Z",
+        "kind": "permission",
+        "purpose": "read all groups and who is in them",
+        "problem": None,
+    },
+)
+ROLE = _gives(
+    "A role that may be removed",
+    {
+        "name": "Application Administrator",
+        "state": "extra",
+        "state_text": "More than needed",
+        "since": "2026-11-20T08:14:03Z",
+        "checked_at": "2026-11-21T08:14:03Z",
+        "purpose": "Creating the app registration in the customer's tenant",
+        "stage": "Onboarding",
+        "condition": "Needed for automatic registration only. May be removed after onboarding.",
+        "for_new_site": False,
+    },
+)
+CHECK_MADE = _gives(
+    "A permission went",
+    {
+        "id": 812,
+        "at": "2026-11-21T08:14:03Z",
+        "result": "failed",
+        "result_text": "Failed",
+        "problem": {
+            "code": "permission_missing",
+            "message": "Microsoft does not let the app registration of Contoso do its work. Missing: "
+            "GroupMember.Read.All.",
+            "advice": "The customer's administrator opens the consent link and agrees.",
+            "who": "customer_admin",
+            "detail": {"http_status": "403"},
+        },
+        "organization": "Contoso",
+        "granted": ["LicenseAssignment.Read.All", "Organization.Read.All", "User.Read.All"],
+        "missing": ["GroupMember.Read.All"],
+        "drift": [{"kind": "permission", "name": "GroupMember.Read.All", "was": "there", "now": "not there"}],
+    },
+)
 CONNECTION_KEPT = _gives("Stored, with its check", {**CONNECTION.value, "check": CHECK})
 PROVIDER_APP_SET = _takes(
     "A client secret",

@@ -5,6 +5,7 @@ from django.urls import include, path, re_path
 from api import (
     audit,
     checks,
+    checks,
     commands,
     connections,
     directory,
@@ -34,6 +35,9 @@ v1 = [
     path(f"{TENANT}/resume", tenants.Resume.as_view(), name="tenant-resume"),
     path(f"{TENANT}/connection", connections.OneConnection.as_view(), name="connection"),
     path(f"{TENANT}/connection/check", connections.Check.as_view(), name="connection-check"),
+    path(f"{TENANT}/connection/permissions", checks.Permissions.as_view(), name="connection-permissions"),
+    path(f"{TENANT}/connection/roles", checks.Roles.as_view(), name="connection-roles"),
+    path(f"{TENANT}/connection/checks", checks.Checks.as_view(), name="connection-checks"),
     path(f"{TENANT}/connection/permissions", checks.Permissions.as_view(), name="connection-permissions"),
     path(f"{TENANT}/connection/roles", checks.Roles.as_view(), name="connection-roles"),
     path(f"{TENANT}/connection/checks", checks.Checks.as_view(), name="connection-checks"),

@@ -302,6 +302,7 @@ SPECTACULAR_SETTINGS = {
         "TokenStateEnum": "api.choices.TOKEN_STATES",
         "CommandStateEnum": "replication.models.State",
         "FindingStateEnum": "authstatus.models.FindingState",
+        "FindingStateEnum": "authstatus.models.FindingState",
     },
 }
 API_REQUESTS_PER_MINUTE = env.int("API_REQUESTS_PER_MINUTE", default=600)
