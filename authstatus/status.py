@@ -2,7 +2,7 @@
 
 import dataclasses
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from django.db.models import (
@@ -21,9 +21,10 @@ from django.db.models import (
 )
 from django.db.models.functions import Coalesce
 from django.http import QueryDict
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils import timezone
 
+from accounts import installation
 from authstatus.commands import VERIFY
 from core.errors import UmpError, Who
 from core.kinds import WHO_IN_WORDS
@@ -199,32 +200,42 @@ def _menu(
         url = f"/authentication-status/{tenant.id}/check/{asked}"
         found.append({"label": "Check Credentials", "url": url, "icon": "shield-check", "post": True})
     if actor.may(Ability.MANAGE_CONNECTION, tenant.id):
-        for label, name, icon, fits in WAYS:
-            url = _there(name, tenant)
-            if url and fits(connection):
-                found.append({"label": label, "url": url, "icon": icon, "modal": True})
+        found += [
+            {"label": label, "url": reverse(name, kwargs={"uid": tenant.id}), "icon": icon, "modal": modal}
+            for label, name, icon, modal, fits in WAYS
+            if fits(connection)
+        ]
     found.append({"label": "Connection", "url": f"/tenants/{tenant.id}/connection/", "icon": "plug"})
     return found
 
 
-def _is(*methods: Method) -> Any:
-    return lambda connection: connection is not None and connection.method in methods
-
-
-WAYS: tuple[tuple[str, str, str, Any], ...] = (
-    ("Switch to token", "switch-token", "key-round", _is(Method.PASSWORD, Method.APP)),
-    ("Switch to password", "switch-password", "lock", _is(Method.TOKEN)),
-    ("Grant Access", "grant-access", "user-check", lambda connection: True),
-    ("Migrate", "migrate", "arrow-right-left", lambda c: c is not None and c.app_owner == AppOwner.PROVIDER),
+WAYS: tuple[tuple[str, str, str, bool, Callable[[Connection | None], bool]], ...] = (
+    (
+        "Switch to token",
+        "switch-token",
+        "key-round",
+        True,
+        lambda stored: stored is not None and stored.method == Method.PASSWORD,
+    ),
+    (
+        "Switch to password",
+        "switch-password",
+        "lock",
+        True,
+        lambda stored: (
+            stored is not None and stored.method == Method.TOKEN and bool(installation.get("allow_password"))
+        ),
+    ),
+    ("Grant Access", "grant-access", "user-check", True, lambda stored: True),
+    (
+        "Migrate",
+        "tenant-registration-migrate",
+        "arrow-right-left",
+        False,
+        lambda stored: stored is not None and stored.app_owner == AppOwner.PROVIDER,
+    ),
 )
-"""Further ways: label, route, icon, and for which connection. One whose route is not there is not shown."""
-
-
-def _there(name: str, tenant: Tenant) -> str:
-    try:
-        return reverse(name, kwargs={"uid": tenant.id})
-    except NoReverseMatch:
-        return ""
+"""Further ways: label, route, icon, whether it opens in place, and for which connection."""
 
 
 def csv_row(tenant: Any) -> list[object]:

@@ -124,28 +124,30 @@ def misnamed(found: Figures) -> list[str]:
 
 
 def told(found: Figures) -> str:
+    size = f"{found['customers']:,} customers, {found['broken']} broken"
     lines = [
-        f"{found['customers']:,} customers, {found['broken']} broken; {found['requests']:,} requests of"
-        f" {found['latency_ms']:g} ms, {found['parallel']} at a time",
-        f"pressing the button {found['press']:.2f} s, the run {found['wall']:.2f} s,"
-        f" CPU of the workers {found['cpu']:.1f} s",
+        f"{size}; {found['requests']:,} requests of {found['latency_ms']:g} ms, {found['parallel']} at a time",
+        f"pressing the button {found['press']:.2f} s, run {found["wall"]:.2f} s, CPU of workers {found['cpu']:.1f} s",
         f"requests x latency / parallel = {found['ideal']:.2f} s, ratio {found['ratio']:.2f}",
         f"a person's own check in the middle of it: {found['person']:.2f} s",
     ]
-    lines += [
-        f"  {way or 'healthy':<20}{outcome:<15}{code:<22}{number:>5}"
-        for way, outcome, code, number in found["said"]
-    ]
+    for way, outcome, code, number in found["said"]:
+        lines.append(f"  {way or 'healthy':<20}{outcome:<15}{code:<22}{number:>5}")
     return "\n".join(lines)
 
 
 def main() -> int:
     chosen = options()
     os.environ |= {"CONSENT_PROPAGATION_SECONDS": "0", "WORKER_THREADS": str(chosen.threads)}
-    with tempfile.TemporaryDirectory(prefix="ump-bench-") as folder:
-        with ground.database(), ground.keys(), ground.simulator(0) as url:
-            os.environ["M365_GATEWAY_URL"] = url
-            found = measure(url, chosen, f"{folder}/customers.json")
+    os.environ["LICENSE_CUSTOMERS"] = str(chosen.customers)
+    with (
+        tempfile.TemporaryDirectory(prefix="ump-bench-") as folder,
+        ground.database(),
+        ground.keys(),
+        ground.simulator(0) as url,
+    ):
+        os.environ["M365_GATEWAY_URL"] = url
+        found = measure(url, chosen, f"{folder}/customers.json")
     found["misnamed"] = misnamed(found)
     print(told(found))
     print(f"misnamed: {found['misnamed'] or 'none'}; wrongly blamed: {found['wrongly_blamed']}")

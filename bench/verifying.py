@@ -97,7 +97,7 @@ def newcomer() -> dict[str, Any]:
     """In the middle of the run a person checks one customer that it has not reached: how long until the answer."""
     with scope.every("a benchmark looks for somebody who still waits"):
         waiting = Command.objects.filter(state=State.QUEUED).order_by("-id").first()
-        assert waiting is not None and waiting.tenant_id is not None
+        assert waiting is not None, "the run was over too soon: take more customers"
         tenant = Tenant.objects.get(id=waiting.tenant_id)
     from authstatus.services import check
 

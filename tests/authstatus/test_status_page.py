@@ -13,6 +13,7 @@ from django.db import connection as database
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from accounts import installation
 from replication.models import Command, State
 from simulator import server
 from simulator.server import Simulator
@@ -45,8 +46,11 @@ COLUMNS = [
 
 
 @pytest.fixture(autouse=True)
-def portal(settings: Any) -> None:
+def portal(settings: Any) -> Iterator[None]:
     settings.PORTAL_BASE_URL = "https://testserver"
+    installation.forget()
+    yield
+    installation.forget()
 
 
 @pytest.fixture
@@ -171,11 +175,26 @@ def test_check_credentials_returns_to_the_list_and_shows_that_it_checks(
     assert "Checking" in live
 
 
-def test_no_way_is_offered_that_leads_nowhere(cast: Cast, client_of: SignIn) -> None:
-    page = text_of(client_of(cast.pia), PAGE)
+def test_each_method_has_its_ways_and_none_leads_nowhere(cast: Cast, client_of: SignIn) -> None:
     pia = client_of(cast.pia)
-    for address in set(re.findall(r'<a href="(/[^"]+)" data-modal', page)):
-        text_of(pia, address.replace("&amp;", "&"))
+    found = {}
+    for method in Method:
+        sign_in_as(cast.contoso, method)
+        with scope.one(cast.contoso.id):
+            Connection.objects.update(app_owner=AppOwner.PROVIDER)
+        menu = re.compile(r'<a href="(/tenants/[^"]+)"[^>]*><svg.*?</svg> ([^<]+)</a>', re.DOTALL)
+        ways = menu.findall(row(text_of(pia, PAGE), "Contoso"))
+        found[method] = [label for _, label in ways]
+        for address, _ in ways:
+            text_of(pia, address)
+    assert found == {
+        Method.PASSWORD: ["Switch to token", "Grant Access", "Migrate", "Connection"],
+        Method.TOKEN: ["Grant Access", "Migrate", "Connection"],
+        Method.APP: ["Grant Access", "Migrate", "Connection"],
+    }
+    installation.change(SYSTEM, "allow_password", True)
+    sign_in_as(cast.contoso, Method.TOKEN)
+    assert "Switch to password" in row(text_of(pia, PAGE), "Contoso")
 
 
 def test_update_lists_the_methods_now(cast: Cast, client_of: SignIn) -> None:
