@@ -127,7 +127,8 @@ def told(found: Figures) -> str:
     size = f"{found['customers']:,} customers, {found['broken']} broken"
     lines = [
         f"{size}; {found['requests']:,} requests of {found['latency_ms']:g} ms, {found['parallel']} at a time",
-        f"pressing the button {found['press']:.2f} s, run {found["wall"]:.2f} s, CPU of workers {found['cpu']:.1f} s",
+        f"pressing the button {found['press']:.2f} s, the run {found['wall']:.2f} s",
+        f"CPU of the workers {found['cpu']:.1f} s",
         f"requests x latency / parallel = {found['ideal']:.2f} s, ratio {found['ratio']:.2f}",
         f"a person's own check in the middle of it: {found['person']:.2f} s",
     ]
