@@ -175,6 +175,7 @@ class Registration:
     seen_from: float = 0.0  # readers find it from then on
     owners: set[str] = dataclasses.field(default_factory=set)
     requested_roles: list[str] = dataclasses.field(default_factory=list)  # said by the control API
+    requested_scopes: list[str] = dataclasses.field(default_factory=list)  # said by the control API
     properties: dict[str, Any] = dataclasses.field(default_factory=dict)  # said by Graph, and repeated by it
 
     def set_secret(self, value: str, *, now: float, ends: float | None = None) -> Secret:
@@ -201,7 +202,8 @@ class Registration:
             if access.get("type") == kind
         )
         asked = [name for name in names if name is not None]
-        return [*self.requested_roles, *asked] if kind == "Role" and resource == GRAPH_APP else asked
+        told = self.requested_roles if kind == "Role" else self.requested_scopes
+        return [*told, *asked] if resource == GRAPH_APP else asked
 
     def shown(self) -> dict[str, Any]:
         """As `GET /applications` lists it."""

@@ -13,7 +13,7 @@ from simulator.tenant import DEFAULT_ROLES, BadRequestError, Tenant
 # What belongs to the registration, so can be changed only where it is at home.
 _AT_HOME = {
     "name", "secret", "secret_expires", "certificate_pem", "disabled", "redirect_uris", "public_client",
-    "multi_tenant", "requested_roles", "owners",
+    "multi_tenant", "requested_roles", "requested_scopes", "owners",
 }  # fmt: skip
 _HERE = {
     "client_id", "roles", "add_roles", "remove_roles", "at_once", "delegated", "directory_roles",
@@ -96,6 +96,7 @@ def _change_registration(registration: Registration, changes: dict[str, Any], no
     registration.public_client = bool(changes.get("public_client", registration.public_client))
     registration.multi_tenant = bool(changes.get("multi_tenant", registration.multi_tenant))
     registration.requested_roles = list(changes.get("requested_roles", registration.requested_roles))
+    registration.requested_scopes = list(changes.get("requested_scopes", registration.requested_scopes))
     registration.owners = set(changes.get("owners", registration.owners))
     if "redirect_uris" in changes:
         registration.properties["web"] = {"redirectUris": list(changes["redirect_uris"])}

@@ -173,6 +173,14 @@ def test_what_is_wrong_at_home_hits_every_customer(
     assert [_code(customer) for customer in customers] == [code, code]
 
 
+def test_the_providers_app_deleted_is_gone_for_all(provider: Visitor, customers: list[Visitor]) -> None:
+    provider.inside("POST", "/break", {"break": "app_not_found"})
+    gone = [_code(customer) for customer in customers]
+    provider.inside("POST", "/heal")
+
+    assert (gone, [_code(customer) for customer in customers]) == ([700016, 700016], [None, None])
+
+
 def test_a_customer_switches_the_app_off_for_itself_only(customers: list[Visitor]) -> None:
     first, second = customers
     path = f"/apps/{first.app['client_id']}"

@@ -140,6 +140,15 @@ def test_an_administrator_consents_for_all_and_others_only_for_themselves(portal
     assert _refresh(portal, token, scope="Group.Read.All").status_code == 200
 
 
+def test_default_means_what_the_registration_asks_for(portal: Visitor) -> None:
+    portal.change_app(requested_scopes=["User.Read", "Group.Read.All"])
+    scope = "https://graph.microsoft.com/.default"
+    kept = portal.inside("POST", "/sign-in", {"scope": f"openid offline_access {scope}"})
+    token = _refresh(portal, kept["refresh_token"], scope=scope).json()["access_token"]
+
+    assert {"User.Read", "Group.Read.All"} <= set(claims(token)["scp"].split())
+
+
 def test_the_control_api_signs_nobody_in_who_could_not(portal: Visitor) -> None:
     given = {"user": "#1", "scope": "Group.Read.All"}
 
