@@ -5,9 +5,10 @@ a run was cut off is read from the rows of Standby and from Microsoft, where eve
 carries its marker; so a new command finishes what an older one began.
 """
 
+import contextlib
 import datetime as dt
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from django.conf import settings
 from django.db import transaction
@@ -101,7 +102,8 @@ class RenewSecret(Kind):
         graph = line.graph(read_only=False, stop=ctx.stop)
         ctx.report(label="Adding a client secret", force=True)
         found = own_registration(graph, line)
-        wait = add_secret(ctx, graph, found, self._seal)
+        with as_owner(line):
+            wait = add_secret(ctx, graph, found, self._seal)
         return wait or Again("Microsoft needs a moment until the new secret works everywhere.", LOOK_AGAIN)
 
     @staticmethod
@@ -127,9 +129,7 @@ class RenewSecret(Kind):
             return self._give_up(ctx, candidate, line, error)
         actor = asker(ctx)
         with ctx.transaction():
-            connection: Connection = (
-                Connection.objects.select_for_update().select_related("secret").get(tenant_id=ctx.customer)
-            )
+            connection: Connection = Connection.objects.select_for_update().get(tenant_id=ctx.customer)
             changed = connection.client_id != candidate.client_id or (
                 connection.secret is None or connection.secret.set_at > candidate.since
             )
@@ -173,7 +173,8 @@ class RenewSecret(Kind):
         ctx.report(label="Removing the old secret", force=True)
         found = far.by_client_id(graph, str(former.client_id))
         told, outcome = "The client secret was renewed, and the old one removed.", "complete"
-        key = keys_on_file.find(former.secret, found) if found and former.secret else None
+        with scope.one(ctx.customer):
+            key = keys_on_file.find(former.secret, found) if found and former.secret else None
         if found is not None and key is not None:
             far.remove_secret(graph, found.object_id, key.key_id)
         elif found is not None and former.secret is not None and former.secret.microsoft_id is None:
@@ -202,18 +203,23 @@ def own_registration(graph: GraphClient, line: lines.Line) -> Registration:
             permission="Application.ReadWrite.OwnedBy",
             tenant=line.name,
         )
-    try:
+    with as_owner(line):
         found = far.by_client_id(graph, line.credential.client_id)
-    except PermissionMissing as error:
-        raise UmpError.of(
-            "registration_not_ours",
-            app=line.app,
-            permission="being an owner of its own registration",
-            detail=error.detail,
-        ) from error
     if found is None:
         raise UmpError.of("app_not_found", app=line.app, tenant=line.name)
     return found
+
+
+@contextlib.contextmanager
+def as_owner(line: lines.Line) -> Iterator[None]:
+    """Who has the permission, and is refused, is no owner of the registration: said in those words."""
+    try:
+        yield
+    except PermissionMissing as error:
+        owner = "being an owner of its own registration"
+        raise UmpError.of(
+            "registration_not_ours", app=line.app, permission=owner, detail=error.detail
+        ) from error
 
 
 def canary(ctx: Context, line: lines.Line) -> None:

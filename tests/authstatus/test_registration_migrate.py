@@ -115,7 +115,7 @@ def test_a_candidate_that_lacks_a_permission_changes_nothing(
     assert code_of(command) == "permission_missing"
     after, candidate = connection(shared), standbys(shared)[StandbyRole.CANDIDATE]
     assert (after.client_id, after.app_owner, after.usable) == (before.client_id, AppOwner.PROVIDER, True)
-    assert candidate.problem["code"] == "permission_missing"
+    assert (candidate.problem or {})["code"] == "permission_missing"
     app.principal.grant(own_app(microsoft, shared).principal.granted(), 0.0)
     again = migrate(shared, app, client_secret="")
     run_until(worker, again, State.SUCCEEDED)
@@ -153,7 +153,7 @@ def test_it_goes_back_by_itself_when_the_first_replication_fails(
     back, waiting = connection(shared), standbys(shared)
     assert (back.client_id, back.app_owner) == (before.client_id, AppOwner.PROVIDER)
     assert set(waiting) == {StandbyRole.CANDIDATE}
-    assert waiting[StandbyRole.CANDIDATE].problem["code"] == "app_disabled"
+    assert (waiting[StandbyRole.CANDIDATE].problem or {})["code"] == "app_disabled"
     for _ in range(4):  # the old way is checked, and the work that was held goes on with it
         with scope.every("a test's worker"):
             if not Command.objects.filter(state=State.QUEUED).exists():
