@@ -3,6 +3,7 @@
 import uuid
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -12,6 +13,7 @@ from authstatus import runs, status
 from authstatus.models import VerifyRun
 from authstatus.status_views import PAGE, WRITES, of_provider
 from replication import selectors as queue
+from replication import words
 from tenants import tables
 from tenants.abilities import Ability
 from tenants.access import Actor
@@ -140,5 +142,6 @@ def _page(request: HttpRequest, found: VerifyRun) -> dict[str, object]:
         "every": EVERY,
         "may_cancel": progress["waiting"] > 0 and may_verify(actor),
         "paused": queue.is_paused(),
+        "broken": words.broken_lines(actor, settings.PROVIDER_NAME) if progress.open else [],
         "page_url": PAGE,
     }

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, QueryDict
@@ -19,6 +20,7 @@ from authstatus.provider_check import VERIFY_APP
 from authstatus.status_forms import ProviderAppForm
 from authstatus.views import shown_secret
 from core.errors import InvalidInput, NotFound
+from replication import words
 from replication.models import OPEN, Command, State
 from tenants import provider_app, scope, tables
 from tenants.abilities import Ability
@@ -73,6 +75,7 @@ def _page(request: HttpRequest, form: ProviderAppForm | None = None) -> HttpResp
         "running": running,
         "progress": runs.progress([running])[running.id] if running else None,
         "may_verify": any(actor.may(Ability.VERIFY_CONNECTION, each) for each in (None, *actor.tenant_roles)),
+        "broken": words.broken_lines(actor, settings.PROVIDER_NAME),
         "page_url": PAGE,
     }
     if actor.may(Ability.VIEW_PROVIDER):
