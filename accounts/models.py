@@ -129,3 +129,24 @@ class Setting(models.Model):
     value = models.JSONField()
     set_by = models.CharField(max_length=254)
     set_at = models.DateTimeField(db_default=Now())
+
+
+class SavedView(models.Model):
+    """How a person likes to see a list: its filters, order and page size under a name. Nobody else's."""
+
+    LISTS: ClassVar = {"tenants": "Tenants", "queue": "Queued Tasks", "users": "Users", "audit": "Audit"}
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(User, models.CASCADE, related_name="+")
+    page = models.CharField(max_length=20, choices=list(LISTS.items()), help_text="Which list.")
+    name = models.CharField(max_length=40)
+    query = models.CharField(
+        max_length=1000, help_text="The list's address behind the question mark, in order."
+    )
+
+    class Meta:
+        ordering = ["name", "id"]
+        constraints = [models.UniqueConstraint("user", "page", Lower("name"), name="view_once")]
+
+    def __str__(self) -> str:
+        return self.name

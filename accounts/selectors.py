@@ -3,8 +3,9 @@
 from allauth.mfa.models import Authenticator
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
+from django.http import QueryDict
 
-from accounts.models import Session, User
+from accounts.models import SavedView, Session, User
 
 
 def people(*, search: str = "", active: bool | None = None, factor: bool | None = None) -> QuerySet[User]:
@@ -33,3 +34,18 @@ def sessions_of(user: User) -> QuerySet[Session]:
     """Where the person is signed in now, the latest used first."""
     living = Session.objects.filter(user=user, auth_hash=user.get_session_auth_hash(), expire_date__gt=Now())
     return living.order_by("-last_used_at", "session_key")
+
+
+def views_of(user: User, page: str) -> QuerySet[SavedView]:
+    """The person's own views of a list (a key of SavedView.LISTS), by name."""
+    return SavedView.objects.filter(user=user, page=page)
+
+
+def as_view(query: QueryDict) -> str:
+    """What of an address is a view: everything but the page, in an order that makes equal ones equal."""
+    kept = QueryDict(mutable=True)
+    for name in sorted(query):
+        values = [value for value in query.getlist(name) if value]
+        if values and name != "page":
+            kept.setlist(name, values)
+    return kept.urlencode()

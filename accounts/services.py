@@ -15,15 +15,18 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
 from django.db.models import F
+from django.http import QueryDict
 from django.utils import timezone
 
 from accounts.links import path_of
-from accounts.models import ApiToken, Session, User
-from accounts.selectors import sessions_of
+from accounts.models import ApiToken, SavedView, Session, User
+from accounts.selectors import as_view, sessions_of, views_of
 from audit.services import Changes, Who, record
 from core.errors import InvalidInput, NotFound
 
 PREFIX = "cpk"
+MOST_VIEWS = 20
+"""Views that a person may keep of one list."""
 
 
 @transaction.atomic
@@ -114,6 +117,49 @@ def sign_in_link(who: Who, user: User) -> str:
     """
     _record(who, "link.made", user)
     return f"{settings.PORTAL_BASE_URL}{path_of(user)}"
+
+
+@transaction.atomic
+def save_view(who: Who, user: User, *, page: str, name: str, query: str) -> SavedView:
+    """Keep a list as it is shown under a name; one of the same name is replaced. Raises InvalidInput."""
+    name, kept = _clean_name(name), as_view(QueryDict(query))
+    if not name or len(name) > 40:
+        raise InvalidInput(field="name", why="it needs 1 to 40 characters")
+    if page not in SavedView.LISTS or not kept or len(kept) > 1000:
+        raise InvalidInput(field="query", why="there is nothing to keep, or too much")
+    User.objects.select_for_update().get(pk=user.pk)  # two windows at once: one after the other
+    mine = views_of(user, page)
+    view = mine.filter(name__iexact=name).first() or SavedView(user=user, page=page)
+    if view._state.adding and mine.count() >= MOST_VIEWS:
+        raise InvalidInput(
+            field="name", why=f"you keep {MOST_VIEWS} views of this list already; delete one first"
+        )
+    view.name, view.query = name, kept
+    view.save()
+    _record_view(who, "view.saved", view)
+    return view
+
+
+@transaction.atomic
+def delete_view(who: Who, user: User, view_id: uuid.UUID) -> SavedView:
+    """One of the person's own. Raises NotFound."""
+    view = SavedView.objects.filter(user=user, id=view_id).first()
+    if view is None:
+        raise NotFound(thing="view")
+    _record_view(who, "view.deleted", view)
+    view.delete()
+    return view
+
+
+def _record_view(who: Who, action: str, view: SavedView) -> None:
+    record(
+        who,
+        action,
+        tenant_id=None,
+        object_kind="view",
+        object_id=view.id,
+        object_label=f"{SavedView.LISTS[view.page]}: {view.name}",
+    )
 
 
 def _record(who: Who, action: str, user: User, changes: Changes | None = None) -> None:

@@ -10,6 +10,7 @@ from ump_portal.pages import (
     health,
     overview,
     people,
+    saved_views,
     search,
     sessions,
     settings,
@@ -64,6 +65,8 @@ urlpatterns = [
     path(
         "tenants/<uuid:uid>/people/<uuid:user_id>/take/", people.take_at_customer, name="tenant-person-take"
     ),
+    path("views/add/", saved_views.add, name="view-add"),
+    path("views/<uuid:view_id>/delete/", saved_views.delete, name="view-delete"),
     path("healthz", health.healthz, name="healthz"),
     path("styleguide", styleguide.styleguide, name="styleguide"),
     path("accounts/sessions/", sessions.index, name="sessions"),

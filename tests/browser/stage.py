@@ -7,7 +7,8 @@ from typing import Any
 
 from django.utils import timezone
 
-from accounts.services import create_token
+from accounts.models import SavedView
+from accounts.services import create_token, save_view
 from authstatus.models import LeftOut, VerifyRow, VerifyRun
 from core.errors import UmpError
 from directory.models import DirectoryGroup, DirectoryUser, SyncStream
@@ -66,7 +67,13 @@ def build(cast: Cast) -> Stage:
         | numbers
         | first_ids(cast)
         | {"run_id": run(customers, numbers)}
-        | {"token_id": token(), "flow_id": flow(cast.contoso), "user_id": cast.olga.id, "adam": cast.adam.id},
+        | {
+            "token_id": token(),
+            "view_id": view(cast),
+            "flow_id": flow(cast.contoso),
+            "user_id": cast.olga.id,
+            "adam": cast.adam.id,
+        },
     )
 
 
@@ -166,6 +173,13 @@ def token() -> uuid.UUID:
             networks=["10.0.0.0/8", "2001:db8::/32"], lifetime=dt.timedelta(days=20),
         )  # fmt: skip
     return row.id
+
+
+def view(cast: Cast) -> uuid.UUID:
+    for page in SavedView.LISTS:
+        for name in ("Mine", "A long name of a view: it takes its room"):
+            made = save_view(cast.actor("pia"), cast.pia, page=page, name=name, query=f"size=25&q={name[:3]}")
+    return made.id
 
 
 # --- Commands -----------------------------------------------------------------------------------------------

@@ -197,3 +197,21 @@ def test_a_wrong_name_is_answered_in_the_dialog(stage: Cast, door: Door) -> None
     dialog.get_by_role("button", name="Delete Contoso").click()
     page.wait_for_url("**/tenants/deleted/")
     expect(page.get_by_text("Contoso was deleted")).to_be_visible()
+
+
+def test_a_filtered_list_is_kept_under_a_name(stage: Cast, door: Door) -> None:
+    page = door.open(stage.olga)
+    page.goto("/tenants/")
+    expect(page.get_by_text("Save this view")).to_have_count(0)
+    page.get_by_label("State").select_option("deployed")
+    page.get_by_role("link", name="Save this view").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Save the view").click()
+    dialog.get_by_label("Name of the view").fill("Deployed ones")
+    dialog.get_by_role("button", name="Save the view").click()
+    expect(page.get_by_role("link", name="Deployed ones", exact=True)).to_have_attribute(
+        "aria-current", "true"
+    )
+    page.goto("/tenants/")
+    page.get_by_role("link", name="Deployed ones", exact=True).click()
+    expect(page.get_by_text("State: Deployed")).to_be_visible()

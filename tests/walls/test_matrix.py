@@ -13,6 +13,7 @@ import pytest
 from django.db import transaction
 from django.test import Client
 
+from accounts.models import SavedView, User
 from accounts.services import create_token
 from audit.services import record
 from authstatus.models import VerifyRow, VerifyRun
@@ -46,7 +47,7 @@ class Stage:
     def __init__(self, cast: Cast) -> None:
         self.cast = cast
         self.nested = {
-            tenant.id: self._data(tenant, canary) | {"user_id": person.id}
+            tenant.id: self._data(tenant, canary) | {"user_id": person.id, "view_id": view_of(person, canary)}
             for tenant, canary, person in (
                 (cast.contoso, CANARY_CONTOSO, cast.vera),
                 (cast.fabrikam, CANARY_FABRIKAM, cast.max),
@@ -120,6 +121,11 @@ class Stage:
 
     def actor(self, name: str) -> Actor:
         return self.cast.actor(name)
+
+
+def view_of(person: User, canary: str) -> uuid.UUID:
+    view = SavedView.objects.create(user=person, page="tenants", name=f"View {canary}", query="size=25")
+    return view.id
 
 
 @pytest.fixture

@@ -65,6 +65,8 @@ WORDS: Mapping[str, str] = MappingProxyType(
         "session.ended": "Session ended",
         "token.created": "API token created",
         "token.revoked": "API token revoked",
+        "view.saved": "View of a list saved",
+        "view.deleted": "View of a list deleted",
         "setting.changed": "Setting changed",
     }
 )
