@@ -89,6 +89,9 @@ def _spare_line(row: Finding) -> Line:
     if row.state == EXTRA:
         tone, word = TOO_MUCH
         hint = "Nothing in the portal needs it; the customer may take it away."
+    elif row.name in permissions.OF_USE:
+        tone, word = GRANTED
+        hint = "No feature needs it, but the portal makes use of it."
     else:
         tone, word = UNUSED
         hint = "Part of the app's profile; nothing in the portal uses it today."

@@ -558,6 +558,8 @@ class Held(enum.StrEnum):
 
 # With this one an app may do what the signed-in person may: whether that is enough, a call tells.
 AS_PERSON = "Directory.AccessAsUser.All"
+# No feature needs them, yet they are made use of: to renew the app's own secret, and to read when it ends.
+OF_USE = frozenset({"Application.ReadWrite.OwnedBy", "Application.Read.All"})
 # What signing in itself asks for.
 SIGN_IN = frozenset({"openid", "profile", "email", "offline_access", "User.Read"})
 
@@ -595,7 +597,7 @@ def judge_permissions(
 ) -> dict[str, Held]:
     """Each permission that is needed or granted, by name; one that was `asked_for` is no excess."""
     found = dict.fromkeys(missing_for(granted, features), Held.MISSING)
-    used = {name for feature in features for name in serving(granted, feature)} | set(asked_for)
+    used = {name for feature in features for name in serving(granted, feature)} | OF_USE | set(asked_for)
     for name in sorted(set(granted) - SIGN_IN):
         found[name] = Held.PRESENT if name in used else Held.EXTRA
     return found

@@ -131,11 +131,15 @@ def test_a_token_without_roles_is_no_consent(contoso: Customer, worker: Worker) 
 
 
 def test_more_than_needed(contoso: Customer, worker: Worker) -> None:
-    at_microsoft(contoso, roles=[*LEAST, "Directory.ReadWrite.All", "Reports.Read.All"])
+    at_microsoft(
+        contoso,
+        roles=[*LEAST, "Directory.ReadWrite.All", "Reports.Read.All", "Application.ReadWrite.OwnedBy"],
+    )
     assert check(worker, contoso).state == State.SUCCEEDED
     states = found(contoso, "permission")
     assert states["Directory.ReadWrite.All"] == "extra"
     assert states["Reports.Read.All"] == "present", "our own guide asks for it"
+    assert states["Application.ReadWrite.OwnedBy"] == "present", "the portal renews its secret by it"
 
 
 def test_no_token_is_said_so(contoso: Customer, worker: Worker) -> None:
