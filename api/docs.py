@@ -40,6 +40,8 @@ TITLES = {
     "audit": "The trail",
     "people": "People of all customers and the provider",
     "tokens": "Tokens",
+    "events": "What happened",
+    "webhooks": "Webhooks",
 }
 
 

@@ -441,6 +441,41 @@ TOKEN_MADE = _gives(
         "token": "cpk_<public id>_<secret part>",
     },
 )
+EVENT = _gives(
+    "A customer's access stopped working",
+    {
+        "id": 4711,
+        "type": "connection.degraded",
+        "timestamp": "2026-11-20T08:14:03Z",
+        "tenant_id": "3f2b8c1e-6a0d-4a53-8f7c-2d1b9e0a4c77",
+        "webhook_id": "evt_0d9ac1c1a5d04e55b0f2f5ad3a52b0c7",
+        "data": {"code": "secret_expired", "who": "customer_admin", "degraded": True, "commands_waiting": 2},
+    },
+)
+WEBHOOK_ADD = _takes(
+    "One type of event, of every customer",
+    {"name": "Ticket system", "url": "https://tickets.example/hooks/ump", "types": ["connection.degraded"]},
+)
+WEBHOOK_MADE = _gives(
+    "A new webhook",
+    {
+        "id": CLIENT,
+        "name": "Ticket system",
+        "url": "https://tickets.example/hooks/ump",
+        "types": ["connection.degraded"],
+        "tenants": [],
+        "cursor": 4711,
+        "failing_since": None,
+        "taken_at": None,
+        "held_at": None,
+        "held_because": "",
+        "created_at": "2026-11-20T08:00:00Z",
+        "created_by": "Pia",
+        "row_version": 1,
+        "url_here": f"https://portal.example/api/v1/webhooks/{CLIENT}",
+        "secret": "whsec_<base64 of the key>",
+    },
+)
 ME = _gives(
     "OVOC",
     {

@@ -26,6 +26,7 @@ PATHS = {
     "number": "The command's `number`.",
     "object_id": "Microsoft's id of the object.",
     "token_id": "The token's `id`.",
+    "endpoint_id": "The webhook's `id`.",
     "user_id": "The person's `id`.",
     "run_id": "The run's `id`.",
 }

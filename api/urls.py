@@ -19,6 +19,7 @@ from api import (
     tokens,
     verify_runs,
     views,
+    webhooks,
 )
 
 app_name = "api"
@@ -73,6 +74,12 @@ v1 = [
     path("people", people.People.as_view(), name="people"),
     path("people/<uuid:user_id>", people.OnePerson.as_view(), name="person"),
     path("people/<uuid:user_id>/role", people.ProviderRole.as_view(), name="person-role"),
+    path("events", webhooks.Events.as_view(), name="events"),
+    path("webhooks", webhooks.Webhooks.as_view(), name="webhooks"),
+    path("webhooks/<uuid:endpoint_id>", webhooks.OneWebhook.as_view(), name="webhook"),
+    path("webhooks/<uuid:endpoint_id>/test", webhooks.Test.as_view(), name="webhook-test"),
+    path("webhooks/<uuid:endpoint_id>/resume", webhooks.Resume.as_view(), name="webhook-resume"),
+    path("webhooks/<uuid:endpoint_id>/replay", webhooks.Replay.as_view(), name="webhook-replay"),
     path("tokens", tokens.Tokens.as_view(), name="tokens"),
     path("tokens/<uuid:token_id>", tokens.OneToken.as_view(), name="token"),
 ]

@@ -337,6 +337,13 @@ _LINE: tuple[_Row, ...] = (
     ("redirected", 502, _FIX, _PROVIDER, "service",
      "The address of {host} sent the portal elsewhere, and it did not follow.",
      "Check whether a proxy or a login page of the network stands between this server and the internet."),
+    ("address_forbidden", 422, _NEVER, _PROVIDER, "target",
+     "The name {host} leads to an address to which the portal sends nothing.",
+     ("Private networks, this machine and the addresses where clouds keep their keys are closed. Whoever runs the "
+      "portal can open a private network by OUTBOUND_ALLOWED_NETWORKS.")),
+    ("webhook_refused", 502, _LATER, _PROVIDER, "target",
+     "{host} did not take the event: it answered {why}.",
+     "The portal tries again by itself. If it lasts, ask whoever runs that system."),
     ("bad_reply", 502, _LATER, _MICROSOFT, "service",
      "The answer of {host} cannot be read: {why}.",
      ("The portal tries again by itself. If it lasts, check whether a proxy stands between this server "

@@ -33,6 +33,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from core.errors import UmpError
+from core.guard import Guard
 from core.redaction import is_secret_key, redact, redact_text
 
 __all__ = [
@@ -71,6 +72,8 @@ class OutboundConfig:
     total: float = 60.0
     max_body: int = 32 * MEBIBYTE
     user_agent: str = USER_AGENT
+    guard: Guard | None = None
+    """For hosts that people name: only addresses that it allows are connected to."""
 
 
 class _Clock(threading.local):
@@ -78,6 +81,7 @@ class _Clock(threading.local):
 
     ends: float = 0.0
     read: float = 30.0
+    guard: Guard | None = None
 
     def next_wait(self) -> float:
         left = self.ends - time.monotonic()
@@ -120,12 +124,32 @@ class _TimedResponse(http.client.HTTPResponse):
         self.fp = io.BufferedReader(_TimedSocketIO(sock), PIECE)
 
 
+@contextmanager
+def _checked_address(made: Any) -> Iterator[None]:
+    """Inside, the connection goes to the address that was checked, whatever the name leads to a moment later."""
+    name = made._dns_host
+    try:
+        if _clock.guard is not None and made.proxy is None:
+            made._dns_host = _clock.guard.resolve(name, made.port)
+        yield
+    finally:
+        made._dns_host = name
+
+
 class _TimedHTTPConnection(HTTPConnection):
     response_class = _TimedResponse
+
+    def _new_conn(self) -> socket.socket:
+        with _checked_address(self):
+            return super()._new_conn()
 
 
 class _TimedHTTPSConnection(HTTPSConnection):
     response_class = _TimedResponse
+
+    def _new_conn(self) -> socket.socket:
+        with _checked_address(self):
+            return super()._new_conn()
 
 
 class _TimedHTTPPool(HTTPConnectionPool):
@@ -211,11 +235,15 @@ class Outbound(requests.Session):
             raise RuntimeError("an outbound session belongs to the thread that made it")
         _clock.ends = self._end_of_call(deadline)
         _clock.read = self.config.read
+        _clock.guard = self.config.guard
         kwargs.update(allow_redirects=False, stream=True)
         try:
             parts = urlsplit(str(url))
             host = parts.hostname or ""
             kwargs.setdefault("proxies", self._proxies_for(parts.scheme, parts.netloc))
+            if self.config.guard and kwargs["proxies"]:
+                # The proxy looks the name up itself; we can only look before it does.
+                self.config.guard.resolve(host, parts.port or 443)
         except ValueError as error:
             raise UmpError.of("internal", detail={"cause": "not a web address"}) from error
         try:

@@ -1,6 +1,7 @@
 """What the worker may do: one class a kind, found by itself in each app's commands.py."""
 
 import abc
+from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
 from core.errors import UmpError
@@ -54,6 +55,19 @@ def kind_of(name: str) -> Kind:
         return _kinds[name]
     except KeyError:
         raise UmpError.of("unknown_kind", thing=name) from None
+
+
+_chores: list[Callable[[], object]] = []
+
+
+def chore(run: Callable[[], object]) -> Callable[[], object]:
+    """Decorator for what a room above does in each round of the sweeper: short, bounded, and safe to run twice."""
+    _chores.append(run)
+    return run
+
+
+def chores() -> tuple[Callable[[], object], ...]:
+    return tuple(_chores)
 
 
 def kinds() -> dict[str, Kind]:

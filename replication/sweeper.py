@@ -15,6 +15,7 @@ from events import services as events
 from replication import services, states
 from replication.commands import PROBE
 from replication.models import FINAL, Command, Reason, State
+from replication.registry import chores
 from tenants import scope, shredding
 from tenants.access import SYSTEM
 from tenants.models import Tenant
@@ -37,6 +38,8 @@ def sweep() -> None:
     schedule_checks()
     forget()
     shred()
+    for chore in chores():
+        chore()
 
 
 def take_back() -> int:

@@ -50,6 +50,7 @@ class Ability(enum.StrEnum):
     MANAGE_PEOPLE = "people:manage"
     ROTATE_KEYS = "keys:rotate"
     CHANGE_SETTINGS = "settings:change"
+    MANAGE_WEBHOOKS = "webhooks:manage"
 
     @property
     def words(self) -> str:
@@ -80,5 +81,6 @@ PROVIDER_WIDE = frozenset(
         Ability.MANAGE_TOKENS,
         Ability.ROTATE_KEYS,
         Ability.CHANGE_SETTINGS,
+        Ability.MANAGE_WEBHOOKS,
     }
 )

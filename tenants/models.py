@@ -176,6 +176,7 @@ class SecretKind(models.TextChoices):
     CERTIFICATE_KEY = "certificate_key", "Private key of a certificate"
     TOKEN_CACHE = "token_cache", "Tokens of a signed-in administrator"
     PASSWORD = "password", "Password of an account"
+    WEBHOOK = "webhook", "Signing secret of a webhook"
     SIGN_IN = "sign_in", "Part of a sign-in under way"
 
 

@@ -151,6 +151,11 @@ PROOF_READ_HOURS = env.int("PROOF_READ_HOURS", default=24)
 REMOVAL_SHARE = env.float("REMOVAL_SHARE", default=0.2)
 REMOVAL_FLOOR = env.int("REMOVAL_FLOOR", default=50)
 
+# Networks that are not the internet and may be called all the same, where people name the host (webhooks).
+OUTBOUND_ALLOWED_NETWORKS = env.list(
+    "OUTBOUND_ALLOWED_NETWORKS", default=["169.254.0.1/32", "169.254.4.0/24"]
+)
+
 # --- Microsoft 365 (DESIGN 8) -----------------------------------------------------------------------------
 M365_GATEWAY_URL = env.str("M365_GATEWAY_URL", default="")
 M365_CA_BUNDLE = env.str("M365_CA_BUNDLE", default="")

@@ -77,4 +77,5 @@ urlpatterns = [
     path("", include("authstatus.urls")),
     path("", include("replication.urls")),
     path("", include("directory.urls")),
+    path("", include("webhooks.urls")),
 ]

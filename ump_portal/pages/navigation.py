@@ -127,6 +127,9 @@ def _provider_tree(request: HttpRequest, actor: Actor) -> list[Entry]:
             _entry(request, "API clients", "/settings/api-clients/")
             if actor.may(Ability.MANAGE_TOKENS)
             else None,
+            _entry(request, "Webhooks", "/settings/webhooks/")
+            if actor.may(Ability.MANAGE_WEBHOOKS)
+            else None,
         ),
     ]
     return [entry for entry in entries if entry is not None]

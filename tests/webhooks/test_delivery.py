@@ -1,0 +1,246 @@
+"""Events reach other systems: signed, in order, each until it was taken, and only what they may know."""
+
+import base64
+import datetime as dt
+import hashlib
+import hmac
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from core.errors import Conflict, InvalidInput
+from events.models import Event, Type
+from events.services import tell
+from replication.models import Command, State
+from tenants import scope
+from tenants.access import SYSTEM
+from tenants.models import Tenant
+from tests.breakers.hands import claim, make_due, proven, settle
+from tests.webhooks.receiver import Receiver, listening
+from webhooks import services, signing
+from webhooks.models import Delivery, Endpoint
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def receiver(settings: Any) -> Iterator[Receiver]:
+    settings.M365_GATEWAY_URL = (
+        "http://127.0.0.1:9"  # a stand-in for Microsoft: only then this machine may be called
+    )
+    with listening() as found:
+        yield found
+
+
+@pytest.fixture
+def endpoint(receiver: Receiver) -> Endpoint:
+    made, _ = services.add(SYSTEM, name="Tickets", url=receiver.url)
+    return made
+
+
+def happen(tenant: Tenant | None, type_: Type = Type.DEGRADED, **data: object) -> None:
+    if tenant is None:
+        with scope.every("about the provider"):
+            tell(type_, None, data)
+    else:
+        with scope.one(tenant.id):
+            tell(type_, tenant.id, data)
+
+
+def deliver() -> list[Command]:
+    """What the sweeper queues, carried out; the commands as they are then."""
+    services.send_due()
+    done = []
+    while found := [each for each in claim() if each.kind == services.DELIVER]:
+        for each in found:
+            settle(each)
+            done.append(each.id)
+    with scope.every("a test looks"):
+        return list(Command.objects.filter(id__in=done).order_by("id"))
+
+
+def fresh(endpoint: Endpoint) -> Endpoint:
+    return Endpoint.objects.get(id=endpoint.id)
+
+
+def test_the_signature_is_that_of_the_standard() -> None:
+    """The vector with which libraries of Standard Webhooks test themselves."""
+    signed = signing.signature(
+        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        "msg_p5jXN8AQM9LWM0D4loKWxJek",
+        1614265330,
+        b'{"test": 2432232314}',
+    )
+    assert signed == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+def test_an_event_arrives_signed_and_in_order(receiver: Receiver) -> None:
+    made, secret = services.add(SYSTEM, name="Tickets", url=receiver.url)
+    alder = proven("Alder")
+    happen(alder, code="secret_expired", client_secret="must not leave")
+    happen(alder, Type.RESTORED)
+    happen(None, Type.EXPIRING)
+    (command,) = deliver()
+    assert (command.state, command.result) == (State.SUCCEEDED, {"events": 3})
+    assert receiver.types == ["connection.degraded", "connection.restored", "secret.expiring"]
+    headers, body = receiver.got[0]
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+    mac = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+    assert headers["webhook-signature"] == f"v1,{mac}"
+    assert abs(int(headers["webhook-timestamp"]) - timezone.now().timestamp()) < 60
+    assert receiver.bodies[0]["data"]["tenant"] == {"id": str(alder.id), "name": "Alder"}
+    assert receiver.bodies[2]["data"]["tenant"] is None
+    assert b"must not leave" not in body
+    assert secret not in str(list(Endpoint.objects.values())), "the secret is sealed"
+    assert services.send_due() == 0, "nothing is sent twice"
+    assert fresh(made).taken_at
+
+
+def test_what_is_not_taken_is_tried_again_before_anything_newer(
+    receiver: Receiver, endpoint: Endpoint
+) -> None:
+    alder = proven("Alder")
+    receiver.answers = [500, 302, 204]
+    happen(alder, number=1)
+    happen(alder, number=2)
+    (command,) = deliver()
+    assert command.state == State.QUEUED
+    assert command.attempts == 0
+    assert "HTTP 500" in command.message
+    assert fresh(endpoint).failing_since
+    assert services.send_due() == 0, "the one that waits is enough"
+    make_due()
+    deliver()
+    assert receiver.paths == ["/hook", "/hook"], "a redirect is not followed"
+    make_due()
+    deliver()
+    assert [body["data"]["number"] for body in receiver.bodies] == [1, 1, 1, 2]
+    assert len({headers["webhook-id"] for headers, _ in receiver.got}) == 2, "a repetition keeps its id"
+    assert fresh(endpoint).failures == 0
+    assert list(Delivery.objects.order_by("id").values_list("status", flat=True)) == [500, 302, 204, 204]
+
+
+def test_after_days_of_failure_it_is_held_and_goes_on_where_it_stood(
+    receiver: Receiver, endpoint: Endpoint
+) -> None:
+    happen(proven("Alder"))
+    Endpoint.objects.update(failing_since=timezone.now() - dt.timedelta(days=4), failures=40)
+    receiver.answers = [503]
+    deliver()
+    held = fresh(endpoint)
+    assert held.held_at
+    assert "HTTP 503" in held.held_because
+    assert services.send_due() == 0
+    services.resume(SYSTEM, endpoint)
+    deliver()
+    assert receiver.types == ["connection.degraded"] * 2
+    assert fresh(endpoint).cursor == newest()
+
+
+def test_gone_means_gone(receiver: Receiver, endpoint: Endpoint) -> None:
+    happen(proven("Alder"))
+    receiver.answers = [410]
+    deliver()
+    assert fresh(endpoint).held_at
+
+
+def test_it_gets_its_customers_and_its_types_only(receiver: Receiver) -> None:
+    alder, birch = proven("Alder"), proven("Birch")
+    services.add(SYSTEM, name="Alder's", url=receiver.url, types=["connection.degraded"], tenants=[alder.id])
+    happen(birch, note="of Birch")
+    happen(alder, Type.RESTORED)
+    happen(None)
+    happen(alder)
+    deliver()
+    assert [(body["type"], body["data"]["tenant"]["name"]) for body in receiver.bodies] == [
+        ("connection.degraded", "Alder")
+    ]
+
+
+def test_a_replay_sends_from_a_cursor_and_a_test_goes_to_one_only(
+    receiver: Receiver, endpoint: Endpoint
+) -> None:
+    services.add(SYSTEM, name="Another", url=receiver.url + "/other")
+    alder = proven("Alder")
+    for number in (1, 2, 3):
+        happen(alder, number=number)
+    deliver()
+    receiver.got.clear()
+    with scope.every("a test looks"):
+        second = Event.objects.order_by("id")[1].id
+    services.replay(SYSTEM, endpoint, second)
+    deliver()
+    assert [body["data"]["number"] for body in receiver.bodies] == [3]
+    receiver.paths.clear()
+    services.send_test(SYSTEM, endpoint)
+    deliver()
+    assert receiver.paths == ["/hook"]
+    assert receiver.types[-1] == "webhook.test"
+
+
+def test_a_new_webhook_is_not_told_the_past(receiver: Receiver) -> None:
+    happen(proven("Alder"))
+    services.add(SYSTEM, name="Late", url=receiver.url)
+    deliver()
+    assert receiver.got == []
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("http://example.com/", "https"),
+        ("ftp://example.com/", "https"),
+        ("https://user:pass@example.com/", "without user"),
+        ("https://example.com/#part", "fragment"),
+        ("https:///path", "host name"),
+        ("https://10.0.0.1/", "sends nothing"),
+        ("https://127.0.0.1/", "sends nothing"),
+        ("https://169.254.169.254/latest/meta-data", "sends nothing"),
+        ("https://[::1]/", "sends nothing"),
+        ("https://[::ffff:10.0.0.1]/", "sends nothing"),
+        ("https://exa mple.com/", "without user|blanks"),
+        ("https://example.com:0/", "host name"),
+        ("https://example.com:99999/", "web address"),
+        ("https://" + "a" * 500 + ".com/", "host name"),
+        ("javascript:alert(1)", "https"),
+        ("", "https"),
+    ],
+)
+def test_an_address_that_cannot_be_meant_is_refused(url: str, why: str) -> None:
+    with pytest.raises(InvalidInput, match=why):
+        services.check_url(url)
+
+
+def test_a_name_that_leads_inside_is_not_called(
+    receiver: Receiver, endpoint: Endpoint, settings: Any
+) -> None:
+    """Found out when something is sent, by the very address that would be connected to."""
+    settings.M365_GATEWAY_URL = ""
+    Endpoint.objects.update(url=receiver.url.replace("http://127.0.0.1", "https://localhost"))
+    happen(proven("Alder"))
+    (command,) = deliver()
+    assert receiver.got == []
+    assert "sends nothing" in command.message
+
+
+def test_bad_wishes_are_refused_and_versions_compared(receiver: Receiver, endpoint: Endpoint) -> None:
+    with pytest.raises(InvalidInput, match="no event"):
+        services.add(SYSTEM, name="X", url=receiver.url, types=["tenant.gone"])
+    with pytest.raises(InvalidInput, match="no customer"):
+        services.add(SYSTEM, name="X", url=receiver.url, tenants=[uuid.uuid4()])
+    with pytest.raises(InvalidInput, match="characters"):
+        services.add(SYSTEM, name=" \n", url=receiver.url)
+    services.change(SYSTEM, endpoint, name="Renamed", version=1)
+    with pytest.raises(Conflict):
+        services.change(SYSTEM, endpoint, name="Late", version=1)
+    services.remove(SYSTEM, fresh(endpoint))
+    assert not Endpoint.objects.exists()
+
+
+def newest() -> int:
+    with scope.every("a test looks"):
+        return int(Event.objects.order_by("-id").values_list("id", flat=True)[0])

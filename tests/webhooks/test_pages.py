@@ -1,0 +1,99 @@
+"""Webhooks by browser and by API: who may, what is shown once, and whose events one sees."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from events.models import Type
+from events.services import tell
+from replication.models import Command
+from tenants import scope
+from tests.breakers.hands import proven
+from tests.cast import Cast
+from tests.pages.helpers import SignIn, post, text_of
+from webhooks.models import Endpoint
+
+pytestmark = pytest.mark.django_db
+FORM = {"name": "Tickets", "url": "https://tickets.example/hook", "types": ["connection.degraded"]}
+
+
+def test_a_provider_admin_adds_one_and_sees_its_secret_once(cast: Cast, client_of: SignIn) -> None:
+    pia = client_of(cast.pia)
+    assert "/settings/webhooks/" in text_of(pia, "/")
+    assert "No webhook yet" in text_of(pia, "/settings/webhooks/")
+    made = post(pia, "/settings/webhooks/add/", {**FORM, "tenants": "contoso\n"}, 201).content.decode()
+    assert "whsec_" in made
+    endpoint = Endpoint.objects.get()
+    assert endpoint.tenants == [cast.contoso.id]
+    base = f"/settings/webhooks/{endpoint.id}/"
+    for page in (base, f"{base}edit/", f"{base}replay/", "/settings/webhooks/", "/audit/"):
+        assert "whsec_" not in text_of(pia, page), page
+    for act in ("test", "hold", "resume"):
+        assert "Tickets" in text_of(pia, f"{base}{act}/")
+        post(pia, f"{base}{act}/", {})
+    with scope.every("a test looks"):
+        assert Command.objects.filter(kind="deliver_events", target=str(endpoint.id)).count() == 1
+    post(pia, f"{base}edit/", {**FORM, "tenants": "Nobody"}, 422)
+    post(pia, f"{base}edit/", {**FORM, "url": "http://tickets.example"}, 422)
+    post(pia, f"{base}edit/", {**FORM, "name": "Renamed"})
+    post(pia, f"{base}replay/", {"cursor": "-1"}, 422)
+    post(pia, f"{base}replay/", {"cursor": "0"})
+    post(pia, f"{base}remove/", {})
+    assert not Endpoint.objects.exists()
+
+
+@pytest.mark.parametrize(("who", "status"), [("olga", 403), ("mona", 403), ("adam", 404), ("nora", 404)])
+def test_nobody_else_does(cast: Cast, client_of: SignIn, who: str, status: int) -> None:
+    text_of(client_of(getattr(cast, who)), "/settings/webhooks/", status)
+
+
+def test_the_api_does_the_same(cast: Cast, api: Any) -> None:
+    pia = api("pia")
+    made = pia.post("/api/v1/webhooks", FORM, content_type="application/json")
+    assert made.status_code == 201, made.content
+    body = made.json()
+    assert body["secret"].startswith("whsec_")
+    url = f"/api/v1/webhooks/{body['id']}"
+    shown = pia.get(url)
+    assert "secret" not in shown.json()
+    assert pia.get("/api/v1/webhooks").json()["results"][0]["name"] == "Tickets"
+    changed = pia.put(
+        url, {**FORM, "name": "New"}, content_type="application/json", HTTP_IF_MATCH=shown["ETag"]
+    )
+    assert changed.json()["name"] == "New"
+    stale = pia.put(url, FORM, content_type="application/json", HTTP_IF_MATCH=shown["ETag"])
+    assert stale.status_code == 412
+    for act, given in (("test", {}), ("resume", {}), ("replay", {"after": 0})):
+        assert pia.post(f"{url}/{act}", given, content_type="application/json").status_code == 200, act
+    assert pia.delete(url).status_code == 204
+
+
+def test_events_are_read_from_a_cursor_and_only_ones_own(cast: Cast, api: Any) -> None:
+    alder = proven("Alder")
+    for tenant in (cast.contoso, alder, cast.contoso):
+        with scope.one(tenant.id):
+            tell(Type.DEGRADED, tenant.id, {"of": tenant.name})
+    adam, pia = api("adam"), api("pia")
+    seen = adam.get("/api/v1/events").json()["results"]
+    assert [row["data"]["of"] for row in seen] == ["Contoso", "Contoso"]
+    later = adam.get(f"/api/v1/events?after={seen[0]['id']}").json()["results"]
+    assert [row["id"] for row in later] == [seen[1]["id"]]
+    everything = pia.get("/api/v1/events?limit=2").json()
+    assert len(everything["results"]) == 2
+    assert len(pia.get(everything["next"]).json()["results"]) == 1
+    assert pia.get("/api/v1/events?type=secret.expiring").json()["results"] == []
+    assert pia.get("/api/v1/events?after=-1").status_code == 422
+
+
+@pytest.fixture
+def api(cast: Cast) -> Any:
+    from tests.walls.test_matrix import Stage
+
+    stage = Stage.__new__(Stage)
+    stage.cast = cast
+
+    def of(name: str) -> Client:
+        return stage.client(name, api=True)
+
+    return of

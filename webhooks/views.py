@@ -1,0 +1,163 @@
+"""System > Webhooks: where events are sent, how it goes, and what can be done about it."""
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import render
+
+from accounts.again import typed
+from core.errors import InvalidInput
+from tenants import scope, tables
+from tenants.abilities import Ability
+from tenants.access import Actor
+from tenants.answers import SeeOther
+from tenants.forms import add_error
+from tenants.web import actor_of, provider_view
+from webhooks import selectors, services
+from webhooks.forms import EndpointForm, ReplayForm, names
+from webhooks.models import Endpoint
+
+WRITES = ("GET", "HEAD", "POST")
+BASE = "/settings/webhooks/"
+
+
+@provider_view(needs=Ability.MANAGE_WEBHOOKS)
+def index(request: HttpRequest) -> HttpResponse:
+    """The list, with how each is doing."""
+    page = tables.page_of(request.GET, selectors.endpoints())
+    rows = [(endpoint, state(endpoint), names(endpoint)) for endpoint in page]
+    return render(request, "webhooks/index.html", {"page": page, "rows": rows})
+
+
+@provider_view(needs=Ability.MANAGE_WEBHOOKS, methods=WRITES, fresh=True)
+def add(request: HttpRequest) -> HttpResponse:
+    """The form, and after it the signing secret, this one time."""
+    form = EndpointForm(request.POST or None, initial=typed(request))
+    if request.method == "POST" and form.is_valid():
+        try:
+            endpoint, secret = services.add(actor_of(request), **form.wish())
+        except InvalidInput as error:
+            add_error(form, error)
+        else:
+            return render(request, "webhooks/made.html", {"endpoint": endpoint, "value": secret}, status=201)
+    return render(request, "webhooks/edit.html", {"form": form}, status=422 if form.errors else 200)
+
+
+@provider_view(needs=Ability.MANAGE_WEBHOOKS)
+def one(request: HttpRequest, endpoint_id: uuid.UUID) -> HttpResponse:
+    """One webhook: what it gets, and its last deliveries."""
+    endpoint = selectors.endpoint(endpoint_id)
+    with scope.every("how many events wait for a webhook"):
+        waiting = selectors.waiting(endpoint).count()
+    context = {
+        "endpoint": endpoint,
+        "state": state(endpoint),
+        "customers": names(endpoint),
+        "waiting": waiting,
+        "page": tables.page_of(request.GET, selectors.deliveries(endpoint)),
+    }
+    return render(request, "webhooks/one.html", context)
+
+
+@provider_view(needs=Ability.MANAGE_WEBHOOKS, methods=WRITES, fresh=True)
+def edit(request: HttpRequest, endpoint_id: uuid.UUID) -> HttpResponse:
+    endpoint = selectors.endpoint(endpoint_id)
+    form = EndpointForm(request.POST or None, initial=EndpointForm.values_of(endpoint) | typed(request))
+    if request.method == "POST" and form.is_valid():
+        try:
+            services.change(actor_of(request), endpoint, **form.wish())
+        except InvalidInput as error:
+            add_error(form, error)
+        else:
+            messages.success(request, "Saved.")
+            return SeeOther(f"{BASE}{endpoint.id}/")
+    context = {"form": form, "endpoint": endpoint}
+    return render(request, "webhooks/edit.html", context, status=422 if form.errors else 200)
+
+
+@provider_view(needs=Ability.MANAGE_WEBHOOKS, methods=WRITES)
+def replay(request: HttpRequest, endpoint_id: uuid.UUID) -> HttpResponse:
+    """Send again from a cursor."""
+    endpoint = selectors.endpoint(endpoint_id)
+    form = ReplayForm(request.POST or None, initial={"cursor": endpoint.cursor})
+    if request.method == "POST" and form.is_valid():
+        services.replay(actor_of(request), endpoint, form.cleaned_data["cursor"])
+        messages.success(request, "The events are being sent again.")
+        return SeeOther(f"{BASE}{endpoint.id}/")
+    context = {"form": form, "endpoint": endpoint}
+    return render(request, "webhooks/replay.html", context, status=422 if form.errors else 200)
+
+
+def _act(
+    path: str,
+    title: str,
+    said: str,
+    explained: str,
+    act: Callable[[Actor, Endpoint], Any],
+    *,
+    danger: bool = False,
+) -> Callable[..., HttpResponseBase]:
+    """A view that asks, and then does one thing to one webhook."""
+
+    @provider_view(needs=Ability.MANAGE_WEBHOOKS, methods=WRITES)
+    def view(request: HttpRequest, endpoint_id: uuid.UUID) -> HttpResponse:
+        endpoint = selectors.endpoint(endpoint_id)
+        if request.method == "POST":
+            act(actor_of(request), endpoint)
+            messages.success(request, said.format(name=endpoint.name))
+            return SeeOther(BASE if danger else f"{BASE}{endpoint.id}/")
+        context = {
+            "endpoint": endpoint,
+            "explained": explained,
+            "title": f"{title}: {endpoint.name}?",
+            "submit": title,
+            "danger": danger,
+            "form_action": f"{BASE}{endpoint.id}/{path}/",
+            "cancel_url": f"{BASE}{endpoint.id}/",
+        }
+        return render(request, "webhooks/ask.html", context)
+
+    return view
+
+
+send_test = _act(
+    "test",
+    "Send test event",
+    "A test event is on its way to {name}.",
+    "An event of the type webhook.test goes to this webhook alone. It takes its turn behind what waits already.",
+    services.send_test,
+)
+hold = _act(
+    "hold",
+    "Hold",
+    "{name} is held; events wait.",
+    "Nothing is sent until somebody resumes it. Events wait meanwhile, and none is skipped.",
+    lambda actor, endpoint: services.hold(actor, endpoint, f"Held by {actor.label}."),
+)
+resume = _act(
+    "resume",
+    "Resume",
+    "{name} gets its events again.",
+    "It goes on with the first event that was not taken.",
+    services.resume,
+)
+remove = _act(
+    "remove",
+    "Remove",
+    "{name} was removed.",
+    "No event is sent there any more, and its signing secret is forgotten. This cannot be undone.",
+    services.remove,
+    danger=True,
+)
+
+
+def state(endpoint: Endpoint) -> tuple[str, str]:
+    """Tone and word."""
+    if endpoint.held_at:
+        return "bad", "Held"
+    if endpoint.failing_since:
+        return "warn", "Failing"
+    return ("ok", "Working") if endpoint.taken_at else ("neutral", "Nothing sent yet")
