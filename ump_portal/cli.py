@@ -175,6 +175,39 @@ def _tenants_add(options: argparse.Namespace) -> tuple[Any, str]:
     return document, f"{tenant.name} is added ({tenant.id}); its first check is command {command.id}."
 
 
+def _tenants_check(options: argparse.Namespace) -> tuple[Any, str] | int:
+    """The data check before and after an upgrade (TEN-22): 1 when a customer cannot be reached."""
+    from authstatus import runs  # noqa: PLC0415  Django first
+    from tenants import scope  # noqa: PLC0415  Django first
+
+    why = "every customer is checked from the command line"
+    with scope.every(why):
+        found, _ = runs.start(_actor())
+    while options.wait:
+        with scope.every(why):
+            if not runs.progress([found])[found.id].open:
+                break
+        time.sleep(POLL_SECONDS)
+    with scope.every(why):
+        document = [_checked(row) for row in runs.rows(found)]
+    lines = [f"{row['name']:<34} {row['entra_tenant_id'] or '(no Azure Tenant Id)':<37} {row['outcome']:<14} "
+             f"{row['message']}".rstrip() for row in document]  # fmt: skip
+    _print(options, document, "\n".join(lines) or "There is no customer yet.")
+    return int(any(row["outcome"] == "Access failed" for row in document))
+
+
+def _checked(row: Any) -> dict[str, Any]:
+    from authstatus import runs  # noqa: PLC0415  Django first
+
+    return {
+        "id": str(row.tenant_id),
+        "name": row.tenant.name,
+        "entra_tenant_id": str(row.tenant.entra_tenant_id or ""),
+        "outcome": runs.WORDS[runs.Outcome(row.outcome)][1],
+        "message": row.command.message if row.command else row.get_left_out_display(),
+    }
+
+
 def _tenants_import_password(options: argparse.Namespace) -> tuple[Any, str]:
     from authstatus.delegated import keep_password  # noqa: PLC0415  Django first
 
@@ -355,6 +388,8 @@ def _parser() -> argparse.ArgumentParser:
     tenants = commands.add_parser("tenants", help="customers").add_subparsers(required=True, metavar="ACTION")
     _add(tenants, "list", _tenants_list, "all customers").add_argument("--search")
     _add(tenants, "show", _tenants_show, "one customer").add_argument("tenant", help="id, name or domain")
+    checked = _add(tenants, "check", _tenants_check, "check the credentials of every customer")
+    checked.add_argument("--wait", action="store_true", help="until all checks have ended")
     _tenant_arguments(_add(tenants, "add", _tenants_add, "add a customer with its app registration"))
     imported = _add(
         tenants, "import-password", _tenants_import_password, "take over a password from an older portal"

@@ -1,5 +1,6 @@
 """A check is a real check: what Microsoft refuses turns red, that and nothing else, and nobody is blamed for ours."""
 
+import argparse
 import datetime as dt
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +10,7 @@ import requests
 from django.utils import timezone
 
 from audit.models import Entry
-from authstatus import findings
+from authstatus import findings, runs
 from authstatus.models import Check, Finding
 from m365 import identity, pacing
 from m365.permissions import ROLES
@@ -18,6 +19,7 @@ from replication.models import Command, State
 from tenants import scope
 from tenants.models import Connection, DeployState, Tenant, Verification
 from tests.directory.pretend import Customer, Worker, code_of
+from ump_portal import cli
 
 pytestmark = pytest.mark.django_db
 VERIFY = "verify_credentials"
@@ -344,3 +346,28 @@ def test_the_history_is_bounded(contoso: Customer, monkeypatch: pytest.MonkeyPat
         "reason_3",
         "reason_2",
     ]
+
+
+# --- All of them, from the command line (TEN-22) ------------------------------------------------------------
+def test_the_data_check_names_who_cannot_be_reached(
+    add_customer: AddCustomer, worker: Worker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good, bad = add_customer("Contoso"), add_customer("Fabrikam")
+    at_microsoft(bad, secret_expires="2020-01-01T00:00:00Z")
+    options = argparse.Namespace(wait=False, json=False)
+    assert cli._tenants_check(options) == 0
+    assert capsys.readouterr().out.count("Waiting") == 2
+    for _ in range(2):
+        worker.step()
+    assert cli._tenants_check(argparse.Namespace(wait=False, json=True)) == 0, "a second run begins"
+    capsys.readouterr()
+    with scope.every("a test looks"):
+        first = runs.runs().last()
+        assert first is not None
+        told = [cli._checked(row) for row in runs.rows(first)]
+    assert [(row["name"], row["outcome"]) for row in told] == [
+        ("Contoso", "OK"),
+        ("Fabrikam", "Access failed"),
+    ]
+    assert told[0]["entra_tenant_id"] == good.pretend.id
+    assert "has expired" in told[1]["message"]
