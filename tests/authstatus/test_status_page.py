@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import connection as database
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -300,6 +301,22 @@ def test_the_check_of_our_own_app_reads_back_what_it_may(
     page = text_of(client_of(cast.olga), PAGE)
     assert "Last Authentication Status:" in page
     assert "as Microsoft said" in page
+
+
+def test_the_demo_has_an_app_as_it_should_be(
+    cast: Cast, client_of: SignIn, microsoft: Simulator, settings: Any
+) -> None:
+    settings.DEMO = True
+    for _ in range(2):
+        call_command("seed_demo", stdout=io.StringIO())
+    assert len(provider_commands()) == 1
+    while provider_commands()[0].state == State.QUEUED:
+        Worker().step()
+    done = provider_commands()[0]
+    assert (done.state, done.result) == (
+        State.SUCCEEDED,
+        {"redirect_registered": True, "multi_tenant": True},
+    )
 
 
 def test_an_app_that_may_not_read_itself_is_fine_and_says_so(

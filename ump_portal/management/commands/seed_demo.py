@@ -14,9 +14,9 @@ from django.core.management.base import BaseCommand, CommandError
 
 from accounts.models import User
 from accounts.services import add_user
-from authstatus.services import onboard
+from authstatus.services import onboard, set_provider_app
 from replication import services as queue
-from tenants import scope, services
+from tenants import provider_app, scope, services
 from tenants.abilities import Role
 from tenants.access import SYSTEM
 from tenants.models import Cloud, Plan, Tenant
@@ -49,6 +49,7 @@ class Command(BaseCommand):
         for story in _stories():
             if story["tenant_id"] not in there:
                 self._add(story)
+        self._provider_app()
         known = self._known()
         self._people(known)
         for email, name, role, which in PEOPLE:
@@ -84,6 +85,23 @@ class Command(BaseCommand):
                 queue.cancel(SYSTEM, check)
 
     @staticmethod
+    def _provider_app() -> None:
+        """The provider's own app, registered at the simulator as the set-up guide asks for."""
+        if provider_app.current().client_id is not None:
+            return
+        home = _simulator("POST", "/many", {"count": 0, "connection": "shared", "seed": "demo"})["provider"]
+        redirect_uri = provider_app.default_redirect_uri()
+        change = {"redirect_uris": [redirect_uri], "add_roles": ["Application.Read.All"]}
+        _simulator("PATCH", f"/tenants/{home['tenant_id']}/app", change)
+        set_provider_app(
+            SYSTEM,
+            client_id=uuid.UUID(home["client_id"]),
+            redirect_uri=redirect_uri,
+            home_tenant_id=uuid.UUID(home["tenant_id"]),
+            client_secret=home["secret"],
+        )
+
+    @staticmethod
     def _people(known: list[Tenant]) -> None:
         for email, name, role, which in PEOPLE:
             if User.objects.filter(email=email).exists():
@@ -95,10 +113,21 @@ class Command(BaseCommand):
 
 def _stories() -> list[dict[str, Any]]:
     """What the simulator tells of its customers. Raises CommandError."""
-    try:
-        with urllib.request.urlopen(f"{settings.M365_GATEWAY_URL}/_sim/demo", timeout=60) as answer:  # noqa: S310  our own
-            document = json.load(answer)
-    except OSError as error:
-        raise CommandError(f"The simulator does not answer at {settings.M365_GATEWAY_URL}.") from error
+    document = _simulator("GET", "/demo")
     stories: list[dict[str, Any]] = document["tenants"] if isinstance(document, dict) else document
     return stories
+
+
+def _simulator(method: str, path: str, body: Any = None) -> Any:
+    """One call of its control API. Raises CommandError."""
+    request = urllib.request.Request(  # noqa: S310  our own
+        f"{settings.M365_GATEWAY_URL}/_sim{path}",
+        method=method,
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310  as above
+            return json.load(answer)
+    except OSError as error:
+        raise CommandError(f"The simulator does not answer at {settings.M365_GATEWAY_URL}.") from error
