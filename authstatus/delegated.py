@@ -29,7 +29,7 @@ from m365.identity_delegated import Proof, authorize_url, scopes
 from replication import services as queue
 from replication.context import Context, Done, Outcome
 from replication.models import Command, LaneName
-from replication.registry import Kind, register
+from replication.registry import Kind, chore, register
 from tenants import grants, lines, provider_app, scope, secrets
 from tenants.abilities import Ability
 from tenants.access import Actor, tenant_for
@@ -50,6 +50,7 @@ REDEEM = "redeem_code"
 LIFE = dt.timedelta(minutes=10)
 """As long as Microsoft's own code lives (facts/microsoft.md 2.2)."""
 KEPT = dt.timedelta(hours=1)
+BATCH = 500
 GRAPH = f"{clouds.CLOUDS[Cloud.GLOBAL].graph_root}/"
 LONGEST_CODE = 8_000
 LONGEST_PASSWORD = 256
@@ -81,13 +82,10 @@ class Back:
 def begin(browser: Browser, tenant: Tenant, *, login_hint: str = "") -> str:
     """Where the browser goes to sign in at Microsoft for this customer.
 
-    Raises UmpError: tenant_not_given, provider_app_missing, or InvalidInput for a cloud without an app.
+    Raises UmpError: tenant_not_given, provider_app_missing.
     """
-    if tenant.entra_tenant_id is None:
-        raise UmpError.of("tenant_not_given")
     flow, actor = _flow_for(tenant), browser.actor
     proof, state = Proof.new(), chance.token_urlsafe(32)
-    _forget_old(tenant)
     flow.proof = secrets.store(
         tenant, SecretKind.SIGN_IN, json.dumps([proof.verifier, proof.nonce]), set_by=actor.label
     )
@@ -107,12 +105,7 @@ def begin(browser: Browser, tenant: Tenant, *, login_hint: str = "") -> str:
 
 
 def way_back(tenant: Tenant) -> str:
-    """Where Microsoft will send the person back to; the browser has to be on that host already.
-
-    Raises UmpError as `begin` does.
-    """
-    if tenant.entra_tenant_id is None:
-        raise UmpError.of("tenant_not_given")
+    """Where Microsoft will send the person back to: the browser has to be on that host. Raises as `begin`."""
     return _flow_for(tenant).redirect_uri
 
 
@@ -123,6 +116,8 @@ def asked_for() -> list[str]:
 
 def _flow_for(tenant: Tenant) -> SignInFlow:
     """By the app registration in use, or the provider's for a customer that has none."""
+    if tenant.entra_tenant_id is None:
+        raise UmpError.of("tenant_not_given")
     row: Connection | None = Connection.objects.filter(tenant=tenant).first()
     if row is not None and row.app_owner == AppOwner.CUSTOMER:
         return SignInFlow(
@@ -144,11 +139,15 @@ def _flow_for(tenant: Tenant) -> SignInFlow:
     )
 
 
-def _forget_old(tenant: Tenant) -> None:
-    old = SignInFlow.objects.filter(tenant=tenant, began_at__lt=Now() - KEPT)
-    sealed = [one for pair in old.values_list("proof_id", "code_id") for one in pair]
-    old.delete()
-    Secret.objects.filter(tenant=tenant, id__in=sealed).delete()
+@chore
+def forget_old() -> int:
+    """Sign-ins that nobody finished leave nothing behind; how many."""
+    with scope.every("the sweeper forgets old sign-ins"):
+        old = list(SignInFlow.objects.filter(began_at__lt=Now() - KEPT).order_by("began_at")[:BATCH])
+        sealed = [one for flow in old for one in (flow.proof_id, flow.code_id)]
+        SignInFlow.objects.filter(id__in=[flow.id for flow in old]).delete()
+        Secret.objects.filter(id__in=sealed).delete()
+    return len(old)
 
 
 # --- Back ---------------------------------------------------------------------------------------------------
@@ -301,8 +300,6 @@ def keep_password(
         raise InvalidInput(
             field="password", why="Microsoft accepts none that is empty, or has blanks at its ends"
         )
-    if tenant.entra_tenant_id is None:
-        raise UmpError.of("tenant_not_given")
     way = _flow_for(tenant)
     connection = grants.keep(
         actor,

@@ -162,6 +162,8 @@ def keep(
     """
     found: Connection | None = Connection.objects.select_for_update().filter(tenant=tenant).first()
     connection = found or Connection(tenant=tenant, cloud=cloud, client_id=client_id, app_owner=app_owner)
+    if app_owner == AppOwner.PROVIDER:
+        connection.client_id = client_id  # it was another one when the customer was connected, perhaps
     if (connection.client_id, connection.app_owner, connection.cloud) != (client_id, app_owner, cloud):
         raise UmpError.of("signin_restart")
     before, old = (Method(connection.method).label if found else "", connection.account), connection.granted
