@@ -10,6 +10,7 @@ import enum
 import uuid
 from typing import Any
 
+from django.conf import settings
 from django.db import connection as database
 from django.db import transaction
 from django.db.models import F, Q
@@ -29,9 +30,8 @@ KEPT = 100
 FORGOTTEN = dt.timedelta(days=30)
 BATCH = 5000
 ALIKE_WITHIN = dt.timedelta(minutes=5)
-ALIKE_LEAST = 5
 ALIKE_SHARE = 0.2
-"""So many customers, and so large a share of those who could, must fail alike before it is nobody's own fault."""
+"""So large a share of those who could, and BREAKER_LEAST_CUSTOMERS, must fail alike before nobody is blamed."""
 PROBE_FIRST, PROBE_MOST = dt.timedelta(minutes=1), dt.timedelta(minutes=5)
 
 ON_THE_LINE = frozenset(
@@ -192,7 +192,7 @@ def _alike(name: Name, code: str) -> bool:
     with database.cursor() as cursor:
         cursor.execute(_ALIKE, values)
         failing, all_of_them = cursor.fetchone()
-    return bool(failing >= max(ALIKE_LEAST, ALIKE_SHARE * all_of_them))
+    return bool(failing >= max(settings.BREAKER_LEAST_CUSTOMERS, ALIKE_SHARE * all_of_them))
 
 
 @transaction.atomic
@@ -228,18 +228,23 @@ def open_breaker(name: Name, error: UmpError) -> bool:
     return opened
 
 
+def cause_of(name: Name) -> str:
+    """The code that opened it, or nothing while it is closed."""
+    found = Breaker.objects.filter(name=name).first()
+    return str(found.problem.get("code", "")) if found else ""
+
+
 @transaction.atomic
-def close_breaker(name: Name) -> str:
-    """A probe got through: the code that had opened it, or nothing when it was closed already."""
+def close_breaker(name: Name) -> None:
+    """A probe got through; what failed alike until now is forgotten, or it would open again at the next failure."""
     found = Breaker.objects.select_for_update().filter(name=name).first()
     if found is None:
-        return ""
+        return
     found.delete()
     AccessFailure.objects.filter(of_line=name == Name.LINE, at__gt=Now() - ALIKE_WITHIN).filter(
         **({} if name == Name.LINE else {"code": found.problem.get("code", "")})
     ).delete()
     _record("breaker.closed", name, "")
-    return str(found.problem.get("code", ""))
 
 
 def due_probes() -> list[Name]:

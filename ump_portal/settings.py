@@ -150,6 +150,8 @@ PROOF_READ_HOURS = env.int("PROOF_READ_HOURS", default=24)
 # A full read that would remove more than this share of a copy, and more than this many, waits for a person.
 REMOVAL_SHARE = env.float("REMOVAL_SHARE", default=0.2)
 REMOVAL_FLOOR = env.int("REMOVAL_FLOOR", default=50)
+# So many customers, and a fifth of all, must fail alike before it is nobody's own fault (docs/decisions).
+BREAKER_LEAST_CUSTOMERS = env.int("BREAKER_LEAST_CUSTOMERS", default=5)
 
 # Networks that are not the internet and may be called all the same, where people name the host (webhooks).
 OUTBOUND_ALLOWED_NETWORKS = env.list(
@@ -306,7 +308,6 @@ SPECTACULAR_SETTINGS = {
         "RoleEnum": "api.choices.ROLES",
         "TokenStateEnum": "api.choices.TOKEN_STATES",
         "CommandStateEnum": "replication.models.State",
-        "FindingStateEnum": "authstatus.models.FindingState",
         "FindingStateEnum": "authstatus.models.FindingState",
     },
 }

@@ -147,6 +147,8 @@ class Stage:
             "COMMAND_SLICE_SECONDS": "2",
             "CONSENT_PROPAGATION_SECONDS": "0",
             "REPLICATION_CYCLE_SECONDS": "86400",
+            # Many customers are broken here on purpose, one after another; each is to be judged alone.
+            "BREAKER_LEAST_CUSTOMERS": "1000",
             **environment,
         }
         self._popen: subprocess.Popen[bytes] | None = None
