@@ -3,6 +3,7 @@
 import json
 import re
 import time
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -41,8 +42,10 @@ def late() -> Late:
 
 
 def address(route: Route, cast: Cast) -> str:
+    """Of something that is there or, for what this file knows nothing of, that could be."""
     person = cast.vera if "uid" in route.takes else cast.olga
-    return route.address(uid=cast.contoso.id, user_id=person.id)
+    could_be = {name: 1 if f"<int:{name}>" in route.pattern else uuid.uuid4() for name in route.takes}
+    return route.address(**could_be | {"uid": cast.contoso.id, "user_id": person.id})
 
 
 def confirm(client: Client, answer: Any) -> Any:
