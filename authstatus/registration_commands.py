@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from accounts import installation
@@ -25,7 +26,7 @@ from m365.registrations import Registration
 from replication import services as queue
 from replication import states
 from replication.context import Again, Context, Done, Outcome
-from replication.models import FINAL, Command, Lane, LaneName, State
+from replication.models import FINAL, OPEN, Command, Lane, LaneName, State
 from replication.registry import Kind, register
 from tenants import lines, scope, services
 from tenants.abilities import Ability
@@ -432,7 +433,7 @@ class Migrate(Kind):
         """Proven by a replication that went through; refused by whatever holds the customer's data lane."""
         with scope.one(ctx.customer):
             connection: Connection = Connection.objects.get(tenant=tenant)
-            lane: Lane | None = Lane.objects.filter(tenant=tenant, name=LaneName.DATA).first()
+            fault = _fault(tenant, former)
         replaced = ctx.state.get("switched", str(connection.secret_id)) != str(connection.secret_id)
         proven = tenant.last_replicated_at is not None and tenant.last_replicated_at > former.since
         if proven or replaced:
@@ -443,9 +444,8 @@ class Migrate(Kind):
                 if proven
                 else "The connection was changed meanwhile; the old way in was forgotten."
             )
-        code = lane.suspended_code if lane else ""
-        if code and former.worked:
-            return self._roll_back(ctx, tenant, code)
+        if fault is not None and former.worked:
+            return self._roll_back(ctx, tenant, fault)
         polls = int(ctx.state.get("polls", 0))
         with ctx.transaction():
             ctx.checkpoint(polls=polls + 1)
@@ -455,19 +455,24 @@ class Migrate(Kind):
         )
 
     @staticmethod
-    def _roll_back(ctx: Context, tenant: Tenant, code: str) -> Outcome:
-        with scope.one(ctx.customer):
-            failed: Command | None = (
-                Command.objects.filter(tenant=tenant, lane__name=LaneName.DATA, error__code=code)
-                .order_by("-id")
-                .first()
-            )
-        error = UmpError.from_dict(failed.error) if failed and failed.error else UmpError.of(code)
+    def _roll_back(ctx: Context, tenant: Tenant, fault: UmpError) -> Outcome:
         actor = asker(ctx)
         with ctx.transaction():
-            registrations.restore(actor, tenant, problem=dict(error.to_dict()))
-            ctx.checkpoint(rolled_back=error.message)
-        raise UmpError.of("migration_rolled_back", why=error.message, detail=error.detail)
+            registrations.restore(actor, tenant, problem=dict(fault.to_dict()))
+            ctx.checkpoint(rolled_back=fault.message)
+        raise UmpError.of("migration_rolled_back", why=fault.message, detail=fault.detail)
+
+
+def _fault(tenant: Tenant, former: Standby) -> UmpError | None:
+    """What the connection was refused since the switch, also where Max Access Failures lets it be tried again."""
+    refused = Q(error__scope="connection", error__remedy=Remedy.AFTER_FIX.value)
+    since = Q(state__in=OPEN) | Q(finished_at__gt=former.since)
+    of_data = Command.objects.filter(refused, since, tenant=tenant, lane__name=LaneName.DATA)
+    failed: Command | None = of_data.order_by("-id").first()
+    if failed is not None and failed.error:
+        return UmpError.from_dict(failed.error)
+    lane: Lane | None = Lane.objects.filter(tenant=tenant, name=LaneName.DATA).first()
+    return UmpError.of(lane.suspended_code) if lane is not None and lane.suspended_code else None
 
 
 def _was(former: Standby) -> str:

@@ -165,6 +165,20 @@ def test_it_goes_back_by_itself_when_the_first_replication_fails(
     assert shared.tenant.last_replicated_at is not None
 
 
+def test_it_goes_back_although_some_failures_are_allowed(
+    microsoft: Simulator, shared: Customer, worker: Worker
+) -> None:
+    with scope.one(shared.tenant.id):
+        Connection.objects.update(max_access_failures=5, access_failure_window=60)
+    before, app = connection(shared), own_app(microsoft, shared)
+    command = migrate(shared, app)
+    worker.step()
+    app.registration.disabled = True
+    identity.forget_everything()
+    run_until(worker, command, State.FAILED)
+    assert connection(shared).client_id == before.client_id
+
+
 def test_people_may_go_back_or_forget_the_old_way_themselves(
     microsoft: Simulator, shared: Customer, worker: Worker
 ) -> None:
