@@ -12,7 +12,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Case, CharField, Count, Exists, F, Max, OuterRef, Q, QuerySet, Value, When
+from django.db.models import Case, CharField, Count, Exists, Max, OuterRef, Q, QuerySet, Value, When
 from django.db.models.functions import Now
 
 from audit.services import record
@@ -226,7 +226,7 @@ def _reach() -> dict[uuid.UUID, str]:
 
 def _checked_in(found: VerifyRun) -> list[uuid.UUID]:
     checked = VerifyRow.objects.filter(run=found, command__isnull=False)
-    return list(checked.values_list(F("tenant_id"), flat=True))
+    return list(checked.values_list("tenant_id", flat=True))
 
 
 def _record(actor: Actor, action: str, found: VerifyRun, changes: dict[str, tuple[object, object]]) -> None:

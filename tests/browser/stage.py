@@ -16,10 +16,11 @@ from replication import runner, services, states
 from replication.context import Done
 from replication.models import Command, Removal, RemovalPlan
 from replication.runner import Verdict
-from tenants import scope
+from tenants import provider_app, scope
 from tenants.abilities import ABILITIES, Role
 from tenants.access import SYSTEM
-from tenants.models import Cloud, Plan, SignInFlow, Tenant
+from tenants.credentials import Given
+from tenants.models import Cloud, Plan, SecretKind, SignInFlow, Tenant, Verification
 from tenants.services import add_tenant, delete_tenant, set_connection
 from tests.cast import Cast
 from tests.directorypages.test_directory_pages import licence, person, read, team
@@ -61,6 +62,7 @@ def build(cast: Cast) -> Stage:
     directory(cast.contoso)
     ids = {name: tenant.id for name, tenant in customers.items()}
     health(customers, cast)
+    own_app()
     return Stage(
         cast,
         ids
@@ -164,6 +166,22 @@ def run(customers: dict[str, Tenant], numbers: dict[str, int]) -> uuid.UUID:
                     run=made, tenant=tenant, command_id=command_id, left_out=out.get(name, LeftOut.NO)
                 )
     return made.id
+
+
+def own_app() -> None:
+    """The provider's own app, whose secret has expired."""
+    provider_app.change(
+        SYSTEM,
+        client_id=uuid.uuid4(),
+        redirect_uri="https://portal.example/authenticate/OAuth2Callback",
+        given=Given(SecretKind.CLIENT_SECRET, "a~secret~of~the~provider", expires_at=timezone.now()),
+    )
+    problem = UmpError.of(
+        "provider_app_refused", why="its client secret has expired", detail={"cause": "x" * 90}
+    )
+    provider_app.note_check(
+        verification=Verification.FAILED, problem=dict(problem.to_dict()), at=timezone.now()
+    )
 
 
 def token() -> uuid.UUID:
