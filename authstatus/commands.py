@@ -7,6 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from authstatus import checking, findings, keys_on_file
+from authstatus import expiry as expiry  # noqa: PLC0414  registers its chore
 from authstatus import provider_check as provider_check  # noqa: PLC0414  registers its kind
 from authstatus.models import FindingKind, Result
 from core.errors import UmpError

@@ -1,20 +1,22 @@
 """What the queue itself asks of a worker: whether the provider's line works again."""
 
+import uuid
+
 from breakers import services as breakers
 from breakers.models import Name
 from breakers.services import ON_THE_LINE
 from core.errors import UmpError
-from replication import doorbell, states
+from replication import doorbell, services, states
 from replication.context import Context, Done, Outcome
-from replication.holds import release
 from replication.models import Lane, LaneName
 from replication.registry import Kind, register
 from tenants import lines, scope
 from tenants.abilities import Ability
+from tenants.access import SYSTEM
 from tenants.lines import OF_PROVIDER_APP
-from tenants.models import AppOwner, Connection
+from tenants.models import AppOwner, Connection, Tenant
 
-PROBE = "probe"
+PROBE, CHECK = "probe", "verify_credentials"
 
 
 @register
@@ -36,8 +38,7 @@ class Probe(Kind):
                 trouble = self._trouble(ctx, name, tenant_id)
             if trouble is not None:
                 return Done(f"Not yet: {trouble.message}", outcome="partial")
-        with scope.every("the work of many customers goes on"):
-            freed = close(name)
+        freed = close(name)
         return Done(f"{name.label} works; work goes on.", result={"customers set free": freed})
 
     @staticmethod
@@ -55,17 +56,26 @@ class Probe(Kind):
 
 
 def close(name: Name) -> int:
-    """Close the breaker and let go what was held because of it; how many customers' lanes had been suspended."""
-    code = breakers.close_breaker(name)
-    if not code:
-        return 0
-    freed = 0
-    if name == Name.PROVIDER_APP:  # the first few were taken for faults of their own, before there were many
+    """Let go what was held because of it, then close the breaker; how many customers' lanes had been suspended.
+
+    A transaction for each customer: this may be called while others hold their own lanes and wait for a turn.
+    """
+    code = breakers.cause_of(name)
+    held = _taken_for_their_own(code) if name == Name.PROVIDER_APP else []
+    for tenant_id in held:
+        with scope.every("the work of a customer of the provider's app goes on"):
+            services.resume_for(tenant_id)
+            services.submit(SYSTEM, CHECK, Tenant.objects.get(id=tenant_id))
+    with scope.every("the work of many customers goes on"):
+        breakers.close_breaker(name)
+        states.wake(code)
+    doorbell.ring()
+    return len(held)
+
+
+def _taken_for_their_own(code: str) -> list[uuid.UUID]:
+    """Customers of the provider's app who were held for this fault before there were many of them."""
+    with scope.every("customers who were held for the provider's fault"):
         shared = Connection.objects.filter(app_owner=AppOwner.PROVIDER).values("tenant_id")
         held = Lane.objects.filter(suspended_code=code, tenant_id__in=shared).order_by("tenant_id")
-        for tenant_id in held.values_list("tenant_id", flat=True):
-            release(tenant_id)
-            freed += 1
-    states.wake(code)
-    doorbell.ring_after_commit()
-    return freed
+        return list(held.values_list("tenant_id", flat=True))

@@ -1,0 +1,72 @@
+"""Secrets that end soon are told in time: once at each threshold, for customers and for the provider's own app."""
+
+import time
+import uuid
+from typing import Any
+
+from django.db import connection
+
+from events.models import Type
+from events.services import tell
+from replication.registry import chore
+from tenants import scope
+from tenants.models import SecretKind
+
+THRESHOLDS = (90, 60, 30, 14, 7, 1)
+"""Days before the end. A secret that is first seen with 10 days left is told once, as 14."""
+EVERY = 600.0
+MOST = 500
+
+_DUE = """
+    WITH used AS (
+        SELECT c.tenant_id, s.id, s.kind, s.expires_at FROM tenants_connection c
+          JOIN tenants_tenant t ON t.id = c.tenant_id AND t.enabled AND t.deleted_at IS NULL
+          JOIN tenants_secret s ON s.id = c.secret_id
+        UNION ALL
+        SELECT NULL, s.id, s.kind, s.expires_at FROM tenants_providerapp a
+          JOIN tenants_providersecret s ON s.id = a.secret_id
+    ), due AS (
+        SELECT used.*, (SELECT min(days) FROM unnest(%(thresholds)s) AS days
+                         WHERE used.expires_at <= statement_timestamp() + days * interval '1 day') AS days
+          FROM used WHERE used.expires_at > statement_timestamp()
+    ), keyed AS (
+        SELECT due.*, due.id::text || ':' || to_char(due.expires_at AT TIME ZONE 'UTC', 'YYYYMMDD')
+                      || ':' || due.days AS key
+          FROM due WHERE due.days IS NOT NULL
+    )
+    SELECT k.tenant_id, k.kind, k.expires_at, k.days, k.key FROM keyed k
+     WHERE NOT EXISTS (SELECT FROM events_event e WHERE e.once = k.key)
+     ORDER BY k.expires_at LIMIT %(most)s
+"""
+
+
+class _Clock:
+    """When this process looked last; the database says what was told, so looking too often harms nothing."""
+
+    looked = float("-inf")
+
+
+@chore
+def look_now_and_then() -> None:
+    if time.monotonic() - _Clock.looked >= EVERY:
+        _Clock.looked = time.monotonic()
+        tell_expiring()
+
+
+def tell_expiring() -> int:
+    """Tell what has come under a threshold since the last time; how many."""
+    with scope.every("secrets of all customers are looked at for their end"), connection.cursor() as cursor:
+        cursor.execute(_DUE, {"thresholds": list(THRESHOLDS), "most": MOST})
+        due = cursor.fetchall()
+    return sum(_tell(*row) for row in due)
+
+
+def _tell(tenant_id: uuid.UUID | None, kind: str, expires_at: Any, days: int, key: str) -> bool:
+    with scope.every("an end that comes near is told"):
+        data = {
+            "what": SecretKind(kind).label,
+            "expires_at": expires_at.isoformat(),
+            "threshold_days": days,
+            "of": "customer" if tenant_id else "provider's app registration",
+        }
+        return tell(Type.EXPIRING, tenant_id, data, once=key)
