@@ -69,7 +69,7 @@ class OnePlan(PlanView):
 
 
 class PlanLines(PlanView, ListView):
-    doors = {"GET": tenant(Ability.VIEW_QUEUE)}
+    doors = {"GET": tenant(Ability.VIEW_DIRECTORY)}
     out = PlanLineOut
 
     def rows(self) -> QuerySet[Removal]:

@@ -21,7 +21,7 @@ NAMED = 100
 COLUMNS = {"kind": ["noun", "name", "id"], "name": ["name", "id"], "address": ["detail", "id"]}
 
 
-@tenant_view(needs=Ability.VIEW_QUEUE)
+@tenant_view(needs=Ability.VIEW_DIRECTORY)
 def plan(request: HttpRequest, tenant: Tenant, number: int) -> HttpResponse:
     found = selectors.command(tenant, number)
     drawn = plan_of(found)
@@ -42,7 +42,7 @@ def plan(request: HttpRequest, tenant: Tenant, number: int) -> HttpResponse:
     return render(request, "replication/plan.html", context)
 
 
-@tenant_view(needs=Ability.VIEW_QUEUE)
+@tenant_view(needs=Ability.VIEW_DIRECTORY)
 def plan_csv(request: HttpRequest, tenant: Tenant, number: int) -> HttpResponseBase:
     rows = _wanted(request, plan_of(selectors.command(tenant, number))).order_by("id")
     batches = tables.in_batches(rows, lambda last: Q(id__gt=last.id))

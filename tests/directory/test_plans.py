@@ -249,6 +249,8 @@ def test_programs_confirm_by_the_plans_number(customer: Customer, held: Command,
     operator = Api(make_token(Role.OPERATOR))
     assert operator.post(f"{base}/approve", {"plan": found["plan"]}).status == 403
     narrow = Api(make_token(scopes=[Ability.VIEW_TENANT, Ability.VIEW_QUEUE, Ability.MANAGE_QUEUE]))
+    assert narrow.get(f"{base}/plan").json == found
+    assert narrow.get(f"{base}/plan/lines").status == 403, "names of users are for who may see users"
     assert narrow.post(f"{base}/approve", {"plan": found["plan"]}).status == 403
     for _ in range(2):
         answer = api.post(f"{base}/approve", {"plan": found["plan"]})
