@@ -214,7 +214,7 @@ def _checklist(app: ProviderApp, found: dict[str, Any], *, checked: bool) -> lis
         {
             "fine": app.redirect_uri == ours if app.redirect_uri else False,
             "text": f"The redirect is {ours}.",
-            "hint": "Another host name is fine where it leads to this portal as well."
+            "hint": "Another host name is fine where it leads to this portal as well"
             if app.redirect_uri
             else "",
         },
