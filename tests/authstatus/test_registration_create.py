@@ -46,6 +46,7 @@ def able(customer: Customer) -> Customer:
 
 def allow(customer: Customer, rights: tuple[str, ...]) -> None:
     app = customer.pretend.apps[str(connection(customer).client_id)]
+    assert app.principal is not None
     app.principal.grant([*app.principal.granted(), *rights], 0.0)
 
 
