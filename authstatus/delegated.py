@@ -144,7 +144,7 @@ def forget_old() -> int:
     """Sign-ins that nobody finished leave nothing behind; how many."""
     with scope.every("the sweeper forgets old sign-ins"):
         old = list(SignInFlow.objects.filter(began_at__lt=Now() - KEPT).order_by("began_at")[:BATCH])
-        sealed = [one for flow in old for one in (flow.proof_id, flow.code_id)]
+        sealed = [one for flow in old for one in (flow.proof_id, flow.code_id) if one]
         SignInFlow.objects.filter(id__in=[flow.id for flow in old]).delete()
         Secret.objects.filter(id__in=sealed).delete()
     return len(old)

@@ -5,6 +5,8 @@ What is at "Microsoft" is the simulator's business; it is asked over HTTP which 
 
 import datetime as dt
 import json
+import urllib.error
+import urllib.parse
 import urllib.request
 import uuid
 from typing import Any
@@ -14,12 +16,13 @@ from django.core.management.base import BaseCommand, CommandError
 
 from accounts.models import User
 from accounts.services import add_user
+from authstatus import delegated
 from authstatus.services import onboard, set_provider_app
 from replication import services as queue
 from tenants import provider_app, scope, services
 from tenants.abilities import Role
 from tenants.access import SYSTEM
-from tenants.models import Cloud, Plan, Tenant
+from tenants.models import Cloud, Connection, Method, Plan, Tenant
 from tenants.selectors import tenants
 
 PASSWORD = "correct horse battery staple"  # noqa: S105  the demo's, printed at its start
@@ -50,6 +53,7 @@ class Command(BaseCommand):
             if story["tenant_id"] not in there:
                 self._add(story)
         self._provider_app()
+        self._accounts(there)
         known = self._known()
         self._people(known)
         for email, name, role, which in PEOPLE:
@@ -102,6 +106,25 @@ class Command(BaseCommand):
         )
 
     @staticmethod
+    def _accounts(there: set[str]) -> None:
+        """Where Microsoft may send people back to; and customers who gave access, which a new simulator forgot."""
+        back = provider_app.default_redirect_uri()
+        for story in _stories():
+            path = f"/tenants/{story['tenant_id']}"
+            _simulator("PATCH", f"{path}/app", {"redirect_uris": [back]})
+            method, give = WAYS.get(story["domain"].partition(".")[0], (None, None))
+            if give is None:
+                continue
+            with scope.every("the demo's samples are looked up"):
+                row = Connection.objects.select_related("tenant").get(
+                    tenant__entra_tenant_id=story["tenant_id"]
+                )
+            if row.method == method or story["tenant_id"] not in there:
+                admin = _simulator("GET", f"{path}/users/%230")["userPrincipalName"]
+                with scope.session(), scope.one(row.tenant_id):
+                    give(row.tenant, admin)
+
+    @staticmethod
     def _people(known: list[Tenant]) -> None:
         for email, name, role, which in PEOPLE:
             if User.objects.filter(email=email).exists():
@@ -109,6 +132,43 @@ class Command(BaseCommand):
             user = add_user(SYSTEM, email=email, name=name, password=PASSWORD)
             tenant = known[which] if which is not None else None
             services.give_role(SYSTEM, user_id=user.id, email=email, role=role, tenant=tenant)
+
+
+def _at_microsoft(browser: delegated.Browser, tenant: Tenant, account: str) -> dict[str, str]:
+    """An administrator signs in and consents; what his browser brings back."""
+    form = urllib.parse.urlencode({"account": account, "decision": "accept"}).encode()
+    try:
+        answer = urllib.request.build_opener(_Stay).open(delegated.begin(browser, tenant), form, timeout=60)
+    except urllib.error.HTTPError as redirect:
+        answer = redirect
+    with answer:
+        back = urllib.parse.urlsplit(answer.headers["Location"] or "")
+    return dict(urllib.parse.parse_qsl(back.query))
+
+
+class _Stay(urllib.request.HTTPRedirectHandler):
+    """Follows nothing: the portal itself is not up yet."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+def _by_token(tenant: Tenant, account: str) -> None:
+    """Raises CommandError."""
+    browser = delegated.Browser(SYSTEM, "the demo's own")
+    came = delegated.come_back(browser, _at_microsoft(browser, tenant, account))
+    if came.problem is not None:
+        raise CommandError(f"{account} could not sign in: {came.problem}") from came.problem
+
+
+def _by_password(tenant: Tenant, account: str) -> None:
+    """No method works without a consent (M36-17)."""
+    _at_microsoft(delegated.Browser(SYSTEM, "the demo's own"), tenant, account)
+    delegated.keep_password(SYSTEM, tenant, account=account, password=PASSWORD, imported=True)
+
+
+WAYS = {"brightwater": (Method.TOKEN, _by_token), "elmstreet": (Method.PASSWORD, _by_password)}
+"""By the first word of the domain."""
 
 
 def _stories() -> list[dict[str, Any]]:
