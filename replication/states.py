@@ -121,7 +121,8 @@ def insert(
         cursor.execute(sql, values)
         command_id, created = cursor.fetchone()
         cursor.execute(
-            "UPDATE replication_lane SET yields_until = NULL WHERE id = %s AND yields_until IS NOT NULL", [lane_id]
+            "UPDATE replication_lane SET yields_until = NULL WHERE id = %s AND yields_until IS NOT NULL",
+            [lane_id],
         )
     refresh_lane(lane_id)
     return int(command_id), bool(created)
