@@ -341,6 +341,9 @@ _LINE: tuple[_Row, ...] = (
      "The name {host} leads to an address to which the portal sends nothing.",
      ("Private networks, this machine and the addresses where clouds keep their keys are closed. Whoever runs the "
       "portal can open a private network by OUTBOUND_ALLOWED_NETWORKS.")),
+    ("mail_refused", 502, _LATER, _PORTAL, "target",
+     "The mail server did not take the mail.",
+     "The portal tries again by itself. If it lasts, whoever runs the portal checks EMAIL_URL and the mail server."),
     ("webhook_refused", 502, _LATER, _PROVIDER, "target",
      "{host} did not take the event: it answered {why}.",
      "The portal tries again by itself. If it lasts, ask whoever runs that system."),

@@ -1,8 +1,9 @@
-"""Handing events over: in order, each until it was taken, never faster than the endpoint can."""
+"""Telling others: events to systems, in order and each until it was taken; a mail a day to people who want it."""
 
 import datetime as dt
 import random
 import time
+import uuid
 
 from django.conf import settings
 from django.db import transaction
@@ -20,8 +21,9 @@ from replication.registry import Kind, register
 from tenants import scope, secrets
 from tenants.abilities import Ability
 from tenants.access import SYSTEM
-from webhooks import selectors, services, signing
-from webhooks.models import Delivery, Endpoint
+from webhooks import digests, selectors, services, signing
+from webhooks.digests import SEND
+from webhooks.models import Delivery, Digest, Endpoint
 from webhooks.services import DELIVER
 
 BACK_OFF_MINUTES = (1, 2, 5, 10, 15, 30, 60, 120)
@@ -110,6 +112,29 @@ class DeliverEvents(Kind):
                 Delivery.objects.filter(
                     endpoint=endpoint, id__lte=next(iter(old[KEPT : KEPT + 1]), 0)
                 ).delete()
+
+
+@register
+class SendDigest(Kind):
+    """One person's mail of today."""
+
+    name = SEND
+    title = "Send daily mail"
+    ability = Ability.CHANGE_SETTINGS
+    lane = LaneName.PROVIDER
+    max_attempts = 5
+    reconcile = (
+        "A mail that went out and was not noted goes out again under the same Message-ID, and is shown once."
+    )
+
+    def run(self, ctx: Context) -> Outcome:
+        day = timezone.now().date()
+        sent = digests.send(uuid.UUID(ctx.target), day)
+        with scope.every("a daily mail is noted"), transaction.atomic():
+            if not states.hold(ctx.command_id, ctx.fence):
+                raise LeaseLost
+            Digest.objects.filter(user_id=ctx.target).update(done_on=day)
+        return Done("Sent." if sent else "There was nothing to say.")
 
 
 def _post(endpoint: Endpoint, event: Event) -> tuple[int | None, str]:

@@ -2,6 +2,7 @@
 
 import uuid
 
+from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
@@ -53,3 +54,11 @@ class Delivery(models.Model):
     class Meta:
         ordering = ["-id"]
         indexes = [models.Index(fields=["endpoint", "-id"], name="delivery_of_endpoint")]
+
+
+class Digest(models.Model):
+    """A person who wants a mail a day about what needs somebody."""
+
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, models.CASCADE, primary_key=True, related_name="+")
+    wished_at = models.DateTimeField(db_default=Now(), editable=False)
+    done_on = models.DateField(null=True, help_text="The last day that is settled: sent, or nothing to say.")

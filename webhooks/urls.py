@@ -10,6 +10,7 @@ ONE = f"{ALL}/<uuid:endpoint_id>"
 urlpatterns = [
     path(f"{ALL}/", views.index, name="webhooks"),
     path(f"{ALL}/add/", views.add, name="webhook-add"),
+    path("settings/digest/", views.digest, name="digest"),
     path(f"{ONE}/", views.one, name="webhook"),
     path(f"{ONE}/edit/", views.edit, name="webhook-edit"),
     path(f"{ONE}/test/", views.send_test, name="webhook-test"),

@@ -2,23 +2,25 @@
 
 import uuid
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 
 from accounts.again import typed
+from accounts.models import User
 from core.errors import InvalidInput
 from tenants import scope, tables
 from tenants.abilities import Ability
 from tenants.access import Actor
 from tenants.answers import SeeOther
 from tenants.forms import add_error
-from tenants.web import actor_of, provider_view
-from webhooks import selectors, services
+from tenants.web import actor_of, person_view, provider_view
+from webhooks import digests, selectors, services
 from webhooks.forms import EndpointForm, ReplayForm, names
-from webhooks.models import Endpoint
+from webhooks.models import Digest, Endpoint
 
 WRITES = ("GET", "HEAD", "POST")
 BASE = "/settings/webhooks/"
@@ -161,3 +163,25 @@ def state(endpoint: Endpoint) -> tuple[str, str]:
     if endpoint.failing_since:
         return "warn", "Failing"
     return ("ok", "Working") if endpoint.taken_at else ("neutral", "Nothing sent yet")
+
+
+@person_view(methods=WRITES)
+def digest(request: HttpRequest) -> HttpResponse:
+    """A person's own wish for the daily mail, and what it would say now."""
+    actor = actor_of(request)
+    person = cast("User", request.user)
+    if request.method == "POST":
+        wanted = request.POST.get("wanted") == "yes"
+        digests.wish(actor, person, wanted=wanted)
+        messages.success(
+            request, "You get the daily mail from tomorrow on." if wanted else "No daily mail any more."
+        )
+        return SeeOther("/settings/digest/")
+    parts = digests.parts_for(actor)
+    context = {
+        "wanted": Digest.objects.filter(user=person).exists(),
+        "text": digests.text_for(person, parts) if parts else "",
+        "hour": digests.HOUR,
+        "mail": bool(settings.EMAIL_URL),
+    }
+    return render(request, "webhooks/digest.html", context)

@@ -1,0 +1,184 @@
+"""One mail a day for people who want it: who is degraded, failed, or ends soon. Plain text, no secret.
+
+It tells what the person may see: of the provider's own trouble only the provider's people. On a quiet day none is
+sent. The portal's own links only, and never a tracker between (complaint B 35).
+"""
+
+import dataclasses
+import datetime as dt
+import smtplib
+import uuid
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.mail import EmailMessage, get_connection
+from django.db import transaction
+from django.db.models import Q
+from django.template.loader import render_to_string
+from django.utils import timezone
+
+from accounts.models import User
+from audit.services import record
+from breakers.selectors import open_breakers
+from core.errors import UmpError
+from replication import services as queue
+from replication.models import OPEN, Command
+from replication.registry import chore
+from tenants import provider_app, scope
+from tenants.abilities import Ability
+from tenants.access import SYSTEM, Actor, actor_of_user
+from tenants.health import SOON, Health, with_health
+from tenants.models import Tenant
+from webhooks.models import Digest
+
+SEND = "send_digest"
+HOUR = 6
+"""Not before this hour, UTC."""
+LISTED = 50
+TIMEOUT = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """A heading, its lines (customer, what, address), and how many more there are."""
+
+    title: str
+    lines: list[tuple[str, str, str]]
+    more: int = 0
+
+
+@transaction.atomic
+def wish(actor: Actor, user: User, *, wanted: bool) -> None:
+    """The first mail comes tomorrow: what is to be seen today is on the page."""
+    if wanted:
+        _, changed = Digest.objects.get_or_create(user=user, defaults={"done_on": timezone.now().date()})
+    else:
+        changed = bool(Digest.objects.filter(user=user).delete()[0])
+    if changed:
+        record(
+            actor,
+            "digest.wanted" if wanted else "digest.unwanted",
+            tenant_id=None,
+            object_kind="person",
+            object_id=user.id,
+            object_label=str(user),
+        )
+
+
+def parts_for(actor: Actor) -> list[Part]:
+    """What this person is told, within what he may see; empty on a quiet day."""
+    ids = [each for each in actor.tenant_roles if actor.may(Ability.VIEW_TENANT, each)]
+    wide = actor.may(Ability.VIEW_TENANT)
+    with scope.every("the digest of somebody who may see every customer") if wide else scope.some(ids):
+        customers = with_health(Tenant.objects.filter(deleted_at=None, enabled=True))
+        broken = customers.filter(health=Health.FAILED)
+        ending = customers.filter(expires_at__lte=timezone.now() + SOON).order_by("expires_at", "name")
+        found = [
+            Part("Trouble of the provider's own", _own() if actor.is_provider else []),
+            _part(
+                "Degraded: work waits", broken.filter(degraded_at__isnull=False).order_by("name"), _degraded
+            ),
+            _part("Access failed", broken.filter(degraded_at=None).order_by("name"), _failed),
+            _part("Secrets and certificates that end within 30 days, or have ended", ending, _ends),
+        ]
+    return [part for part in found if part.lines]
+
+
+def text_for(user: User, parts: list[Part]) -> str:
+    return render_to_string(
+        "webhooks/digest.txt",
+        {
+            "person": user,
+            "parts": parts,
+            "portal": settings.BRAND_NAME,
+            "settings_url": f"{_base()}/settings/digest/",
+            "dashboard_url": f"{_base()}/",
+        },
+    )
+
+
+def send(user_id: uuid.UUID, day: dt.date) -> bool:
+    """Whether there was something to say. Raises UmpError (mail_refused) when it could not go out.
+
+    The Message-ID is that of the person and the day: a mail that was sent twice is shown once.
+    """
+    user = User.objects.filter(id=user_id, is_active=True).first()
+    if user is None:
+        return False
+    parts = parts_for(actor_of_user(user.id, str(user)))
+    if not parts:
+        return False
+    host = urlsplit(settings.PORTAL_BASE_URL).hostname or "localhost"
+    message = EmailMessage(
+        subject=f"{settings.BRAND_NAME}: {sum(len(part.lines) + part.more for part in parts)} need attention",
+        body=text_for(user, parts),
+        to=[user.email],
+        headers={
+            "Message-ID": f"<digest-{day:%Y%m%d}-{user.id.hex}@{host}>",
+            "Auto-Submitted": "auto-generated",
+        },
+        connection=get_connection(timeout=TIMEOUT),
+    )
+    try:
+        message.send()
+    except (smtplib.SMTPException, OSError) as error:
+        raise UmpError.of("mail_refused", detail={"cause": type(error).__name__}) from error
+    return True
+
+
+@chore
+def send_due() -> int:
+    """Queue the mails of today that are neither sent nor queued; how many."""
+    now = timezone.now()
+    if now.hour < HOUR or not settings.EMAIL_URL:
+        return 0
+    with scope.every("daily mails are commands of the provider as a whole"):
+        busy = set(Command.objects.filter(kind=SEND, state__in=OPEN).values_list("target", flat=True))
+        behind = Digest.objects.filter(Q(done_on=None) | Q(done_on__lt=now.date())).values_list(
+            "user_id", flat=True
+        )
+        due = [str(user_id) for user_id in behind if str(user_id) not in busy]
+        for target in due:
+            queue.submit(SYSTEM, SEND, None, target=target)
+        return len(due)
+
+
+def _own() -> list[tuple[str, str, str]]:
+    found = [
+        (breaker.get_name_display(), str(breaker.problem.get("message", "")), f"{_base()}/queue/")
+        for breaker in open_breakers()
+    ]
+    secret = provider_app.current().secret
+    if secret and secret.expires_at and secret.expires_at <= timezone.now() + SOON:
+        url = f"{_base()}/authentication-status/"
+        found.append(("The provider's app registration", _until(secret.expires_at), url))
+    return found
+
+
+def _part(title: str, rows: Any, words: Any) -> Part:
+    lines = [(row.name, words(row), f"{_base()}/tenants/{row.id}/") for row in rows[:LISTED]]
+    return Part(title, lines, max(rows.count() - LISTED, 0))
+
+
+def _degraded(row: Any) -> str:
+    return f"since {row.degraded_at:%d %b %Y}"
+
+
+def _failed(row: Any) -> str:
+    return f"last checked {row.verified_at:%d %b %Y, %H:%M} UTC" if row.verified_at else "never checked"
+
+
+def _ends(row: Any) -> str:
+    return _until(row.expires_at)
+
+
+def _until(moment: dt.datetime) -> str:
+    days = (moment - timezone.now()).days
+    if days < 0:
+        return f"ended on {moment:%d %b %Y}"
+    return f"ends on {moment:%d %b %Y}, in {days} day{'' if days == 1 else 's'}"
+
+
+def _base() -> str:
+    return str(settings.PORTAL_BASE_URL).rstrip("/")
