@@ -48,6 +48,7 @@ def render(source: str, address: str = "/tenants", **context: Any) -> str:
         "{% horizon shares evil %}",
         "{% sparkline figures evil %}",
         "{% activity_plot buckets evil %}",
+        "{% checks_plot buckets evil %}",
         '{% include "partials/row_menu.html" with id="1" name=evil actions=actions only %}',
         '{% include "partials/filter_chips.html" with chips=actions clear_url=evil %}',
     ],
@@ -65,7 +66,7 @@ def test_no_tag_lets_markup_through(source: str) -> None:
         steps=[{"title": EVIL, "state": "current", "text": EVIL}],
         shares=[share, share],
         figures=[1, 5, 2],
-        buckets=[{"label": EVIL, "succeeded": 1, "suspended": 2, "failed": 3}],
+        buckets=[{"label": EVIL, "succeeded": 1, "suspended": 2, "unsure": 2, "failed": 3}],
         actions=[{"label": EVIL, "url": EVIL, "icon": "pencil"}],
     )  # fmt: skip
     assert "<script" not in html
@@ -203,7 +204,13 @@ def test_pictures_say_what_they_show_and_have_a_table() -> None:
 
 
 @pytest.mark.parametrize(
-    "source", ["{% activity_plot nothing %}", "{% health_bar nothing %}", '{% sparkline nothing "Rate" %}']
+    "source",
+    [
+        "{% activity_plot nothing %}",
+        "{% checks_plot nothing %}",
+        "{% health_bar nothing %}",
+        '{% sparkline nothing "Rate" %}',
+    ],
 )
 def test_pictures_of_nothing_say_so(source: str) -> None:
     assert 'class="muted"' in render(source, nothing=[])

@@ -131,6 +131,10 @@ def sample_pictures() -> dict[str, Any]:
     ]
     return {
         "activity": hours,
+        "checks_a_day": [
+            {"label": f"{day:02d} Nov", "succeeded": 1, "unsure": day % 11 // 10, "failed": day % 13 // 12}
+            for day in range(1, 31)
+        ],
         "health": [
             {"label": "Healthy", "tone": "ok", "count": 17, "url": "#healthy"},
             {"label": "Needs attention", "tone": "warn", "count": 3, "url": "#attention"},
