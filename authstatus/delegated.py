@@ -52,6 +52,10 @@ LIFE = dt.timedelta(minutes=10)
 KEPT = dt.timedelta(hours=1)
 BATCH = 500
 GRAPH = f"{clouds.CLOUDS[Cloud.GLOBAL].graph_root}/"
+MENDED = frozenset(
+    {"account_personal", "account_foreign", "consent_missing", "consent_declined", "consent_needs_admin",
+     "external_check_required", "permission_missing", "wrong_tenant"}
+)  # fmt: skip
 LONGEST_CODE = 8_000
 LONGEST_PASSWORD = 256
 
@@ -107,6 +111,12 @@ def begin(browser: Browser, tenant: Tenant, *, login_hint: str = "") -> str:
 def way_back(tenant: Tenant) -> str:
     """Where Microsoft will send the person back to: the browser has to be on that host. Raises as `begin`."""
     return _flow_for(tenant).redirect_uri
+
+
+def mends(row: Connection) -> bool:
+    """Whether the trouble that the last check found goes away when the account signs in once more."""
+    code = str((row.problem or {}).get("code", ""))
+    return row.method != Method.APP and (code.startswith(("signin_", "mfa_", "password_")) or code in MENDED)
 
 
 def asked_for() -> list[str]:

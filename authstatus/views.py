@@ -10,7 +10,7 @@ from django.shortcuts import render
 from django.utils import timezone
 
 from accounts.again import is_fresh, typed
-from authstatus import selectors, services, shown
+from authstatus import delegated, selectors, services, shown
 from authstatus.forms import CredentialForm, OnboardForm
 from authstatus.models import Check, Result
 from core.errors import InvalidInput
@@ -213,8 +213,13 @@ def shown_secret(stored: Connection | ProviderApp | None) -> dict[str, Any] | No
 
 
 def problem(stored: Connection | None, actor: Actor) -> dict[str, Any] | None:
-    """For partials/error_box.html, of the last check."""
-    return told(stored.problem, actor) if stored is not None and stored.problem else None
+    """For partials/error_box.html, of the last check, with the button where one helps."""
+    if stored is None or not stored.problem:
+        return None
+    found = told(stored.problem, actor)
+    if delegated.mends(stored) and actor.may(Ability.MANAGE_CONNECTION, stored.tenant_id):
+        found |= {"action_url": f"/tenants/{stored.tenant_id}/grant-access/", "action_label": "Grant Access"}
+    return found
 
 
 def told(error: Mapping[str, Any], actor: Actor) -> dict[str, Any]:

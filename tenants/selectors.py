@@ -28,7 +28,9 @@ def tenants(*, search: str = "", deleted: bool = False) -> QuerySet[Tenant]:
 
 
 def connection_of(tenant: Tenant) -> Connection | None:
-    found: Connection | None = Connection.objects.filter(tenant=tenant).select_related("secret").first()
+    found: Connection | None = (
+        Connection.objects.filter(tenant=tenant).select_related("secret", "granted").first()
+    )
     return found
 
 

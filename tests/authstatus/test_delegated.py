@@ -373,6 +373,7 @@ def test_the_daily_check_keeps_the_sign_in_alive_and_the_page_says_until_when(
     old = timezone.now() - dt.timedelta(days=6)
     with scope.one(stage.cast.contoso.id):
         Connection.objects.update(refreshed_at=old, next_check_at=timezone.now() - dt.timedelta(minutes=1))
+    assert "Kept alive by use; unused it would end on" in text_of(client, url(stage.cast.contoso))
     page = text_of(client, url(stage.cast.contoso, "connection/"))
     assert "Token" in page
     assert stage.admin(stage.contoso) in page
@@ -416,7 +417,11 @@ def test_revoked_access_turns_the_connection_red_with_a_way_out(stage: Stage, cl
     assert row.verification == Verification.NO_TOKEN
     page = text_of(client, url(stage.cast.contoso, "connection/"))
     assert "its password or its sessions were reset" in page
-    assert "Grant Access" in page
+    for place in (page, text_of(client, "/"), text_of(client, url(stage.cast.contoso))):
+        box = place[place.index("its password or its sessions were reset") :]
+        assert f'href="{url(stage.cast.contoso, "grant-access/")}">Grant Access' in box, (
+            "the button that mends it"
+        )
     stage.microsoft.state.offset += 5
     stage.grant(client, stage.cast.contoso)
     assert stage.row(stage.cast.contoso).verification == Verification.SUCCESSFUL

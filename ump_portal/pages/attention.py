@@ -11,6 +11,7 @@ from typing import Any
 
 from django.utils import timezone
 
+from authstatus import delegated
 from authstatus import selectors as checks_read
 from authstatus.commands import VERIFY
 from authstatus.models import Check, Finding
@@ -189,7 +190,9 @@ def _failed(actor: Actor, tenant: Tenant, connection: Connection) -> Item:
     problem = connection.problem or dict(UmpError.of("signin_refused").to_dict())
     code = str(problem.get("code", ""))
     error = UmpError.from_dict(problem)
-    if code in AT_THE_CONNECTION:
+    if delegated.mends(connection):
+        action = _way(actor, tenant, Ability.MANAGE_CONNECTION, "Grant Access", "grant-access/")
+    elif code in AT_THE_CONNECTION:
         label = "Enter a new secret" if code.startswith("secret_") else "Open the connection"
         action = _way(actor, tenant, Ability.MANAGE_CONNECTION, label, "connection/")
     else:

@@ -15,7 +15,7 @@ from replication import selectors as queue
 from replication import services as queue_services
 from replication import watch, words
 from replication.models import Command, State
-from tenants import deployment, health
+from tenants import deployment, grants, health
 from tenants.abilities import Ability
 from tenants.access import Actor
 from tenants.answers import SeeOther
@@ -161,16 +161,24 @@ def _standing(connection: Connection | None) -> dict[str, str]:
 
 def _method(connection: Connection | None) -> dict[str, Any]:
     """How it signs in, in words; nothing secret."""
-    secret = connection.secret if connection else None
-    if secret is None:
+    if connection is None:
         return {}
+    secret = connection.granted or connection.secret
+    if secret is None:
+        return {
+            "kind": "The provider's app registration",
+            "no_end": "Its end is told on Authentication Status.",
+        }
+    unused = grants.ends_if_unused(connection)
     soon = secret.expires_at is not None and secret.expires_at < timezone.now() + health.SOON
     return {
         "kind": SecretKind(secret.kind).label,
+        "account": connection.account,
         "hint": secret.hint,
         "set_by": secret.set_by,
         "set_at": secret.set_at,
         "expires_at": secret.expires_at,
+        "no_end": f"Kept alive by use; unused it would end on {unused:%d %b %Y}." if unused else "",
         "soon": soon,
     }
 

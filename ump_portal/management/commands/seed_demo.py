@@ -109,7 +109,10 @@ class Command(BaseCommand):
     def _accounts(there: set[str]) -> None:
         """Where Microsoft may send people back to; and customers who gave access, which a new simulator forgot."""
         back = provider_app.default_redirect_uri()
+        at_microsoft = {one["tenant_id"] for one in _simulator("GET", "/tenants")["tenants"]}
         for story in _stories():
+            if story["tenant_id"] not in at_microsoft:
+                continue
             path = f"/tenants/{story['tenant_id']}"
             _simulator("PATCH", f"{path}/app", {"redirect_uris": [back]})
             method, give = WAYS.get(story["domain"].partition(".")[0], (None, None))
