@@ -11,6 +11,8 @@ from api.idempotency import idempotent
 from api.permissions import every, provider
 from api.serializers import Nothing, Out
 from api.views import ApiView
+from breakers.models import Breaker, Name
+from breakers.selectors import open_breakers
 from replication import selectors, services
 from tenants.abilities import Ability
 
@@ -21,6 +23,21 @@ class SwitchOut(Out):
     paused_at = serializers.DateTimeField(allow_null=True)
 
 
+class BrokenOut(Out):
+    """The provider's own trouble: no customer is at fault, and the portal asks again by itself."""
+
+    name = serializers.ChoiceField(choices=Name.choices)
+    since = serializers.DateTimeField(source="opened_at")
+    code = serializers.SerializerMethodField()
+    message = serializers.SerializerMethodField()
+
+    def get_code(self, row: Breaker) -> str:
+        return str(row.problem.get("code", ""))
+
+    def get_message(self, row: Breaker) -> str:
+        return str(row.problem.get("message", ""))
+
+
 class QueueOut(SwitchOut):
     """Counters over the customers that you may see, and whether anything may start."""
 
@@ -28,6 +45,7 @@ class QueueOut(SwitchOut):
     executing = serializers.IntegerField()
     queued = serializers.IntegerField()
     suspended = serializers.IntegerField()
+    broken = BrokenOut(many=True, help_text="What is broken for many customers at once; their work waits.")
 
 
 def switch() -> dict[str, Any]:
@@ -45,7 +63,8 @@ class Queue(ApiView):
     @extend_schema(operation_id="queue_get", responses=QueueOut)
     def get(self, request: Request) -> Response:
         """How much work there is."""
-        return Response(QueueOut({**selectors.counters(), **switch()}).data)
+        broken = open_breakers() if self.actor.is_provider else []
+        return Response(QueueOut({**selectors.counters(), **switch(), "broken": broken}).data)
 
 
 class Pause(ApiView):

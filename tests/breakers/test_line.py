@@ -237,3 +237,14 @@ def _text(cast: Cast, url: str) -> str:
     answer = client.get(url)
     assert answer.status_code == 200
     return answer.content.decode()
+
+
+def test_the_api_says_what_is_broken_to_the_providers_clients_only(cast: Cast) -> None:
+    from tests.walls.test_matrix import Stage
+
+    Breaker.objects.create(name=Name.LINE, problem=dict(BUSY.to_dict()), probe_at="2026-01-01T00:00Z")
+    stage = Stage.__new__(Stage)
+    stage.cast = cast
+    (told,) = stage.client("mona", api=True).get("/api/v1/queue").json()["broken"]
+    assert (told["name"], told["code"]) == ("line", "graph_unavailable")
+    assert stage.client("adam", api=True).get("/api/v1/queue").json()["broken"] == []
