@@ -139,6 +139,13 @@ KINDS: dict[str, Kind] = {
             _number("own_secret_months", MOST_MONTHS, 1),
         ),
         Kind(
+            "renew_before_days",
+            "Renew client secrets by itself",
+            "So many days before they end, where the portal may change the registration; 0 = only when asked.",
+            lambda: 30,
+            _number("renew_before_days", 365),
+        ),
+        Kind(
             "provider_secret_months",
             "Life of a client secret, provider's app",
             "So many months the set-up guide asks for.",

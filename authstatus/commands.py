@@ -67,13 +67,15 @@ class VerifyCredentials(Kind):
 
     @staticmethod
     def _read_ends(ctx: Context) -> None:
-        """When the app's secret or certificate really ends, where Microsoft lets the portal read it (decision 3)."""
+        """When the app's secret really ends, where Microsoft lets us read it (decision 3); renewed in time."""
         with scope.one(ctx.customer):
             line = lines.open_line(ctx.customer)
         found = keys_on_file.look(line, ctx.stop)
         if found is not None:
             with ctx.transaction():
                 keys_on_file.note(ctx.customer, found)
+                if keys_on_file.ends_soon(ctx.customer) and keys_on_file.may_change(line):
+                    queue.submit(SYSTEM, "renew_secret", Tenant.objects.get(id=ctx.customer))
 
     @staticmethod
     def _check_failed(ctx: Context, error: UmpError) -> None:

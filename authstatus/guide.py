@@ -25,6 +25,7 @@ from tenants.models import AppOwner, Cloud, Connection, ProviderApp, Tenant
 KINDS = {"own": "directory_read", "sync": "sync_delegated", "pbx": "pbx"}
 """The guides by the word in the address, with their profiles."""
 TITLES = {"own": "Customer's own app", "sync": "Provider's sync app", "pbx": "PBX"}
+"""On the tabs and above the guide."""
 RENEWS_ITSELF = "Application.ReadWrite.OwnedBy"
 BLADE = "#view/Microsoft_AAD_RegisteredApps/"
 SERVER_NAME = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))+", re.IGNORECASE)
@@ -87,15 +88,14 @@ def guide(
 
     Raises InvalidInput (server), KeyError for an unknown kind.
     """
-    profile = PROFILES[KINDS[kind]]
     cloud = clouds.CLOUDS[connection.cloud if connection else Cloud.GLOBAL]
     if kind == "own":
-        steps = _own(tenant, connection, frozenset(granted), cloud.azure_portal)
+        steps = _own(tenant, connection, frozenset(granted), cloud)
     elif kind == "sync":
         steps = _sync(provider_app.current(), clouds.CLOUDS[Cloud.GLOBAL].azure_portal)
     else:
         steps = _pbx(tenant, cloud, server)
-    return Guide(kind, profile.title, tuple(steps), _notes(kind, cloud))
+    return Guide(kind, TITLES[kind], tuple(steps), _notes(kind, cloud))
 
 
 def redirect_uri() -> str:
@@ -119,10 +119,13 @@ def _notes(kind: str, cloud: clouds.Cloud) -> tuple[str, ...]:
 
 
 # --- The customer's own app (APP-14, APP-15) ------------------------------------------------------------------
-def _own(tenant: Tenant, stored: Connection | None, granted: frozenset[str], portal: str) -> Iterator[Step]:
+def _own(
+    tenant: Tenant, stored: Connection | None, granted: frozenset[str], cloud: clouds.Cloud
+) -> Iterator[Step]:
+    portal = cloud.azure_portal
     own = stored if stored is not None and stored.app_owner == AppOwner.CUSTOMER else None
     secret = own.secret if own else None
-    least = _asked(PROFILES["directory_read"], granted)
+    least = _asked(PROFILES[KINDS["own"]], granted)
     ids = (Value("Application (client) ID", str(own.client_id)),) if own else ()
     yield Step(
         "Register the app",
@@ -165,7 +168,7 @@ def _own(tenant: Tenant, stored: Connection | None, granted: frozenset[str], por
         (Value("Description", f"Voice portal for {tenant.name}"), Value("Expires", f"{months} months")),
         link=_credentials_link(portal, own),
     )
-    yield _renews_itself(granted, own)
+    yield _renews_itself(granted, own, cloud)
     yield Step(
         "Give the app a directory role",
         "Voice features will need Teams Administrator on the app, under Roles and administrators. Not yet.",
@@ -178,14 +181,14 @@ def _own(tenant: Tenant, stored: Connection | None, granted: frozenset[str], por
     )
 
 
-def _renews_itself(granted: frozenset[str], own: Connection | None) -> Step:
+def _renews_itself(granted: frozenset[str], own: Connection | None, cloud: clouds.Cloud) -> Step:
     """What lets the portal renew the secret without anybody's help."""
     app = str(own.client_id) if own else "CLIENT-ID"
     commands = (
         f"$a = Get-MgApplication -Filter \"appId eq '{app}'\"; "
         f"$p = Get-MgServicePrincipal -Filter \"appId eq '{app}'\"; "
         "New-MgApplicationOwnerByRef -ApplicationId $a.Id -BodyParameter "
-        "@{'@odata.id'=\"https://graph.microsoft.com/v1.0/directoryObjects/$($p.Id)\"}"
+        f"@{{'@odata.id'=\"{cloud.graph_root}/v1.0/directoryObjects/$($p.Id)\"}}"
     )
     return Step(
         "Let the portal renew the secret",
@@ -217,7 +220,7 @@ def _sync(app: ProviderApp, portal: str) -> Iterator[Step]:
     yield Step(
         "Add the permissions",
         "Under API permissions: Delegated permissions of Microsoft Graph, and of Skype and Teams Tenant Admin API.",
-        permissions=_asked(PROFILES["sync_delegated"], frozenset()),
+        permissions=_asked(PROFILES[KINDS["sync"]], frozenset()),
     )
     yield Step("Leave implicit grant off", NO_IMPLICIT)
     yield Step(
@@ -281,7 +284,7 @@ def _pbx(tenant: Tenant, cloud: clouds.Cloud, server: str) -> Iterator[Step]:
     yield Step(
         "Add the permissions",
         "Under API permissions choose Microsoft Graph, Delegated permissions.",
-        permissions=_asked(PROFILES["pbx"], frozenset()),
+        permissions=_asked(PROFILES[KINDS["pbx"]], frozenset()),
     )
     yield Step(
         "Grant admin consent",

@@ -7,7 +7,9 @@ import uuid
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from django.db.models.functions import Now
+from django.utils import timezone
 
+from accounts import installation
 from core.errors import UmpError
 from m365 import registrations as far
 from m365.registrations import KeyOnFile, Registration
@@ -30,6 +32,23 @@ def look(line: lines.Line, stop: threading.Event | None = None) -> Registration 
         if error.code == "interrupted":
             raise
         return None
+
+
+def may_change(line: lines.Line) -> bool:
+    """Whether the token says so; that the app owns its registration is for the renewal to find out."""
+    return not line.token().granted.isdisjoint(far.CHANGES_OWN)
+
+
+def ends_soon(tenant_id: uuid.UUID) -> bool:
+    """Whether the client secret in use is to be renewed without anybody asking."""
+    ahead = dt.timedelta(days=installation.get("renew_before_days"))
+    soon = Connection.objects.filter(
+        tenant_id=tenant_id,
+        secret__kind=SecretKind.CLIENT_SECRET,
+        secret__ends_read_at__isnull=False,
+        secret__expires_at__lt=timezone.now() + ahead,
+    )
+    return bool(ahead) and soon.exists()
 
 
 def note(tenant_id: uuid.UUID, found: Registration) -> list[KeyOnFile]:

@@ -99,6 +99,8 @@ class RenewSecret(Kind):
                 "Nothing was changed: the renewal of all secrets was cancelled before it came to this one."
             )
         with scope.one(ctx.customer):
+            if registrations.in_the_way(ctx.customer):
+                return Done("Nothing was changed: a migration is under way.")
             line = lines.open_line(ctx.customer)
         graph = line.graph(read_only=False, stop=ctx.stop)
         ctx.report(label="Adding a client secret", force=True)
@@ -197,7 +199,7 @@ def own_registration(graph: GraphClient, line: lines.Line) -> Registration:
 
     Raises UmpError: registration_not_ours, app_not_found.
     """
-    if line.token().granted.isdisjoint(far.CHANGES_OWN):
+    if not keys_on_file.may_change(line):
         raise UmpError.of(
             "registration_not_ours",
             app=line.app,

@@ -134,7 +134,7 @@ class _Making:
         connection: Connection = Connection.objects.get(tenant=self.tenant)
         client_id = uuid.UUID(self.fact("client_id"))
         actor = asker(ctx)
-        if registrations.in_the_way(self.tenant):
+        if registrations.in_the_way(self.tenant.id):
             raise Conflict(thing="the connection", why="its credentials were changed meanwhile")
         seal_candidate(actor, self.tenant, Purpose.MIGRATION, new, Cloud(connection.cloud), client_id)
         migration = queue.submit(actor, registrations.MIGRATE, self.tenant)

@@ -49,7 +49,7 @@ def registration(request: HttpRequest, tenant: Tenant) -> HttpResponse:
     context = {
         "tenant": tenant,
         "guide": guide,
-        "tabs": [
+        "guides": [
             {"label": guides.TITLES[one], "url": f"?guide={one}", "active": one == kind} for one in kinds
         ],
         "server": server,

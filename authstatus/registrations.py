@@ -271,9 +271,9 @@ def _former(tenant: Tenant) -> Standby:
     return found
 
 
-def in_the_way(tenant: Tenant) -> bool:
+def in_the_way(tenant_id: uuid.UUID) -> bool:
     """Whether a migration or a renewal is under way."""
-    return Standby.objects.filter(tenant=tenant).exists()
+    return Standby.objects.filter(tenant_id=tenant_id).exists()
 
 
 def _check_quiet(tenant: Tenant) -> None:

@@ -209,3 +209,15 @@ def test_what_cannot_be_meant_is_refused(shared: Customer) -> None:
             )
         assert caught.value.code == "secret_is_guid"
         assert Standby.objects.count() == 0
+
+
+def test_a_renewal_that_was_queued_before_leaves_a_migration_alone(
+    microsoft: Simulator, customer: Customer, worker: Worker
+) -> None:
+    with scope.one(customer.tenant.id):
+        renewal = registrations.renew(OLGA, customer.tenant)
+    command = migrate(customer, own_app(microsoft, customer))
+    with scope.one(customer.tenant.id), pytest.raises(Conflict):
+        registrations.renew(OLGA, customer.tenant)
+    assert "a migration is under way" in run_until(worker, renewal, State.SUCCEEDED).message
+    run_until(worker, command, State.SUCCEEDED)

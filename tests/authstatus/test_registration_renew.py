@@ -388,3 +388,19 @@ def test_a_check_reads_when_the_secret_really_ends(renewable: Customer, worker: 
     assert secret.ends_read_at is not None
     assert abs(secret.expires_at.timestamp() - far_end.ends) < 1
     assert str(secret.microsoft_id) == far_end.key_id
+    with scope.one(renewable.tenant.id):
+        assert not Command.objects.filter(kind=registrations.RENEW).exists(), "it has years to live"
+
+
+@pytest.mark.parametrize(("days", "renewed"), [(20, True), (40, False)])
+def test_a_check_has_a_secret_renewed_in_time(
+    renewable: Customer, worker: Worker, days: int, renewed: bool
+) -> None:
+    (far_end,) = app_of(renewable).registration.secrets
+    far_end.ends = renewable.now() + days * 86_400
+    old = stored(renewable)
+    worker.queue(renewable, "verify_credentials")
+    run_everything(worker)
+    if renewed:
+        assert_renewed(renewable, old)
+    assert (stored(renewable) != old) == renewed
