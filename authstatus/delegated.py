@@ -27,6 +27,7 @@ from m365 import clouds
 from m365.errors import from_oauth
 from m365.identity_delegated import Proof, authorize_url, scopes
 from replication import services as queue
+from replication import states
 from replication.context import Context, Done, Outcome
 from replication.models import Command, LaneName
 from replication.registry import Kind, chore, register
@@ -239,8 +240,13 @@ class RedeemCode(Kind):
                 with ctx.transaction():
                     _close(flow)
             raise
-        with ctx.transaction():
-            self._keep(ctx, flow, grant.cache, grant.account)
+        with scope.one(ctx.customer), transaction.atomic():
+            # The order of everybody's locks: the connection, the data lane, this lane, and last the command.
+            list(Connection.objects.select_for_update().filter(tenant_id=ctx.customer))
+            queue.suspend_for(ctx.customer, "connection_unverified")
+            states.lock_lane_of(ctx.command_id)
+            with ctx.transaction():
+                self._keep(ctx, flow, grant.cache, grant.account)
         return Done(f"{grant.account} signed in. The access is being checked.")
 
     @staticmethod
