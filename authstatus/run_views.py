@@ -11,12 +11,11 @@ from django.views.decorators.http import conditional_page
 
 from authstatus import runs, status
 from authstatus.models import VerifyRun
-from authstatus.status_views import PAGE, WRITES, of_provider
+from authstatus.status_views import PAGE, WRITES, may_verify, of_provider
 from replication import selectors as queue
 from replication import words
 from tenants import tables
 from tenants.abilities import Ability
-from tenants.access import Actor
 from tenants.answers import SeeOther
 from tenants.models import Connection
 from tenants.selectors import connections_of
@@ -108,11 +107,6 @@ def cancel(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
         "submit": "Cancel the run",
     }
     return render(request, "authstatus/run_cancel.html", context)
-
-
-def may_verify(actor: Actor) -> bool:
-    """Anybody's credentials at all."""
-    return any(actor.may(Ability.VERIFY_CONNECTION, each) for each in (None, *actor.tenant_roles))
 
 
 def url_of(found: VerifyRun) -> str:

@@ -24,6 +24,7 @@ from replication import words
 from replication.models import OPEN, Command, State
 from tenants import provider_app, scope, tables
 from tenants.abilities import Ability
+from tenants.access import Actor
 from tenants.answers import SeeOther
 from tenants.forms import add_error
 from tenants.models import ProviderApp, Tenant
@@ -44,6 +45,11 @@ def of_provider(view: View) -> View:
         return view(request, **kwargs)
 
     return through
+
+
+def may_verify(actor: Actor) -> bool:
+    """Anybody's credentials at all."""
+    return any(actor.may(Ability.VERIFY_CONNECTION, each) for each in (None, *actor.tenant_roles))
 
 
 # --- The page -----------------------------------------------------------------------------------------------
@@ -74,7 +80,7 @@ def _page(request: HttpRequest, form: ProviderAppForm | None = None) -> HttpResp
         "live_url": f"{PAGE}live/?{'&'.join(f'id={row.tenant.id}' for row in page.object_list)}",
         "running": running,
         "progress": runs.progress([running])[running.id] if running else None,
-        "may_verify": any(actor.may(Ability.VERIFY_CONNECTION, each) for each in (None, *actor.tenant_roles)),
+        "may_verify": may_verify(actor),
         "broken": words.broken_lines(actor, settings.PROVIDER_NAME),
         "page_url": PAGE,
     }
