@@ -36,11 +36,16 @@ def _at_once(settings: Any) -> None:
 
 @pytest.fixture
 def contoso(add_customer: AddCustomer) -> Customer:
-    """Was replicated already, so that a check queues nothing further."""
-    found = add_customer(app={"roles": list(LEAST), "directory_roles": roles("Teams Administrator")})
-    with scope.one(found.tenant.id):
-        Tenant.objects.filter(id=found.tenant.id).update(last_replicated_at=timezone.now())
-    return found
+    return replicated(
+        add_customer(app={"roles": list(LEAST), "directory_roles": roles("Teams Administrator")})
+    )
+
+
+def replicated(customer: Customer) -> Customer:
+    """It was replicated already, so that a check queues nothing further."""
+    with scope.one(customer.tenant.id):
+        Tenant.objects.filter(id=customer.tenant.id).update(last_replicated_at=timezone.now())
+    return customer
 
 
 def roles(*names: str) -> list[str]:
@@ -352,7 +357,7 @@ def test_the_history_is_bounded(contoso: Customer, monkeypatch: pytest.MonkeyPat
 def test_the_data_check_names_who_cannot_be_reached(
     add_customer: AddCustomer, worker: Worker, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    good, bad = add_customer("Contoso"), add_customer("Fabrikam")
+    good, bad = replicated(add_customer("Contoso")), replicated(add_customer("Fabrikam"))
     at_microsoft(bad, secret_expires="2020-01-01T00:00:00Z")
     options = argparse.Namespace(wait=False, json=False)
     assert cli._tenants_check(options) == 0
