@@ -456,7 +456,8 @@ _PORTALS_OWN: tuple[_Row, ...] = (
       "Authentication Status.")),
     ("provider_app_untried", 409, _FIX, _PROVIDER, "service",
      "Nobody can tell whether the provider's app registration works: no place is known where it could be tried.",
-     "A provider administrator enters the Azure Tenant Id of the provider's own organisation on Authentication Status."),
+     ("A provider administrator enters the Azure Tenant Id of the provider's own organisation on "
+      "Authentication Status.")),
     ("connection_unverified", 409, _FIX, _PROVIDER, "connection",
      "The customer's credentials have not been checked successfully yet.",
      'Press "Check credentials" on the connection page.'),
