@@ -19,6 +19,7 @@ from tenants import lines
 from tenants.models import DeployState, Method, Service, Tenant, Verification
 
 ROLES = "roles"
+LONGEST_NAME = 120
 Told = Callable[[str], None]
 
 
@@ -87,15 +88,18 @@ def examine(
     line: lines.Line, needs: Needs, *, stop: threading.Event | None = None, told: Told = lambda _: None
 ) -> Examination:
     """Raises UmpError when the check itself failed: throttled, no network, interrupted, our own fault."""
-    told("Asking Microsoft for a token")
+    result = Verification.NO_TOKEN
     try:
+        told("Asking Microsoft for a token")
         token = line.token(fresh=True)
+        result = Verification.FAILED
+        told("Trying what the customer's features need")
+        answers = _ask(line, needs, token, stop)
     except UmpError as error:
         if not refuses(error):
             raise
-        return Examination(Verification.NO_TOKEN, problem=error)
-    told("Trying what the customer's features need")
-    answers = _ask(line, needs, token, stop)
+        return Examination(result, problem=error)
+    granted = _sane(token.granted)
     roles = _held_roles(token, answers.pop(ROLES, None))
     refused = {key: answer.error for key, answer in answers.items() if answer.error}
     for answer in refused.values():
@@ -105,10 +109,15 @@ def examine(
         organization = _own_name(answers.get("organisation"), line)
     except UmpError as error:  # of another organisation nothing is taken down
         return Examination(Verification.FAILED, problem=error)
-    found = (*_judged(token.granted, refused, needs), *_judged_roles(roles, needs))
-    problem = _problem(line, token.granted, refused, needs)
+    found = (*_judged(granted, refused, needs), *_judged_roles(roles, needs))
+    problem = _problem(line, granted, refused, needs)
     result = Verification.FAILED if problem else Verification.SUCCESSFUL
-    return Examination(result, found, tuple(sorted(token.granted)), organization, problem)
+    return Examination(result, found, tuple(sorted(granted)), organization, problem)
+
+
+def _sane(names: Collection[str]) -> frozenset[str]:
+    """What can be the name of a permission or role, and be stored as one."""
+    return frozenset(name for name in names if name.isprintable() and 0 < len(name) <= LONGEST_NAME)
 
 
 # --- Asking -------------------------------------------------------------------------------------------------
@@ -135,7 +144,7 @@ def _held_roles(token: Token, answer: BatchResponse | None) -> frozenset[str] | 
     Raises UmpError for trouble that passes: the next check may know.
     """
     if token.wids:
-        return frozenset(permissions.role_name(each) for each in token.wids - permissions.NO_ROLES)
+        return frozenset(map(permissions.role_name, _sane(token.wids - permissions.NO_ROLES)))
     if answer is None or answer.error:
         if answer and answer.error and answer.error.remedy == Remedy.LATER:
             raise answer.error
@@ -146,7 +155,7 @@ def _held_roles(token: Token, answer: BatchResponse | None) -> frozenset[str] | 
         for row in (rows if isinstance(rows, list) else ())
         if isinstance(row, dict)
     ]
-    return frozenset(permissions.role_name(each) for each in ids if isinstance(each, str))
+    return frozenset(map(permissions.role_name, _sane([each for each in ids if isinstance(each, str)])))
 
 
 def _own_name(answer: BatchResponse | None, line: lines.Line) -> str:
@@ -157,7 +166,7 @@ def _own_name(answer: BatchResponse | None, line: lines.Line) -> str:
     row = rows[0] if isinstance(rows, list) and rows and isinstance(rows[0], dict) else {}
     if str(row.get("id", "")).lower() != line.entra_tenant_id.lower():
         raise UmpError.of("wrong_tenant", tenant=line.entra_tenant_id)
-    return str(row.get("displayName", ""))[:256]
+    return str(row.get("displayName") or "").replace("\0", "")[:256]
 
 
 # --- Judging ------------------------------------------------------------------------------------------------

@@ -87,7 +87,7 @@ class VerifyCredentials(Kind):
     @staticmethod
     def _propagating(ctx: Context, said: checking.Examination, ends: dt.datetime) -> Outcome:
         """Right after a change Microsoft may only be slow (complaint B 2): look again, without an attempt."""
-        names = said.problem.fields["permission"] if said.problem else ""
+        names = said.problem.fields.get("permission", "") if said.problem else ""
         error = UmpError.of("consent_propagating", permission=names)
         with ctx.transaction():
             findings.note(ctx.customer, Result.PROPAGATING, dict(error.to_dict()))

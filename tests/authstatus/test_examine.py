@@ -50,6 +50,8 @@ class PretendLine:
         return self
 
     def batch(self, steps: list[BatchRequest]) -> list[BatchResponse]:
+        if "batch" in self.answers:
+            raise self.answers["batch"]
         assert not self.asked, "one request asks everything"
         self.asked = {step.id: step.url for step in steps}
         usual = {"value": [{"id": self.organization, "displayName": "Contoso Ltd"}]}
@@ -100,6 +102,19 @@ def test_what_is_not_the_customers_is_a_failed_check(code: str) -> None:
     with pytest.raises(UmpError) as caught:
         look(PretendLine(refused=UmpError.of(code)))
     assert caught.value.code == code
+
+
+def test_a_token_that_is_not_accepted_is_the_access() -> None:
+    said = look(PretendLine(answers={"batch": UmpError.of("graph_unauthorized")}))
+    assert said.verification == Verification.FAILED
+    assert said.problem is not None
+    assert (said.problem.code, said.found) == ("graph_unauthorized", ())
+
+
+def test_what_cannot_be_a_name_is_none() -> None:
+    said = look(PretendLine((*LEAST, "a\0b", "x" * 121, ""), wids=MARKS | {"\n"}))
+    assert said.verification == Verification.SUCCESSFUL
+    assert said.granted == tuple(sorted(LEAST))
 
 
 def test_a_call_that_nobody_answered_leaves_everything_open() -> None:
