@@ -105,7 +105,7 @@ _APP: tuple[_Row, ...] = (
      ("Give this one work another way in. Everything else of this customer, calls included, goes on without that "
       "account.")),
     ("migration_rolled_back", 422, _FIX, _PROVIDER, "target",
-     "The new app registration did not work, so the portal went back to the old way in: {why}",
+     "The new app registration did not work: {why} So the portal went back to the old way in.",
      "Nothing is lost. Mend what the registration page says about the new one, and migrate again."),
     ("signin_refused", 422, _FIX, _PROVIDER, "connection",
      "Microsoft refused the sign-in of {app} for a reason that the portal does not know.",
