@@ -199,7 +199,7 @@ def own_registration(graph: GraphClient, line: lines.Line) -> Registration:
 
     Raises UmpError: registration_not_ours, app_not_found.
     """
-    if not keys_on_file.may_change(line):
+    if line.token(fresh=True).granted.isdisjoint(far.CHANGES_OWN):
         raise UmpError.of(
             "registration_not_ours",
             app=line.app,

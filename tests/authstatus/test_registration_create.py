@@ -12,11 +12,15 @@ from authstatus.registration_creation import ASKED_FOR, TEAMS_ADMINISTRATOR
 from m365 import identity
 from m365 import registrations as far
 from replication.models import Command, State
+from simulator.permissions import GRAPH_APP
 from tenants import scope, secrets
 from tenants.access import Actor
-from tenants.models import AppOwner, Connection, Secret, Standby
+from tenants.models import AppOwner, Connection, Method, ProviderApp, Secret, Standby
+from tests.authstatus.test_delegated import Stage, stage
 from tests.directory.pretend import Customer, Killed, Worker, code_of
+from tests.pages.helpers import SignIn
 
+__all__ = ["stage"]  # a fixture
 pytestmark = pytest.mark.django_db
 OLGA = Actor(kind="person", id="o", label="Olga")
 RIGHTS = (
@@ -212,3 +216,19 @@ def test_without_the_rights_nothing_is_changed(customer: Customer, worker: Worke
     assert (command.state, command.outcome) == (State.SUCCEEDED, "partial"), "what is not vital is left out"
     (app,) = made(customer)
     assert str(connection(customer).client_id) == app.client_id
+
+
+def test_through_an_administrator_who_signed_in(stage: Stage, client_of: SignIn, worker: Worker) -> None:
+    """The provider's app speaks for the customer's administrator; the customer ends with an app of its own."""
+    tenant, pretend = stage.cast.fabrikam, stage.fabrikam
+    stage.grant(client_of(stage.cast.pia), tenant)
+    (shared,) = pretend.apps.values()
+    assert shared.principal is not None
+    shared.principal.consent(GRAPH_APP, RIGHTS)
+    ProviderApp.objects.update(redirect_uri="https://portal.example/authenticate/OAuth2Callback")
+    customer = Customer(stage.microsoft, pretend, tenant)
+    create(customer)
+    commands = finish(worker, customer)
+    assert commands[registrations.CREATE].state == State.SUCCEEDED, commands[registrations.CREATE].message
+    assert connection(customer).method == Method.APP
+    assert_taken_over(customer)
