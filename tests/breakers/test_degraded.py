@@ -214,7 +214,7 @@ def test_people_set_the_rule_see_the_failures_and_what_to_do(cast: Cast, client_
         submit(tenant)
         run_due()
     page = text_of(mona, base)
-    assert "Degraded since" in page
+    assert "Degraded, " in page
     assert "has expired" in page
     assert "Degraded since" in text_of(mona, f"/tenants/{tenant.id}/connection/")
     assert "Max Access Failures allows" in text_of(mona, "/")

@@ -10,6 +10,7 @@ from django.utils import timezone
 from accounts.models import SavedView
 from accounts.services import create_token, save_view
 from authstatus.models import LeftOut, VerifyRow, VerifyRun
+from breakers.models import AccessFailure
 from core.errors import UmpError
 from directory.models import DirectoryGroup, DirectoryUser, SyncStream
 from replication import runner, services, states
@@ -20,13 +21,15 @@ from tenants import provider_app, scope
 from tenants.abilities import ABILITIES, Role
 from tenants.access import SYSTEM
 from tenants.credentials import Given
-from tenants.models import Cloud, Plan, SecretKind, SignInFlow, Tenant, Verification
+from tenants.models import Cloud, Connection, Plan, SecretKind, SignInFlow, Tenant, Verification
 from tenants.services import add_tenant, delete_tenant, set_connection
 from tests.cast import Cast
 from tests.directorypages.test_directory_pages import licence, person, read, team
 from tests.pages.helpers import change, failed, verified
 from tests.queuepages.test_lists import change as change_command
 from tests.queuepages.test_lists import claim, submit
+from webhooks import services as webhooks
+from webhooks.models import Delivery
 
 LONG = "Vereinigte Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft und Söhne GmbH"
 RTL = "مؤسسة النور للاتصالات"
@@ -71,6 +74,7 @@ def build(cast: Cast) -> Stage:
         | {"run_id": run(customers, numbers)}
         | {
             "token_id": token(),
+            "endpoint_id": webhook(cast),
             "view_id": view(cast),
             "flow_id": flow(cast.contoso),
             "user_id": cast.olga.id,
@@ -86,6 +90,21 @@ def flow(tenant: Tenant) -> uuid.UUID:
             tenant=tenant, state_hash="s", browser_hash="b", actor_id="a", client_id=uuid.uuid4()
         )
     return begun.id
+
+
+def webhook(cast: Cast) -> uuid.UUID:
+    """One that takes nothing, and the refusals of a degraded customer behind what it was not told."""
+    url = "https://tickets.example/a/rather/long/path/to/the/hook/of/this/portal"
+    made, _ = webhooks.add(cast.actor("pia"), name="Ticket system", url=url, tenants=[cast.contoso.id])
+    told = {"event": 1, "type": "connection.degraded", "milliseconds": 81}
+    for status, problem in ((204, ""), (None, "The portal cannot reach tickets.example.")):
+        Delivery.objects.create(endpoint=made, status=status, problem=problem, **told)
+    webhooks.hold(SYSTEM, made, "It took nothing for 3 days.")
+    with scope.every("a customer whom Microsoft refuses"):
+        AccessFailure.objects.create(tenant=cast.fabrikam, code="secret_expired", command=1)
+        refused = Connection.objects.filter(tenant=cast.fabrikam)
+        refused.update(degraded_at=timezone.now(), max_access_failures=1)
+    return made.id
 
 
 def customer(name: str, cloud: Cloud = Cloud.GLOBAL, **more: Any) -> Tenant:

@@ -26,6 +26,7 @@ FURTHER = [
     *(f"/tenants/{{{name}}}/" for name in ("fabrikam", "never", "paused", "long", "bare", "disabled", "ending",
                                            "deleted")),
     *(f"/tenants/{{{name}}}/connection/" for name in ("fabrikam", "bare", "ending")),
+    "/tenants/{fabrikam}/access-failures/",
     *(f"/tenants/{{{name}}}/{part}/" for name in ("long", "bare") for part in ("users", "groups", "licences")),
     "/tenants/{bare}/queue/", "/tenants/{bare}/checks/", "/tenants/{deleted}/restore/", "/tenants/{paused}/pause/",
     *(f"/tenants/{{contoso}}/commands/{{{state}}}/" for state in ("succeeded", "partial", "failed", "cancelled",

@@ -198,8 +198,10 @@ def tabs(request: HttpRequest) -> list[Tab]:
 
 
 def _covers(rest: str, path: str) -> bool:
-    """A command's page belongs to the Queue."""
+    """A command's page belongs to the Queue, what Microsoft refused to the Connection."""
     if path == "queue/" and rest.startswith("commands/"):
+        return True
+    if path == "connection/" and rest.startswith("access-failures/"):
         return True
     return rest == path if path == "" else rest.startswith(path)
 
