@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import conditional_page, require_GET
 
@@ -165,7 +166,9 @@ def _claimed(flow: SignInFlow, command: Command | None) -> tuple[dict[str, Any],
         text = "Sealed; only workers can open it."
         return {"title": title, "state": "done", "text": text, "at": flow.granted_at}, None
     if command is None:
-        return {"title": title, "state": "waiting", "text": ""}, None
+        lost = flow.used_at is not None or flow.began_at < timezone.now() - delegated.LIFE
+        step = {"title": title, "state": "skipped" if lost else "waiting", "text": ""}
+        return step, dict(UmpError.of("signin_restart").to_dict()) if lost else None
     if command.state in {State.FAILED, State.CANCELLED}:
         return {"title": title, "state": "failed", "text": command.message}, command.error or {
             "message": command.message

@@ -299,6 +299,11 @@ def test_an_error_is_explained_and_may_be_tried_again(
     assert "AADSTS" not in page, "Microsoft's codes are for the provider's people"
     refused(client, back, "already used")
     assert SecretKind.SIGN_IN not in stage.sealed(stage.cast.contoso)
+    with scope.one(stage.cast.contoso.id):
+        flow = SignInFlow.objects.get()
+    assert client.get(url(stage.cast.contoso, f"sign-in/{flow.id}/live/")).status_code == 286, (
+        "nothing to follow"
+    )
 
 
 def test_somebody_without_the_right_to_consent_is_told_who_has_it(stage: Stage, client_of: SignIn) -> None:
