@@ -60,7 +60,7 @@ class _Making:
     # Each step answers what it found out, or when to look again.
     def rights(self) -> dict[str, str] | Again:
         """Raises UmpError: permission_missing, wrong_tenant."""
-        granted = self.line.token(fresh=True).granted  # what was consented to a minute ago is in new tokens only
+        granted = self.line.token(fresh=True).granted  # an older one lacks what was consented to since
         lacking = [name for name in far.CREATES if name not in granted]
         if "Application.ReadWrite.OwnedBy" in granted:
             lacking = [name for name in lacking if name != "Application.ReadWrite.All"]
