@@ -13,6 +13,7 @@ from authstatus import registrations, selectors
 from authstatus.forms import CreateRegistrationForm, CredentialForm
 from authstatus.models import Check
 from authstatus.registration_creation import STEPS
+from authstatus.views import shown_secret
 from core.errors import InvalidInput, NotFound, UmpError
 from m365.registrations import CREATES
 from replication.models import FINAL, Command, State
@@ -86,6 +87,7 @@ def _state(actor: Actor, tenant: Tenant, stored: Connection | None) -> dict[str,
         "why_not_renewable": why_not,
         "may_renew": may and not why_not,
         "may_migrate": may and stored is not None and former is None,
+        "may_create": may and stored is not None and not rows,
         "may_go_back": may and former is not None and former.purpose == Purpose.MIGRATION,
     }
 
@@ -169,7 +171,7 @@ def migrate(request: HttpRequest, tenant: Tenant) -> HttpResponse:
                 request, "The new app registration is being proven; until then the old way stays in use."
             )
             return SeeOther(_of_command(tenant, command))
-    context = {"tenant": tenant, "form": form, "candidate": candidate}
+    context = {"tenant": tenant, "form": form, "secret": shown_secret(candidate)}
     return render(
         request, "authstatus/registration_migrate.html", context, status=422 if form.errors else 200
     )

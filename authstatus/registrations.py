@@ -94,6 +94,11 @@ def create(actor: Actor, tenant: Tenant, *, voice: bool = False) -> Command:
     `voice` also gives it the directory role that voice features need. Raises as `migrate`.
     """
     _check_quiet(tenant)
+    if in_the_way(tenant.id):
+        raise Conflict(
+            thing="the connection",
+            why="a credential waits to be proven: migrate with it, or discard it, first",
+        )
     _record(actor, "registration.creating", tenant)
     return queue.submit(actor, CREATE, tenant, params={"voice": voice})
 

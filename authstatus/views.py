@@ -21,7 +21,7 @@ from tenants.abilities import Ability
 from tenants.access import Actor
 from tenants.answers import SeeOther
 from tenants.forms import add_error
-from tenants.models import Connection, Method, ProviderApp, SecretKind, Tenant, Verification
+from tenants.models import Connection, Method, ProviderApp, SecretKind, SignIn, Tenant, Verification
 from tenants.selectors import connection_of, licence_pools
 from tenants.web import actor_of, list_view, tenant_view
 
@@ -201,7 +201,7 @@ def _days(ends: dt.datetime) -> str:
     return f"{-days} days ago" if ends < timezone.now() else f"in {days} days"
 
 
-def shown_secret(stored: Connection | ProviderApp | None) -> dict[str, Any] | None:
+def shown_secret(stored: SignIn | ProviderApp | None) -> dict[str, Any] | None:
     """For partials/secret_field.html."""
     secret = stored.secret if stored else None
     if secret is None:

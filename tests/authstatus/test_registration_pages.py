@@ -148,3 +148,14 @@ def test_renewing_everybodys_secret_is_the_provider_admins(cast: Cast, client_of
     with scope.every("a test looks"):
         assert Command.objects.filter(kind=registrations.RENEW_ALL, tenant=None).count() == 1
     assert client_of(cast.olga).get("/settings/renew-secrets/").status_code == 403
+
+
+def test_nothing_is_made_while_a_credential_waits(cast: Cast, client_of: Browser) -> None:
+    client, home = client_of(cast.pia), f"/tenants/{cast.contoso.id}/registration/"
+    assert f"{home}create/" in page(client, cast.contoso)
+    given = {"cloud": "global", "client_id": str(uuid.uuid4()), "client_secret": "abc8Q~" + "x" * 34}
+    assert client.post(f"{home}migrate/", given).status_code == 303
+    assert f"{home}create/" not in page(client, cast.contoso)
+    assert "xxxx" in client.get(f"{home}migrate/").content.decode(), "its last four characters"
+    refused = client.post(f"{home}create/", follow=True)
+    assert "waits to be proven" in refused.content.decode()
