@@ -9,6 +9,7 @@ import dataclasses
 import datetime as dt
 import threading
 import uuid
+from typing import Any
 
 from django.db import connection as db
 from django.db import transaction
@@ -86,10 +87,17 @@ class Account:
         self, http: Outbound, cloud: Cloud, entra_tenant_id: str, credential: AppCredential, _fresh: bool
     ) -> Token:
         password = self._opened(self._kept())
-        self._try_once()
-        return delegated.by_password(
-            http, cloud, entra_tenant_id, credential, account=self.name, password=password
-        )
+        self._check_rested()
+        try:
+            token = delegated.by_password(
+                http, cloud, entra_tenant_id, credential, account=self.name, password=password
+            )
+        except UmpError as error:
+            if error.code in LOCKING:
+                self._note(refused_at=Now())
+            raise
+        self._note(refused_at=None, refreshed_at=Now())
+        return token
 
     def _kept(self) -> Secret:
         with scope.one(self.tenant_id):
@@ -112,19 +120,20 @@ class Account:
         with scope.one(self.tenant_id), transaction.atomic():
             if not secrets.swap(kept, cache):
                 return False
-            mine = Connection.objects.filter(id=self.connection_id, granted_id=self.granted_id)
-            mine.update(refreshed_at=Now())
+            self._note(refreshed_at=Now())
             return True
 
-    def _try_once(self) -> None:
-        """Take down that the password is about to be tried. Raises the last refusal while it is too young."""
-        now = timezone.now()
-        with scope.one(self.tenant_id), transaction.atomic():
-            connection: Connection = Connection.objects.select_for_update().get(id=self.connection_id)
-            code = str((connection.problem or {}).get("code", ""))
-            if code in LOCKING and connection.refreshed_at and connection.refreshed_at > now - REST:
-                raise UmpError.of(code, account=self.name)
-            Connection.objects.filter(id=self.connection_id).update(refreshed_at=now)
+    def _check_rested(self) -> None:
+        """Raises the last refusal again while it is too young to try the password once more."""
+        with scope.one(self.tenant_id):
+            row: Connection = Connection.objects.get(id=self.connection_id)
+        if row.refused_at and row.refused_at > timezone.now() - REST:
+            code = str((row.problem or {}).get("code", ""))
+            raise UmpError.of(code if code in LOCKING else "password_wrong", account=self.name)
+
+    def _note(self, **values: Any) -> None:
+        with scope.one(self.tenant_id):
+            Connection.objects.filter(id=self.connection_id, granted_id=self.granted_id).update(**values)
 
 
 def account_of(row: Connection) -> Account | None:
@@ -170,8 +179,7 @@ def keep(
     connection.granted = secrets.store(tenant, KINDS[method], value, set_by=actor.label)
     connection.method, connection.account = method, account
     connection.granted_at = connection.refreshed_at = timezone.now()
-    if method == Method.PASSWORD:
-        connection.refreshed_at = None
+    connection.refused_at = None
     connection.verification, connection.problem = Verification.NEVER, None
     connection.row_version += 1
     connection.save()
@@ -192,6 +200,6 @@ def keep(
 def drop(row: Connection) -> Secret | None:
     """Sign in without an account from now on. The caller saves the row, and deletes what is returned after."""
     gone = row.granted
-    row.granted = row.granted_at = row.refreshed_at = None
+    row.granted = row.granted_at = row.refreshed_at = row.refused_at = None
     row.account = ""
     return gone

@@ -302,6 +302,9 @@ class Connection(SignIn):
     refreshed_at = models.DateTimeField(
         null=True, editable=False, help_text="When its tokens were used last."
     )
+    refused_at = models.DateTimeField(
+        null=True, editable=False, help_text="Password: when Microsoft refused it; it then rests for a while."
+    )
     max_access_failures = models.PositiveSmallIntegerField(
         "Max Access Failures", null=True, blank=True, help_text="Empty: the installation's."
     )

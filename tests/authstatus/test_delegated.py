@@ -37,6 +37,7 @@ from tenants.access import SYSTEM
 from tenants.credentials import Given
 from tenants.models import Connection, Method, Secret, SecretKind, SignInFlow, Tenant, Verification
 from tests.cast import CANARY_CONTOSO, Cast
+from tests.directory.pretend import Worker
 from tests.pages.helpers import SignIn, post, text_of, url
 from ump_portal import cli
 
@@ -85,6 +86,11 @@ class Stage:
             verdict = runner.run_one(claimed[0])
             runner._settle(claimed[0], verdict)
             done.append((claimed[0].kind, verdict.to, verdict.error.code if verdict.error else ""))
+
+    def tokens(self, pretend: Pretend) -> int:
+        """How often a token was asked for."""
+        rows = self.microsoft.state.stats.describe(pretend.id)["by_route"]
+        return sum(int(str(row["requests"])) for row in rows if row["route"] == "login:token")
 
     def row(self, tenant: Tenant) -> Connection:
         with scope.one(tenant.id):
@@ -531,6 +537,31 @@ def test_a_wrong_password_is_tried_once_and_not_by_every_click(stage: Stage, cli
     assert "The portal does not retry, so that it is not locked" in html.unescape(
         re.sub(r"\s+", " ", text_of(client, url(tenant, "connection/")))
     )
+
+
+def test_a_replication_sends_a_refused_password_once_however_often_it_is_tried(
+    stage: Stage, client_of: SignIn
+) -> None:
+    tenant, oid = stage.cast.contoso, stage.contoso.directory.users.view(0)["id"]
+    stage.grant(client_of(stage.cast.olga), tenant)
+    with scope.one(tenant.id):
+        account = stage.admin(stage.contoso)
+        delegated.keep_password(SYSTEM, tenant, account=account, password="right", imported=True)
+    stage.work()
+    assert stage.row(tenant).usable
+    stage.contoso.people.wrong_passwords[oid] = 10  # locked from now on
+    identity.forget_everything()
+    with scope.one(tenant.id):
+        command = queue.submit(SYSTEM, "quick_replication", tenant)
+    before = stage.tokens(stage.contoso)
+    for _ in range(4):
+        stage.work()
+        with scope.one(tenant.id):
+            command.refresh_from_db()
+        if command.state == State.QUEUED:
+            Worker().wait_is_over(command)
+    assert (command.error or {})["code"] in {"account_locked", "password_wrong"}
+    assert stage.tokens(stage.contoso) == before + 1
 
 
 # --- Doors --------------------------------------------------------------------------------------------------

@@ -238,19 +238,17 @@ def test_revoked_says_so_with_the_customers_name_and_no_secret(customer: Custome
 def test_a_refused_password_is_not_sent_again_for_a_while(customer: Customer) -> None:
     customer.give(Method.PASSWORD, "wrong")
     assert refusal(lambda: customer.line().token()).code == "password_wrong"
-    problem = dict(UmpError.of("password_wrong", account=customer.admin).to_dict())
-    with scope.one(customer.tenant.id):
-        services.note_check(customer.tenant.id, verification="failed", problem=problem)
     asked = customer.asked()
     for _ in range(12):  # ten would lock the account
         assert refusal(lambda: customer.line().token(fresh=True)).code == "password_wrong"
     assert customer.asked() == asked
     with scope.one(customer.tenant.id):
-        Connection.objects.update(refreshed_at=timezone.now() - dt.timedelta(minutes=16))
+        Connection.objects.update(refused_at=timezone.now() - dt.timedelta(minutes=16))
     assert refusal(lambda: customer.line().token(fresh=True)).code == "password_wrong"
     assert customer.asked() == asked + 1
     customer.give(Method.PASSWORD, "right")
     assert customer.line().token().upn == customer.admin
+    assert customer.row().refused_at is None
 
 
 def test_what_cannot_be_opened_any_more_is_asked_for_again(customer: Customer) -> None:
