@@ -75,18 +75,17 @@ class _Making:
 
     def registration(self) -> dict[str, str] | Again:
         ctx, mark = self.ctx, keys_on_file.marker(self.ctx.customer)
-        name = f"Voice portal for {self.tenant.name}"
         if ctx.state.get("creating") and not ctx.state.get("looked"):
             with ctx.transaction():
                 ctx.checkpoint(looked=True)
             return Again("Looking what an interrupted attempt left behind.", SETTLE)
-        found = far.by_mark(self.graph, name, mark)
+        found = far.by_mark(self.graph, mark)
         if found is None:
             with ctx.transaction():
                 ctx.checkpoint(creating=True, looked=False)
             found = far.create(
                 self.graph,
-                name=name,
+                name=f"Voice portal for {self.tenant.name}",
                 mark=mark,
                 redirect_uri=current().redirect_uri or default_redirect_uri(),
                 application=ASKED_FOR,

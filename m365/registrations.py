@@ -75,10 +75,9 @@ def by_client_id(graph: GraphClient, client_id: str) -> Registration | None:
     return _registration(row, graph)
 
 
-def by_mark(graph: GraphClient, name: str, mark: str) -> Registration | None:
-    """The registration that carries this mark among its tags; looked for among those of that name."""
-    quoted = name.replace("'", "''")
-    params = {"$filter": f"displayName eq '{quoted}'", "$select": _FIELDS}
+def by_mark(graph: GraphClient, mark: str) -> Registration | None:
+    """The registration that carries this mark among its tags, whatever people call it."""
+    params = {"$filter": f"tags/any(t:t eq '{mark}')", "$select": _FIELDS}
     for page in graph.pages("/applications", params):
         for row in page.value:
             found = _registration(row, graph)
