@@ -117,7 +117,11 @@ def test_a_person_signs_in_and_the_access_lasts(desk: Desk) -> None:
     assert grant.account == desk.admin
     assert grant.token.tid == desk.tenant.id
     assert grant.token.upn == desk.admin
-    assert {"User.Read.All", "Directory.AccessAsUser.All", "LicenseAssignment.Read.All"} <= grant.token.granted
+    assert {
+        "User.Read.All",
+        "Directory.AccessAsUser.All",
+        "LicenseAssignment.Read.All",
+    } <= grant.token.granted
     asked = desk.requests()
     kept, unchanged = desk.renew(grant.cache, fresh=False)
     assert (kept.value, unchanged) == (grant.token.value, grant.cache)
