@@ -84,7 +84,7 @@ def test_a_customer_from_adding_to_a_changed_name(
     soon(page, "Check of the credentials")
 
     page.evaluate("window.stayed = true")
-    microsoft.state.latency_ms = 250
+    microsoft.state.latency_ms = 2_500
     with worker.working():
         soon(page, "Executing commands: 1")
     microsoft.state.latency_ms = 0
