@@ -4,16 +4,19 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.system.kept import Kept, Row, add
 from tests.system.microsoft import Microsoft
-from tests.system.stage import Seen, Stage, Timer, processes, until
+from tests.system.stage import Stage, Timer, processes, until
 
 SLOW = {"latency_ms": 1200}
+PATIENCE = 180.0
+"""Seconds. Two cores are shared with other tests, and a worker takes a while to load."""
+TRIES = 10
 
 
 def started(stage: Stage, microsoft: Microsoft, name: str, *, users: int = 6000, groups: int = 60) -> Kept:
@@ -24,19 +27,14 @@ def started(stage: Stage, microsoft: Microsoft, name: str, *, users: int = 6000,
     return kept
 
 
-def in_a_slice(kept: Kept, act: Callable[[Row], object], undo: Callable[[], object]) -> Row:
-    """Do something to whoever holds the command, certainly in the middle of a slice; the row as it was then.
+def struck(kept: Kept, held: Row) -> Row | None:
+    """What became of the command when its worker was struck: `deaths` says whether it was in a slice.
 
     Between two slices nobody holds it, and on a busy machine that is long enough to strike a worker at rest.
     """
-    for _ in range(10):
-        held = until("somebody works on it", kept.executing)
-        act(held)
-        now = kept.executing()
-        if now and now.fence == held.fence:
-            return held
-        undo()
-    raise AssertionError("ten times the worker was struck between two slices")
+    row = kept.commands()[0]
+    at_rest = row.state != "executing" or row.lease_owner != held.lease_owner
+    return row if row.deaths or at_rest else None
 
 
 def hurry(kept: Kept) -> Row:
@@ -47,18 +45,18 @@ def hurry(kept: Kept) -> Row:
 
 def test_a_killed_workers_first_sync_goes_on(stage: Stage, microsoft: Microsoft) -> None:
     kept = started(stage, microsoft, "Killed", users=20_000, groups=200)
-    victims: list[Seen] = []
-    held = in_a_slice(
-        kept,
-        lambda _: victims.append(stage.kill("worker")),
-        lambda: stage.back("worker", victims[-1]),
-    )
-    timer = Timer()
-    before = kept.count("user")
-    until("it is taken back", lambda: kept.commands()[0].deaths == 1)
-    taken = timer()
-    stage.back("worker", victims[-1])
-    until("it goes on", lambda: kept.count("user") > before)
+    for _ in range(TRIES):
+        held = until("somebody works on it", kept.executing)
+        before = kept.count("user")
+        timer = Timer()
+        victim = stage.kill("worker")
+        row = until("it is taken back", lambda held=held: struck(kept, held), PATIENCE)
+        taken = timer()
+        stage.back("worker", victim)
+        if row.deaths:
+            break
+    assert row.deaths == 1
+    until("it goes on", lambda: kept.count("user") > before, PATIENCE)
     resumed = timer()
     ended = hurry(kept)
     print(f"taken back after {taken:.1f} s, going on after {resumed:.1f} s, in step after {timer():.1f} s")
@@ -93,20 +91,19 @@ def frozen(group: int) -> Iterator[None]:
 @pytest.mark.usefixtures("second_worker")
 def test_a_frozen_worker_that_wakes_up_too_late_writes_nothing(stage: Stage, microsoft: Microsoft) -> None:
     kept = started(stage, microsoft, "Frozen")
-    groups: list[int] = []
-
-    def freeze(held: Row) -> None:
-        groups.append(os.getpgid(int(held.lease_owner.rpartition(":")[2])))
-        os.killpg(groups[-1], signal.SIGSTOP)
-
-    held = in_a_slice(kept, freeze, lambda: os.killpg(groups[-1], signal.SIGCONT))
-    said = len(stage.said())
-    timer = Timer()
-    with frozen(groups[-1]):
-        other = until("the other worker has it", lambda: taken_over(kept, held))
-        taken = timer()
-        rows = kept.count("user")
-        until("the other worker goes on", lambda: kept.count("user") > rows)
+    for _ in range(TRIES):
+        held = until("somebody works on it", kept.executing)
+        said = len(stage.said())
+        timer = Timer()
+        with frozen(os.getpgid(int(held.lease_owner.rpartition(":")[2]))):
+            other = until("the other worker has it", lambda held=held: taken_over(kept, held), PATIENCE)
+            if not other.deaths:  # it was frozen between two slices
+                continue
+            taken = timer()
+            rows = kept.count("user")
+            until("the other worker goes on", lambda rows=rows: kept.count("user") > rows, PATIENCE)
+            break
+    assert other.deaths == 1
     until("the late write is refused", lambda: "taken over by another worker" in stage.said()[said:])
     ended = hurry(kept)
     print(f"taken over after {taken:.1f} s, in step after {timer():.1f} s")
