@@ -334,6 +334,14 @@ def expired(limit: int = 500) -> list[Command]:
     return list(Command.objects.filter(state=State.EXECUTING, lease_until__lt=Now()).order_by("id")[:limit])
 
 
+def wait_for_locks(longest: dt.timedelta) -> None:
+    """From here to the end of the transaction, a lock that is not had in time raises OperationalError."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT set_config('lock_timeout', %s, true)", [f"{longest / dt.timedelta(milliseconds=1):.0f}ms"]
+        )
+
+
 def request_cancel(command: Command) -> None:
     """Cancel at once what waits; ask what runs to stop at its next safe point. Raises Conflict when final."""
     for waiting in (State.QUEUED, State.SUSPENDED):

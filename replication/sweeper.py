@@ -5,8 +5,9 @@ import logging
 from typing import Any
 
 from django.conf import settings
-from django.db import connection
+from django.db import OperationalError, connection
 from django.db.models.functions import Now
+from psycopg2.errors import LockNotAvailable
 
 from accounts import installation
 from breakers import services as breakers
@@ -28,6 +29,7 @@ DEADLY = 3
 CYCLE = "quick_replication"
 CHECK = "verify_credentials"
 BATCH = 500
+LOCK_WAIT = dt.timedelta(seconds=1)
 
 
 def sweep() -> None:
@@ -44,11 +46,24 @@ def sweep() -> None:
 
 def take_back() -> int:
     """Commands whose worker is gone go back to the queue (or are set aside); how many."""
-    with scope.every("the sweeper takes back what dead workers held"):
-        return sum(_take_back(command) for command in states.expired())
+    with scope.every("the sweeper looks for what dead workers held"):
+        found = states.expired()
+    return sum(_take_back(command) for command in found)
 
 
 def _take_back(command: Command) -> bool:
+    """Each in a transaction of its own: a frozen worker may still lock one, until the database cuts it off."""
+    try:
+        with scope.every("the sweeper takes back what dead workers held"):
+            states.wait_for_locks(LOCK_WAIT)
+            return _give_up(command)
+    except OperationalError as error:
+        if not isinstance(error.__cause__, LockNotAvailable):
+            raise
+        return False
+
+
+def _give_up(command: Command) -> bool:
     deadly = command.deaths + 1 >= DEADLY
     error = UmpError.of("poison" if deadly else "worker_lost")
     moved = states.move(

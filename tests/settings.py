@@ -45,6 +45,8 @@ CELERY_TRANSPORT_OPTIONS: dict[str, object] = {}
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 API_ALLOWED_IPS = ["127.0.0.1", "169.254.0.1"]
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
+# A test is one transaction, and may wait in the middle of it for a browser.
+DATABASES["default"]["OPTIONS"].pop("options")  # noqa: F405  from the settings above
 for _database in DATABASES.values():  # noqa: F405  from the settings above
     _database["TEST"] = {"NAME": f"test_ump_{os.getpid()}"}
 STATIC_ROOT = _home / "static"

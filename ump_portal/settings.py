@@ -135,6 +135,10 @@ BEAT_FILE = str(VAR_DIR / "beat")
 SWEEP_SECONDS = env.float("SWEEP_SECONDS", default=5.0)
 WORKER_THREADS = env.int("WORKER_THREADS", default=32)
 COMMAND_LEASE_SECONDS = env.int("COMMAND_LEASE_SECONDS", default=30)
+# Whoever holds a transaction open for longer without a word is frozen or cut off, and its locks hold others up.
+DATABASES["default"]["OPTIONS"].setdefault(
+    "options", f"-c idle_in_transaction_session_timeout={COMMAND_LEASE_SECONDS}s"
+)
 COMMAND_SLICE_SECONDS = env.float("COMMAND_SLICE_SECONDS", default=5.0)
 COMMAND_RETENTION_DAYS = env.int("COMMAND_RETENTION_DAYS", default=30)
 QUICK_REPLICATION_CYCLE_DELAY = env.int("QUICK_REPLICATION_CYCLE_DELAY", default=300)

@@ -6,6 +6,7 @@ import random
 import threading
 from typing import Any
 
+import psycopg2
 import pytest
 from django.db import IntegrityError, connection, transaction
 from django.db.models import Q
@@ -239,6 +240,26 @@ def test_a_dead_worker_loses_nothing(contoso: Tenant) -> None:
             runner._settle(lost, runner.Verdict(State.FAILED))
     assert row(command).state == State.SUCCEEDED
     assert len(seen) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_a_frozen_worker_still_locks_holds_no_other_up(committed_cast: Cast) -> None:
+    with scripted():
+        stuck, other = submit(committed_cast.contoso), submit(committed_cast.fabrikam)
+        assert len(claim()) == 2
+        with scope.every("the leases run out"):
+            Command.objects.update(lease_until=dt.datetime(2000, 1, 1, tzinfo=dt.UTC))
+        login = connection.get_connection_params()
+        login.pop("cursor_factory", None)
+        with contextlib.closing(psycopg2.connect(**login)) as frozen:
+            with frozen.cursor() as cursor:
+                cursor.execute("SELECT set_config('app.tenant', %s, false)", [str(committed_cast.contoso.id)])
+                cursor.execute("SELECT 1 FROM replication_command WHERE id = %s FOR UPDATE", [stuck.id])
+                assert cursor.rowcount == 1
+            assert sweeper.take_back() == 1
+            assert (row(stuck).state, row(other).state) == (State.EXECUTING, State.QUEUED)
+        assert sweeper.take_back() == 1, "as soon as the database has cut it off"
+        assert row(stuck).state == State.QUEUED
 
 
 def test_a_stale_worker_writes_nothing(contoso: Tenant) -> None:
