@@ -24,14 +24,9 @@ from tenants.models import Cloud, Connection, SecretKind, Verification
 LONGEST_PEM = 20_000
 
 
-@extend_schema_serializer(examples=[examples.CONNECTION_SET])
-class ConnectionIn(In):
+class CredentialIn(In):
     """A client secret, or a certificate with its private key; without either, the stored credential stays."""
 
-    cloud = serializers.ChoiceField(
-        choices=Cloud.choices, default=Cloud.GLOBAL, help_text="The Microsoft cloud that the customer is in."
-    )
-    client_id = serializers.UUIDField(help_text="Of the app registration.")
     client_secret = serializers.CharField(
         max_length=2000,
         required=False,
@@ -52,6 +47,16 @@ class ConnectionIn(In):
     expires_at = serializers.DateTimeField(
         required=False, allow_null=True, help_text="Of a client secret; a certificate says so itself."
     )
+
+
+@extend_schema_serializer(examples=[examples.CONNECTION_SET])
+class ConnectionIn(CredentialIn):
+    """A client secret, or a certificate with its private key; without either, the stored credential stays."""
+
+    cloud = serializers.ChoiceField(
+        choices=Cloud.choices, default=Cloud.GLOBAL, help_text="The Microsoft cloud that the customer is in."
+    )
+    client_id = serializers.UUIDField(help_text="Of the app registration.")
 
 
 class RuleIn(In):

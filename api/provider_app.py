@@ -9,9 +9,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from api import etags, examples
-from api.connections import LONGEST_PEM, CredentialOut, TroubleOut, trouble
+from api.connections import CredentialIn, CredentialOut, TroubleOut, trouble
 from api.permissions import provider
-from api.serializers import CommandRef, In, Out
+from api.serializers import CommandRef, Out
 from api.views import ApiView, queued
 from authstatus import services
 from tenants import provider_app
@@ -20,7 +20,7 @@ from tenants.models import ProviderApp, Verification
 
 
 @extend_schema_serializer(examples=[examples.PROVIDER_APP_SET])
-class ProviderAppIn(In):
+class ProviderAppIn(CredentialIn):
     """A client secret, or a certificate with its private key; without either, the stored credential stays."""
 
     client_id = serializers.UUIDField(help_text="Of the app registration.")
@@ -31,26 +31,6 @@ class ProviderAppIn(In):
         required=False,
         allow_null=True,
         help_text="The Azure Tenant Id of the provider's own organisation; left out, none is stored.",
-    )
-    client_secret = serializers.CharField(
-        max_length=2000,
-        required=False,
-        allow_blank=True,
-        write_only=True,
-        help_text="The Value, not the Secret ID.",
-    )
-    certificate = serializers.CharField(
-        max_length=LONGEST_PEM, required=False, allow_blank=True, write_only=True, help_text="In PEM form."
-    )
-    private_key = serializers.CharField(
-        max_length=LONGEST_PEM,
-        required=False,
-        allow_blank=True,
-        write_only=True,
-        help_text="Of the certificate, in PEM form, without a passphrase.",
-    )
-    expires_at = serializers.DateTimeField(
-        required=False, allow_null=True, help_text="Of a client secret; a certificate says so itself."
     )
 
 
