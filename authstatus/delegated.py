@@ -19,9 +19,9 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from accounts import installation
-from audit.services import record
 from authstatus.commands import VERIFY
 from authstatus.models import Check
+from authstatus.trail import record_connection
 from core.errors import InvalidInput, Remedy, UmpError
 from m365 import clouds
 from m365.errors import from_oauth
@@ -96,7 +96,7 @@ def begin(browser: Browser, tenant: Tenant, *, login_hint: str = "") -> str:
     )
     flow.state_hash, flow.browser_hash, flow.actor_id = _hash(state), browser.hash, actor.id
     flow.save(force_insert=True)
-    _record(actor, "connection.sign_in_begun", tenant)
+    record_connection(actor, "connection.sign_in_begun", tenant)
     address = authorize_url(
         clouds.CLOUDS[flow.cloud],
         str(tenant.entra_tenant_id),
@@ -180,7 +180,7 @@ def come_back(browser: Browser, query: Mapping[str, str]) -> Back:
     with transaction.atomic():
         _close(flow)
         changes = {"reason": (None, problem.message)}
-        _record(browser.actor, "connection.sign_in_refused", tenant, changes)
+        record_connection(browser.actor, "connection.sign_in_refused", tenant, changes)
     return Back(tenant, flow, problem)
 
 
@@ -335,20 +335,6 @@ def _check(actor: Actor, tenant: Tenant) -> None:
     """The data work waits for what the check says of the new sign-in (M36-25, decision 22)."""
     queue.suspend_for(tenant.id, "connection_unverified")
     queue.submit(actor, VERIFY, tenant)
-
-
-def _record(
-    actor: Actor, action: str, tenant: Tenant, changes: Mapping[str, tuple[object, object]] | None = None
-) -> None:
-    record(
-        actor,
-        action,
-        tenant_id=tenant.id,
-        object_kind="connection",
-        object_id=tenant.id,
-        object_label=tenant.name,
-        changes=changes,
-    )
 
 
 def _hash(text: str) -> str:

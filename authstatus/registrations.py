@@ -11,8 +11,8 @@ from typing import Any
 
 from django.db import transaction
 
-from audit.services import record
 from authstatus.commands import VERIFY
+from authstatus.trail import record_connection
 from core.errors import Conflict, InvalidInput, UmpError
 from replication import services as queue
 from replication.models import Command
@@ -83,7 +83,7 @@ def migrate(
     else:
         candidate.cloud, candidate.client_id, candidate.problem = cloud, client_id, None
         candidate.save()
-    _record(actor, "connection.migrating", tenant, {"client_id": (None, client_id)})
+    record_connection(actor, "connection.migrating", tenant, {"client_id": (None, client_id)})
     return queue.submit(actor, MIGRATE, tenant)
 
 
@@ -99,7 +99,7 @@ def create(actor: Actor, tenant: Tenant, *, voice: bool = False) -> Command:
             thing="the connection",
             why="a credential waits to be proven: migrate with it, or discard it, first",
         )
-    _record(actor, "registration.creating", tenant)
+    record_connection(actor, "registration.creating", tenant)
     return queue.submit(actor, CREATE, tenant, params={"voice": voice})
 
 
@@ -114,7 +114,9 @@ def forget_waiting(actor: Actor, tenant: Tenant) -> None:
         raise Conflict(thing="the connection", why="nothing is kept beside it")
     for row in waiting:
         forget_row(row)
-    _record(actor, "connection.standby_forgotten", tenant, {"client_id": (waiting[0].client_id, None)})
+    record_connection(
+        actor, "connection.standby_forgotten", tenant, {"client_id": (waiting[0].client_id, None)}
+    )
 
 
 @transaction.atomic
@@ -216,7 +218,7 @@ def switch(actor: Actor, candidate: Standby) -> Standby:
     else:
         _put(connection, _values(candidate))
     former.save()
-    _record(
+    record_connection(
         actor,
         f"connection.{'migrated' if former.purpose == Purpose.MIGRATION else 'secret_renewed'}",
         connection.tenant,
@@ -245,7 +247,9 @@ def restore(actor: Actor, tenant: Tenant, *, problem: Mapping[str, object] | Non
     connection.verification, connection.problem = Verification.NEVER, None
     _put(connection, _values(former))
     queue.suspend_for(tenant.id, "connection_unverified")
-    _record(actor, "connection.rolled_back", tenant, {"client_id": (failed.client_id, connection.client_id)})
+    record_connection(
+        actor, "connection.rolled_back", tenant, {"client_id": (failed.client_id, connection.client_id)}
+    )
     return queue.submit(actor, VERIFY, tenant)
 
 
@@ -296,17 +300,3 @@ def _check_quiet(tenant: Tenant) -> None:
             thing="the connection",
             why="the last migration is not proven yet: wait, go back, or forget the old way in first",
         )
-
-
-def _record(
-    actor: Actor, action: str, tenant: Tenant, changes: Mapping[str, tuple[object, object]] | None = None
-) -> None:
-    record(
-        actor,
-        action,
-        tenant_id=tenant.id,
-        object_kind="connection",
-        object_id=tenant.id,
-        object_label=tenant.name,
-        changes=changes,
-    )
