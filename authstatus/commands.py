@@ -43,7 +43,9 @@ class VerifyCredentials(Kind):
         if stored is None:
             raise UmpError.of("connection_missing")
         try:
-            said = self._examine(ctx, checking.needs_of(tenant, Method(stored.method)))
+            with scope.one(ctx.customer):
+                line = lines.open_line(ctx.customer)
+            said = self._examine(ctx, line, checking.needs_of(tenant, Method(stored.method)))
         except UmpError as error:
             self._check_failed(ctx, error)
             raise
@@ -54,22 +56,18 @@ class VerifyCredentials(Kind):
             return Again("The credentials were changed meanwhile; the new ones are checked.")
         if said.problem:
             raise said.problem
-        self._read_ends(ctx)
+        self._read_ends(ctx, line)
         return Done(_success(said, tenant))
 
     @staticmethod
-    def _examine(ctx: Context, needs: checking.Needs) -> checking.Examination:
-        with scope.one(ctx.customer):
-            line = lines.open_line(ctx.customer)
+    def _examine(ctx: Context, line: lines.Line, needs: checking.Needs) -> checking.Examination:
         return checking.examine(
             line, needs, stop=ctx.stop, told=lambda label: ctx.report(label=label, force=True)
         )
 
     @staticmethod
-    def _read_ends(ctx: Context) -> None:
+    def _read_ends(ctx: Context, line: lines.Line) -> None:
         """When the app's secret really ends, where Microsoft lets us read it (decision 3); renewed in time."""
-        with scope.one(ctx.customer):
-            line = lines.open_line(ctx.customer)
         found = keys_on_file.look(line, ctx.stop)
         if found is not None:
             with ctx.transaction():
