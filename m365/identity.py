@@ -34,7 +34,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from core.errors import InvalidInput, UmpError
 from core.http import Outbound
-from m365.clouds import CLOUDS, Cloud, cloud_of
+from m365.clouds import Cloud, cloud_of
 from m365.errors import from_oauth
 from m365.replies import json_object
 
@@ -438,10 +438,3 @@ def token_source(
 ) -> Callable[[bool], str]:
     """What `GraphClient` asks for its bearer token; True asks for a fresh one."""
     return lambda fresh: app_token(http, cloud, entra_tenant_id, credential, fresh=fresh).value
-
-
-def cloud_named(key: str) -> Cloud:
-    """The cloud of this key. Raises InvalidInput."""
-    if key not in CLOUDS:
-        raise InvalidInput(field="cloud", why=f"it must be one of {', '.join(CLOUDS)}")
-    return CLOUDS[key]
