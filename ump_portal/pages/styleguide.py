@@ -243,11 +243,6 @@ def sample_context(request: HttpRequest) -> dict[str, Any]:
             ("Service level", "Hosted Pro"),
             ("Last replication", None, "the first one is queued"),
         ],
-        "names": ["Fabrikam Health", "Northwind Traders", "Adventure Works", "Tailspin Toys"],
-        "now": now,
-        "earlier": now - timedelta(hours=3),
-        "long_ago": datetime(2023, 3, 9, 15, 38, tzinfo=now.tzinfo),
-        "soon": now + timedelta(days=9, minutes=1),
         "words": [
             "Teams Phone Standard",
             "Microsoft 365 E3",
@@ -255,8 +250,19 @@ def sample_context(request: HttpRequest) -> dict[str, Any]:
             "Visio Plan 2",
             "Power BI Pro",
         ],
+        "names": ["Fabrikam Health", "Northwind Traders", "Adventure Works", "Tailspin Toys"],
         "markup": '<b>O\'Reilly & "Sons"</b>',
+        **sample_times(now),
         **sample_pictures(),
+    }
+
+
+def sample_times(now: datetime) -> dict[str, datetime]:
+    return {
+        "now": now,
+        "earlier": now - timedelta(hours=3),
+        "long_ago": datetime(2023, 3, 9, 15, 38, tzinfo=now.tzinfo),
+        "soon": now + timedelta(days=9, minutes=1),
     }
 
 
