@@ -146,6 +146,13 @@ KINDS: dict[str, Kind] = {
             _number("renew_before_days", 365),
         ),
         Kind(
+            "invitation_days",
+            "Life of an invitation",
+            "So many days its links lead anywhere; then another one has to be sent.",
+            lambda: 5,
+            _number("invitation_days", 60, 1),
+        ),
+        Kind(
             "provider_secret_months",
             "Life of a client secret, provider's app",
             "So many months the set-up guide asks for.",

@@ -454,6 +454,13 @@ _PORTALS_OWN: tuple[_Row, ...] = (
      "No ClientId was specified.",
      ("A provider administrator enters Client Id and Client Secret of the provider's app registration on "
       "Authentication Status.")),
+    ("provider_app_elsewhere", 422, _NEVER, _PROVIDER, "connection",
+     "The provider's app registration does not exist for {tenant}, whose tenant is in {cloud}.",
+     ("It works for worldwide tenants only. The clouds of the US government (GCC High, DoD) and of China need an app "
+      "registration of the customer's own: enter it under Migrate, or on the connection page.")),
+    ("plan_without_app", 422, _FIX, _PROVIDER, "connection",
+     "The service level of {tenant} does not include app registrations.",
+     "They belong to Hosted Essentials Plus and Hosted Pro. Change the service level on the customer's page first."),
     ("provider_app_untried", 409, _FIX, _PROVIDER, "service",
      "Nobody can tell whether the provider's app registration works: no place is known where it could be tried.",
      ("A provider administrator enters the Azure Tenant Id of the provider's own organisation on "
@@ -508,6 +515,24 @@ _PORTALS_OWN: tuple[_Row, ...] = (
      "Something went wrong inside the portal.",
      "Try once more. If it comes back, give the time and the technical detail to whoever runs the portal."),
 )
+
+_INVITING: tuple[_Row, ...] = (
+    ("invitation_unknown", 404, _FIX, _PROVIDER, "none",
+     "This link does not lead anywhere.",
+     "Use the newest link that you were sent, whole and unchanged, or ask your service provider for another one."),
+    ("invitation_expired", 410, _FIX, _PROVIDER, "none",
+     "This invitation expired on {date}.",
+     "Ask your service provider for another one. Nothing was changed in your organisation."),
+    ("invitation_revoked", 410, _FIX, _PROVIDER, "none",
+     "Your service provider has withdrawn this invitation.",
+     "If you did not expect that, ask your service provider. Nothing more is asked of you here."),
+    ("invitation_used", 410, _NEVER, _PROVIDER, "none",
+     "This invitation was used, and your organisation is connected.",
+     "Nothing is left to do here. If something does not work, ask your service provider."),
+    ("invitation_open", 409, _FIX, _PROVIDER, "none",
+     "Tenant has open invitation.",
+     "Send a reminder, or revoke it on Customer Invitations before you send another one."),
+)
 # fmt: on
 
 _SECTIONS: tuple[tuple[str, tuple[_Row, ...]], ...] = (
@@ -518,6 +543,7 @@ _SECTIONS: tuple[tuple[str, tuple[_Row, ...]], ...] = (
     ("The line to the outside", _LINE),
     ("What was asked of the portal", _ASKING),
     ("The portal itself", _PORTALS_OWN),
+    ("Invitations", _INVITING),
 )
 
 

@@ -178,7 +178,8 @@ class Forbidden(UmpError, codes=("not_allowed", "address_not_allowed", "second_f
 class Conflict(
     UmpError,
     codes=("conflict", "already_exists", "illegal_move", "conflict_version", "remote_conflict",
-           "remote_changed", "remote_locked", "idempotency_mismatch", "idempotency_in_progress"),
+           "remote_changed", "remote_locked", "idempotency_mismatch", "idempotency_in_progress",
+           "invitation_open"),
 ):  # fmt: skip
     """The wish does not fit the state of the thing."""
 

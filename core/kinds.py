@@ -74,5 +74,6 @@ NOUNS: Mapping[str, str] = MappingProxyType(
         "action": "this",
         "state": "its present state",
         "attempts": "several",
+        "date": "the day it named",
     }
 )

@@ -15,6 +15,11 @@ class Type(models.TextChoices):
     DEGRADED = "connection.degraded", "A customer's access stopped working"
     RESTORED = "connection.restored", "A customer's access works again"
     EXPIRING = "secret.expiring", "A secret or certificate ends soon"
+    INVITATION_SENT = "invitation.sent", "An invitation was mailed"
+    INVITATION_OPENED = "invitation.opened", "A customer's administrator opened an invitation"
+    INVITATION_COMPLETED = "invitation.completed", "An invitation led to a proven connection"
+    INVITATION_REVOKED = "invitation.revoked", "An invitation was withdrawn"
+    CONNECTED = "tenant.connected", "A customer's first check succeeded"
     TEST = "webhook.test", "Somebody pressed Send test event"
 
 

@@ -1,1 +1,1 @@
-"""Invitations, consent and onboarding journeys. The room is empty until its first capability is built."""
+"""Invitations by mail, and the way of the customer's administrator from the link to a proven connection."""

@@ -52,6 +52,7 @@ INSTALLED_APPS = [
     "authstatus",
     "directory",
     "webhooks",
+    "invitations",
     "api",
     "ump_portal",
 ]
