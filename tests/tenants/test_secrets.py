@@ -97,6 +97,7 @@ def test_one_table_holds_secrets(cast: Cast) -> None:
         ("tenants.ProviderSecret", "hint"),
         ("tenants.ProviderKey", "wrapped_private"),
         ("accounts.ApiToken", "digest"),
+        ("invitations.Link", "token_hash"),
         ("accounts.User", "password"),  # a hash
         ("mfa.Authenticator", "data"),  # under the web key, see accounts.adapters
     }
