@@ -32,7 +32,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
-from core.errors import InvalidInput, UmpError
+from core.errors import UmpError
 from core.http import Outbound
 from m365.clouds import Cloud, cloud_of
 from m365.errors import from_oauth
@@ -56,22 +56,6 @@ _FINGERPRINT_KEY = secrets.token_bytes(32)
 
 def looks_like_guid(text: str) -> bool:
     return GUID.fullmatch(text.strip()) is not None
-
-
-def clean_secret(text: str, field: str = "client_secret") -> str:
-    """A pasted client secret without the blanks around it.
-
-    Raises InvalidInput `secret_is_guid` for a Secret ID (people copy the wrong column), `invalid_input` for
-    one that is empty, too long or contains blanks.
-    """
-    secret = text.strip()
-    if looks_like_guid(secret):
-        raise InvalidInput("secret_is_guid", field=field)
-    if not secret:
-        raise InvalidInput(field=field, why="it is empty")
-    if not VISIBLE.fullmatch(secret) or len(secret) > 500:
-        raise InvalidInput(field=field, why="it contains blanks or unusual characters, or is too long")
-    return secret
 
 
 def clean_tenant(text: str) -> str:
@@ -431,10 +415,3 @@ def _words(value: object) -> frozenset[str]:
     return (
         frozenset(word for word in value if isinstance(word, str)) if isinstance(value, list) else frozenset()
     )
-
-
-def token_source(
-    http: Outbound, cloud: Cloud, entra_tenant_id: str, credential: AppCredential
-) -> Callable[[bool], str]:
-    """What `GraphClient` asks for its bearer token; True asks for a fresh one."""
-    return lambda fresh: app_token(http, cloud, entra_tenant_id, credential, fresh=fresh).value

@@ -2,7 +2,6 @@
 
 import dataclasses
 import datetime as dt
-import uuid
 from typing import Self
 
 from cryptography import x509
@@ -10,6 +9,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from django.utils import timezone
 
 from core.errors import InvalidInput
+from m365.identity import VISIBLE, looks_like_guid
 from tenants.models import SecretKind
 
 LONGEST_SECRET = 1000
@@ -43,13 +43,13 @@ class Given:
 def check_client_secret(value: str) -> str:
     """The secret without surrounding blanks. Raises InvalidInput; a GUID is the Secret ID (decision 15)."""
     value = value.strip()
-    try:
-        uuid.UUID(value)
-    except ValueError:
-        pass
-    else:
+    if looks_like_guid(value):
         raise InvalidInput("secret_is_guid", field="client_secret")
-    if len(value) > LONGEST_SECRET or any(ord(character) < 33 or ord(character) > 126 for character in value):
+    if (
+        not value
+        or len(value) > LONGEST_SECRET
+        or any(ord(character) < 33 or ord(character) > 126 for character in value)
+    ):
         raise InvalidInput(
             field="client_secret", why="it has blanks or characters that no client secret of Microsoft has"
         )

@@ -16,7 +16,7 @@ from core.errors import DeltaExpired, NotFound, PermissionMissing, Throttled, Um
 from core.http import Outbound
 from m365.clouds import CLOUDS, outbound_config
 from m365.graph import BatchRequest, CallRecord, GraphClient
-from m365.identity import AppCredential, Token, app_token, discover, token_source
+from m365.identity import AppCredential, Token, app_token, discover
 from m365.pacing import Pacer
 from m365.permissions import missing_for
 from tests.m365.desk import Clock
@@ -92,8 +92,11 @@ def client_of(session: Outbound, world: World) -> Open:
     def client_of(label: str, **options: Any) -> GraphClient:
         customer = world.customers[label]
         cloud = CLOUDS[customer["cloud"]]
-        source = token_source(session, cloud, customer["tenant_id"], _credential(customer))
         clock = Clock()
+
+        def source(fresh: bool) -> str:
+            return _token(session, customer, fresh=fresh).value
+
         return GraphClient(session, cloud, source, wait=clock.wait, pacer=Pacer(clock), **options)
 
     return client_of
