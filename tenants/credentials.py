@@ -45,11 +45,7 @@ def check_client_secret(value: str) -> str:
     value = value.strip()
     if looks_like_guid(value):
         raise InvalidInput("secret_is_guid", field="client_secret")
-    if (
-        not value
-        or len(value) > LONGEST_SECRET
-        or any(ord(character) < 33 or ord(character) > 126 for character in value)
-    ):
+    if len(value) > LONGEST_SECRET or not VISIBLE.fullmatch(value):
         raise InvalidInput(
             field="client_secret", why="it has blanks or characters that no client secret of Microsoft has"
         )
