@@ -14,12 +14,12 @@ from api.idempotency import idempotent
 from api.permissions import tenant
 from api.serializers import CommandRef, In, Nothing, Out
 from api.views import ApiView, accepted, queued
-from authstatus import services
+from authstatus import services, shared_app
 from breakers import services as breakers
 from core.errors import UmpError
 from tenants import selectors
 from tenants.abilities import Ability
-from tenants.models import Cloud, Connection, SecretKind, Verification
+from tenants.models import AppOwner, Cloud, Connection, Method, SecretKind, Verification
 
 LONGEST_PEM = 20_000
 
@@ -99,7 +99,15 @@ class TroubleOut(Out):
 @extend_schema_serializer(examples=[examples.CONNECTION])
 class ConnectionOut(Out):
     cloud = serializers.ChoiceField(choices=Cloud.choices)
+    method = serializers.ChoiceField(choices=Method.choices)
+    app_owner = serializers.ChoiceField(choices=AppOwner.choices)
     client_id = serializers.UUIDField()
+    account = serializers.CharField(
+        allow_blank=True, help_text="Of a token or password: whose it is; empty otherwise."
+    )
+    consent_link = serializers.SerializerMethodField(
+        help_text="Where the customer's administrator consents to what the app lists; empty if nowhere."
+    )
     credential = serializers.SerializerMethodField()
     verification = serializers.ChoiceField(choices=Verification.choices)
     verification_text = serializers.CharField(source="get_verification_display")
@@ -114,6 +122,9 @@ class ConnectionOut(Out):
     )
     changed_at = serializers.DateTimeField()
     row_version = serializers.IntegerField(help_text="The number in the ETag.")
+
+    def get_consent_link(self, row: Connection) -> str:
+        return shared_app.consent_link(row.tenant, row)
 
     @extend_schema_field(CredentialOut(allow_null=True))
     def get_credential(self, row: Connection) -> dict[str, Any] | None:
@@ -181,6 +192,17 @@ class AccessRule(ApiView):
         if selectors.connection_of(self.tenant) is None:
             raise UmpError.of("not_found", thing="connection")
         return Response(ConnectionOut(breakers.change_rule(self.actor, self.tenant, **values)).data)
+
+
+class UseProviderApp(ApiView):
+    doors = {"POST": tenant(Ability.MANAGE_CONNECTION)}
+
+    @extend_schema(operation_id="connection_use_provider_app", request=Nothing, responses={202: CommandRef})
+    @idempotent
+    def post(self, request: Request, uid: str) -> Response:
+        """Sign in as the provider's app registration, and queue its check. What was stored here is forgotten."""
+        self.body(Nothing)
+        return accepted(request, shared_app.use(self.actor, self.tenant))
 
 
 class Check(ApiView):

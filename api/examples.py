@@ -86,7 +86,11 @@ CONNECTION = _gives(
     "An expired secret",
     {
         "cloud": "global",
+        "method": "app",
+        "app_owner": "customer",
         "client_id": CLIENT_ID,
+        "account": "",
+        "consent_link": f"https://login.microsoftonline.com/{ENTRA_ID}/v2.0/adminconsent?client_id={CLIENT_ID}",
         "credential": {
             "kind": "client_secret",
             "hint": "cret",

@@ -35,6 +35,7 @@ v1 = [
     path(f"{TENANT}/pause", tenants.Pause.as_view(), name="tenant-pause"),
     path(f"{TENANT}/resume", tenants.Resume.as_view(), name="tenant-resume"),
     path(f"{TENANT}/connection", connections.OneConnection.as_view(), name="connection"),
+    path(f"{TENANT}/connection/provider-app", connections.UseProviderApp.as_view(), name="use-provider-app"),
     path(f"{TENANT}/connection/check", connections.Check.as_view(), name="connection-check"),
     path(f"{TENANT}/connection/permissions", checks.Permissions.as_view(), name="connection-permissions"),
     path(f"{TENANT}/connection/roles", checks.Roles.as_view(), name="connection-roles"),

@@ -15,10 +15,11 @@ from accounts import installation
 from accounts.again import typed
 from authstatus import delegated
 from authstatus.delegated_forms import PasswordForm, SwitchForm
+from authstatus.shared_app_views import consented
 from authstatus.views import problem as problem_of
 from authstatus.views import told
 from core.errors import InvalidInput, NotFound, UmpError
-from m365 import permissions
+from m365 import consent, permissions
 from replication.models import Command, State
 from tenants.abilities import Ability
 from tenants.answers import SeeOther
@@ -96,6 +97,8 @@ def _browser(request: HttpRequest) -> delegated.Browser:
 @require_GET
 def callback(request: HttpRequest) -> HttpResponse:
     """/authenticate/OAuth2Callback. The code leaves the address bar at once."""
+    if request.GET.get("state") == consent.STATE:
+        return consented(request)
     if not request.user.is_authenticated:
         error = UmpError.of("signin_foreign")
         context: dict[str, Any] = {"error": error.to_dict() | {"who": ""}, "signed_out": True}

@@ -2,7 +2,15 @@
 
 from django.urls import path
 
-from authstatus import delegated_views, failure_views, registration_views, run_views, status_views, views
+from authstatus import (
+    delegated_views,
+    failure_views,
+    registration_views,
+    run_views,
+    shared_app_views,
+    status_views,
+    views,
+)
 
 TENANT = "tenants/<uuid:uid>"
 REGISTRATION = f"{TENANT}/registration"
@@ -15,6 +23,7 @@ urlpatterns = [
     path(f"{TENANT}/connection/set/", views.set_connection, name="tenant-connection-set"),
     path(f"{TENANT}/check/", views.check, name="tenant-check"),
     path(f"{TENANT}/checks/", views.checks, name="tenant-checks"),
+    path(f"{TENANT}/provider-app/", shared_app_views.use_provider_app, name="use-provider-app"),
     path(f"{TENANT}/grant-access/", delegated_views.grant_access, name="grant-access"),
     path(f"{TENANT}/switch-to-token/", delegated_views.switch_to_token, name="switch-token"),
     path(f"{TENANT}/switch-to-password/", delegated_views.switch_to_password, name="switch-password"),

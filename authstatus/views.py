@@ -10,19 +10,19 @@ from django.shortcuts import render
 from django.utils import timezone
 
 from accounts.again import is_fresh, typed
-from authstatus import delegated, selectors, services, shown
+from authstatus import delegated, selectors, services, shared_app, shown
 from authstatus.forms import CredentialForm, OnboardForm
 from authstatus.models import Check, Result
 from core.errors import InvalidInput
 from core.kinds import WHO_IN_WORDS, Who
 from m365 import permissions
-from tenants import grants, tables
+from tenants import grants, licences, tables
 from tenants.abilities import Ability
 from tenants.access import Actor
 from tenants.answers import SeeOther
 from tenants.forms import add_error
 from tenants.models import Connection, Method, ProviderApp, SecretKind, SignIn, Tenant, Verification
-from tenants.selectors import connection_of, licence_pools
+from tenants.selectors import connection_of
 from tenants.web import actor_of, list_view, tenant_view
 
 WRITES = ("GET", "HEAD", "POST")
@@ -41,7 +41,7 @@ def add(request: HttpRequest) -> HttpResponse:
         else:
             messages.success(request, f"{tenant.name} was added. Its credentials are being checked.")
             return SeeOther(f"/tenants/{tenant.id}/")
-    context = {"form": form, "needed": needed(), "pools": licence_pools()}
+    context = {"form": form, "needed": needed(), "pools": licences.pools()}
     return render(request, "authstatus/add.html", context, status=422 if form.errors else 200)
 
 
@@ -124,6 +124,7 @@ def _page(
         "needed": needed(),
         "ways": _ways(tenant, stored) if actor.may(Ability.MANAGE_CONNECTION, tenant.id) else [],
         "for_provider": actor.is_provider,
+        "consent_link": shared_app.consent_link(tenant, stored) if _by_app(stored) else "",
     }
 
 
@@ -135,7 +136,13 @@ def _ways(tenant: Tenant, stored: Connection | None) -> list[tuple[str, str, str
         found.append(("Switch to password", f"{here}/switch-to-password/", "lock"))
     if stored and stored.method == Method.PASSWORD:
         found.append(("Switch to token", f"{here}/switch-to-token/", "key-round"))
+    if not shared_app.in_use(stored):
+        found.append(("Use the provider's app", f"{here}/provider-app/", "building-2"))
     return found
+
+
+def _by_app(stored: Connection | None) -> bool:
+    return stored is not None and stored.method == Method.APP
 
 
 def _standing(stored: Connection | None) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from accounts import installation
 from audit.services import record
-from core.errors import Conflict, InvalidInput
+from core.errors import Conflict, InvalidInput, UmpError
 from tenants import grants, provider_app, scope, secrets
 from tenants.access import Actor
 from tenants.credentials import Given
@@ -194,20 +194,17 @@ def set_connection(
 def use_provider_app(actor: Actor, tenant: Tenant) -> Connection:
     """Sign in with the provider's app; the customer's own credential, if there was one, is forgotten.
 
-    Raises InvalidInput: no Client Id was given on Authentication Status (MSG-01), or a cloud in which the
-    provider's app cannot exist (SYN-19).
+    Raises UmpError: provider_app_missing (MSG-01), or provider_app_elsewhere for a cloud that cannot know the
+    provider's app (SYN-19).
     """
     app = provider_app.current()
     connection = _locked_connection(tenant)
     if connection.cloud != Cloud.GLOBAL:
-        raise InvalidInput(
-            field="app_owner",
-            why="only worldwide tenants can use it; this one needs an app registration of its own",
+        raise UmpError.of(
+            "provider_app_elsewhere", tenant=tenant.name, cloud=connection.get_cloud_display()
         )
     if app.client_id is None or app.secret is None:
-        raise InvalidInput(
-            field="client_id", why="No ClientId was specified. Give it on Authentication Status"
-        )
+        raise UmpError.of("provider_app_missing")
     old, granted = connection.secret, grants.drop(connection)
     connection.method = Method.APP
     connection.app_owner = AppOwner.PROVIDER
