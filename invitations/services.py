@@ -1,6 +1,7 @@
 """Writes about invitations. Each acts on the invitation's row under its lock and looks at its end there."""
 
 import datetime as dt
+import enum
 import hashlib
 import secrets as chance
 
@@ -13,12 +14,21 @@ from audit.services import Changes, record
 from core.errors import Conflict, UmpError
 from events.models import Type as Told
 from events.services import tell
+from invitations import template
 from invitations.models import Invitation, InvitationMail, Link, Type
 from replication import services as queue
-from tenants.access import Actor
+from tenants.access import SYSTEM, Actor
 from tenants.models import Connection, Tenant
 
 SEND = "send_invitation"
+
+
+class Why(enum.StrEnum):
+    """What a mail is for. A reminder leaves earlier links alive; a mail that is sent anew puts an end to them."""
+
+    FIRST = "first"
+    REMINDER = "reminder"
+    RESEND = "resend"
 
 
 @transaction.atomic
@@ -64,23 +74,48 @@ def revoke(actor: Actor, tenant: Tenant, number: int) -> Invitation:
 def mint(actor: Actor, tenant: Tenant, number: int, *, mailed: bool) -> str:
     """A fresh link to the invitation: the address that is to be mailed or copied, told once. Raises as `locked`."""
     invitation = locked(tenant, number)
-    token = chance.token_urlsafe(32)
-    Link.objects.create(
-        tenant=tenant,
-        invitation=invitation,
-        token_hash=hash_of(token),
-        mailed=mailed,
-        made_by=actor.label,
-    )
+    _, token = make_link(invitation, actor.label, mailed=mailed)
     if not mailed:
         note(actor, "invitation.link_copied", invitation)
     return f"{mail().portal_url}/{token}"
 
 
+def make_link(invitation: Invitation, made_by: str, *, mailed: bool) -> tuple[Link, str]:
+    """A link and its secret, which is told once. Call it with the invitation locked."""
+    token = chance.token_urlsafe(32)
+    link = Link.objects.create(
+        tenant_id=invitation.tenant_id,
+        invitation=invitation,
+        token_hash=hash_of(token),
+        mailed=mailed,
+        made_by=made_by,
+    )
+    return link, token
+
+
+def note_sent(tenant: Tenant, number: int, link: Link, why: Why) -> None:
+    """The mail server took a mail with this link; in the transaction of the command that sent it."""
+    invitation = Invitation.objects.select_for_update().get(tenant=tenant, id=number)
+    invitation.sent_count += 1
+    invitation.sent_at = timezone.now()
+    invitation.undelivered = None
+    if why == Why.REMINDER:
+        invitation.reminded_at = invitation.sent_at
+    invitation.save(update_fields=["sent_count", "sent_at", "undelivered", "reminded_at"])
+    if why == Why.RESEND:
+        Link.objects.filter(tenant=tenant, invitation=invitation, id__lt=link.pk).delete()
+    note(SYSTEM, "invitation.sent", invitation, {"mails": (invitation.sent_count - 1, invitation.sent_count)})
+    tell(Told.INVITATION_SENT, tenant.id, {"invitation": number, "count": invitation.sent_count})
+
+
 def mail() -> InvitationMail:
     """What Invitation Settings say, or the defaults of an installation that never changed them."""
     found = InvitationMail.objects.first()
-    return found or InvitationMail(portal_url=f"{settings.PORTAL_BASE_URL}/authenticate")
+    return found or InvitationMail(
+        subject=template.default_subject(settings.PROVIDER_NAME),
+        body=template.default_body(settings.PROVIDER_NAME),
+        portal_url=f"{settings.PORTAL_BASE_URL}/authenticate",
+    )
 
 
 def locked(tenant: Tenant, number: int) -> Invitation:

@@ -275,8 +275,13 @@ USE_I18N = False
 
 # --- Mail -------------------------------------------------------------------------------------------------
 EMAIL_URL = env.str("EMAIL_URL", default="")
+EMAIL_ALLOW_PLAIN = env.bool("EMAIL_ALLOW_PLAIN", default=False)  # a relay elsewhere that knows no TLS
 if EMAIL_URL:
     vars().update(env.email_url_config(EMAIL_URL))
+    if EMAIL_URL.startswith("smtps:"):  # TLS from the first byte, as RFC 8314 and everybody else have it
+        EMAIL_USE_TLS, EMAIL_USE_SSL = False, True
+    if EMAIL_URL.startswith("smtp"):
+        EMAIL_BACKEND = "accounts.delivery.Smtp"
 else:
     EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="UMP Portal <portal@localhost>")
