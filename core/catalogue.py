@@ -438,6 +438,14 @@ _ASKING: tuple[_Row, ...] = (
      "Send JSON, or the form named in the documentation."),
     ("idempotency_mismatch", 422, _NEVER, _PROVIDER, "none",
      "The same Idempotency-Key was used before for a different request.",
+    ("licence_customers_used", 422, _NEVER, _PROVIDER, "none",
+     "All Tenants licences are in use ({limit}), so none is left for another customer.",
+     ("Delete a customer that has left, or have whoever runs the portal install a larger licence. System > License "
+      "shows who holds what.")),
+    ("licence_users_short", 422, _NEVER, _PROVIDER, "none",
+     "The Users licences do not suffice: {count} more are asked for, and {limit} are left in the pool.",
+     ("Give this customer fewer licensed users, take some from another, or have whoever runs the portal install a "
+      "larger licence. System > License shows who holds what.")),
      "Use a new key for a new request, and repeat the same request with the same key."),
     ("idempotency_in_progress", 409, _LATER, _PORTAL, "none",
      "The first request with this Idempotency-Key is still being worked on.",

@@ -159,7 +159,10 @@ class UmpError(Exception):
         return f"<{type(self).__name__} {self.code}: {self.message}>"
 
 
-class InvalidInput(UmpError, codes=("invalid_input", "secret_is_guid", "malformed_request")):
+class InvalidInput(
+    UmpError,
+    codes=("invalid_input", "secret_is_guid", "malformed_request", "licence_customers_used", "licence_users_short"),
+):  # fmt: skip
     """A value that a person or a machine gave cannot be used; `field` says which (empty: the whole)."""
 
     @property

@@ -1,21 +1,11 @@
 """Reads about customers, within the scope in force."""
 
-import dataclasses
 import uuid
 
-from django.conf import settings
-from django.db.models import QuerySet, Sum
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from tenants.models import Connection, Membership, ProviderKey, Tenant, TenantKey
-
-
-@dataclasses.dataclass(frozen=True)
-class Pools:
-    """Licence pools minus what is allocated (decision 18)."""
-
-    available_users: int
-    available_customers: int
 
 
 def tenants(*, search: str = "", deleted: bool = False) -> QuerySet[Tenant]:
@@ -47,13 +37,6 @@ def connections_of(tenant_ids: list[uuid.UUID]) -> dict[uuid.UUID, Connection]:
     """One query for a page of customers."""
     rows = Connection.objects.filter(tenant_id__in=tenant_ids).select_related("secret")
     return {row.tenant_id: row for row in rows}
-
-
-def licence_pools() -> Pools:
-    """Call it in the scope of every tenant: a pool is the provider's."""
-    living = Tenant.objects.filter(deleted_at=None)
-    users = living.aggregate(total=Sum("licensed_users"))["total"] or 0
-    return Pools(settings.LICENSE_USERS - users, settings.LICENSE_CUSTOMERS - living.count())
 
 
 def to_shred(limit: int = 10) -> list[Tenant]:

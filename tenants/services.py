@@ -5,7 +5,6 @@ import re
 import uuid
 from collections.abc import Mapping
 
-from django.conf import settings
 from django.db import models, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -13,7 +12,7 @@ from django.utils import timezone
 from accounts import installation
 from audit.services import record
 from core.errors import Conflict, InvalidInput, UmpError
-from tenants import grants, provider_app, scope, secrets
+from tenants import grants, licences, provider_app, scope, secrets
 from tenants.access import Actor
 from tenants.credentials import Given
 from tenants.deployment import after_check
@@ -30,7 +29,6 @@ from tenants.models import (
     Verification,
 )
 from tenants.people import give_role as give_role  # noqa: PLC0414  callers know it from here
-from tenants.selectors import licence_pools
 
 RESTORABLE = dt.timedelta(days=30)
 FORBIDDEN_IN_NAMES = re.compile(r"[\x00-\x1f\x7f<>\"\\\u202a-\u202e\u2066-\u2069]")
@@ -67,9 +65,9 @@ def add_tenant(
     tenant = Tenant(id=uuid.uuid4(), entra_tenant_id=entra_tenant_id, plan=plan, service=service, **values)
     if deployed:
         tenant.deploy_state = DeployState.DEPLOYED
-    with scope.every("licences and names are counted over all customers"):
+    licences.take(customers=1, users=licensed_users)
+    with scope.every("names are compared over all customers"):
         _check_free(tenant)
-        _check_licences(licensed_users, new_customer=True)
     with scope.one(tenant.id):
         tenant.save(force_insert=True)
         tenant.refresh_from_db()
@@ -106,10 +104,11 @@ def edit_tenant(
         _move(locked)
     for field, value in cleaned.items():
         setattr(locked, field, value)
-    if {"name", "entra_tenant_id", "licensed_users"} & cleaned.keys():
-        with scope.every("licences and names are counted over all customers"):
+    if "licensed_users" in cleaned:
+        licences.take(users=locked.licensed_users - before["licensed_users"])
+    if {"name", "entra_tenant_id"} & cleaned.keys():
+        with scope.every("names are compared over all customers"):
             _check_free(locked)
-            _check_licences(locked.licensed_users - tenant.licensed_users, new_customer=False)
     locked.row_version += 1
     locked.save()
     record(
@@ -285,7 +284,8 @@ def delete_tenant(actor: Actor, tenant: Tenant, *, typed_name: str) -> None:
 
 @transaction.atomic
 def restore_tenant(actor: Actor, tenant: Tenant) -> None:
-    """Bring a deleted customer back. Raises Conflict when its name or Azure Tenant Id is taken meanwhile."""
+    """Bring a deleted customer back. Raises InvalidInput when its name, id or licences are taken meanwhile."""
+    licences.take(customers=1, users=tenant.licensed_users)
     with scope.every("names are compared over all customers"):
         _check_free(tenant)
     Tenant.objects.filter(id=tenant.id).update(
@@ -339,15 +339,3 @@ def _check_free(tenant: Tenant) -> None:
         raise InvalidInput(field="name", why="there is a customer with this name already")
     if tenant.entra_tenant_id and others.filter(entra_tenant_id=tenant.entra_tenant_id).exists():
         raise InvalidInput(field="entra_tenant_id", why="this Azure Tenant Id is not available")
-
-
-def _check_licences(more_users: int, *, new_customer: bool) -> None:
-    pools = licence_pools()
-    if new_customer and pools.available_customers < 1:
-        raise InvalidInput(
-            field="name", why=f"the licence covers {settings.LICENSE_CUSTOMERS} customers, all in use"
-        )
-    if more_users > pools.available_users:
-        raise InvalidInput(
-            field="licensed_users", why=f"only {pools.available_users} licensed users are left in the pool"
-        )

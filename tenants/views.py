@@ -89,7 +89,9 @@ def restore(request: HttpRequest, tenant: Tenant) -> HttpResponse:
         try:
             services.restore_tenant(actor_of(request), tenant)
         except InvalidInput as error:
-            problem = f"{error.message} Rename or delete the other customer first."
+            taken = error.code == "invalid_input"
+            advice = "Rename or delete the other customer first." if taken else error.advice
+            problem = f"{error.message} {advice}"
         else:
             messages.success(request, f"{tenant.name} is back, as it was. Its queue goes on.")
             return SeeOther(f"/tenants/{tenant.id}/")

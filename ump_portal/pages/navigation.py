@@ -121,6 +121,7 @@ def _provider_tree(request: HttpRequest, actor: Actor) -> list[Entry]:
             "System",
             "settings",
             _entry(request, "Settings", "/settings/", exact=True) if provider else None,
+            _entry(request, "License", "/settings/license/") if provider else None,
             _entry(request, "Users & roles", "/settings/people/")
             if actor.may(Ability.MANAGE_PEOPLE)
             else None,

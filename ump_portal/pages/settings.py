@@ -16,12 +16,12 @@ from accounts.again import is_fresh, typed
 from core.errors import InvalidInput, UmpError
 from replication import selectors as queue
 from replication import watch
-from tenants import scope, secrets
+from tenants import licences, scope, secrets
 from tenants.abilities import Ability
 from tenants.access import Actor
 from tenants.answers import SeeOther
 from tenants.forms import add_error
-from tenants.selectors import keys_behind, licence_pools
+from tenants.selectors import keys_behind
 from tenants.web import actor_of, provider_view
 
 
@@ -130,7 +130,7 @@ def _page(request: HttpRequest, actor: Actor, form: SettingsForm | None) -> dict
     address: str | None = getattr(request, "client_address", None)
     blocks = installation.get("api_allowed_ips")
     with scope.every("licences and keys are counted over all customers"):
-        pools, behind, workers = licence_pools(), _keys_behind(), queue.workers()
+        pools, behind, workers = licences.pools(), _keys_behind(), queue.workers()
     return {
         "groups": _groups(),
         "form": form,

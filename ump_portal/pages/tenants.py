@@ -13,7 +13,7 @@ from django.views.decorators.http import conditional_page
 
 from replication import selectors as queue
 from replication.selectors import TenantCounts
-from tenants import deployment, health, scope, selectors, tables
+from tenants import deployment, health, licences, scope, selectors, tables
 from tenants.abilities import Ability
 from tenants.access import Actor
 from tenants.deployment import Status
@@ -95,7 +95,7 @@ def index(request: HttpRequest) -> HttpResponse:
         "filters": shown,
         "chips": tables.chips(request.GET, shown),
         "filtered": any(asked.values()),
-        "pools": selectors.licence_pools() if actor.may(Ability.VIEW_PROVIDER) else None,
+        "pools": licences.pools() if actor.may(Ability.VIEW_PROVIDER) else None,
         "sysadminkit": settings.VERSION,
         "bulk_actions": bulk_actions(request),
         "live_url": f"/tenants/live/?{'&'.join(f'id={row.tenant.id}' for row in page.object_list)}",

@@ -1,0 +1,118 @@
+"""The provider's licence: two pools, what a licence of each unlocks, and taking some out (SPEC SHP-07..13).
+
+Each customer takes one Tenants licence; Users licences are optional, and as many as the customer's licensed users.
+Deleted customers hold none.
+"""
+
+import dataclasses
+
+from django.conf import settings
+from django.db import connection
+from django.db.models import Count, Q, Sum
+
+from core.errors import UmpError
+from tenants import scope
+from tenants.models import Tenant
+
+TURN = 0x6C_69_63
+"""An advisory lock's number: "lic"."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Scheme:
+    """A kind of licence as it is sold."""
+
+    name: str
+    each: str
+    unlocks: tuple[str, ...]
+
+
+TENANTS = Scheme(
+    "Tenants",
+    "One for each customer: without it no Microsoft 365 tenant is onboarded and no voice routing managed.",
+    ("Quick Connect", "Tenant Online voice routing", "User view only"),
+)
+USERS = Scheme(
+    "Users",
+    "Optional, as many as a customer has licensed users.",
+    (
+        "User MACD (Teams and voice policies)",
+        "Lifecycle management",
+        "Create and Edit Templates",
+        "DID management",
+        "Support Microsoft Teams",
+        "Support OneDrive policies (future)",
+        "Manage emergency call routing (future)",
+    ),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Pool:
+    """So many licences of a scheme, and how many of them customers hold."""
+
+    scheme: Scheme
+    size: int
+    held: int
+
+    @property
+    def available(self) -> int:
+        """Negative where the licence was made smaller than what customers hold."""
+        return self.size - self.held
+
+    @property
+    def short(self) -> str:
+        """What is short, in a sentence; empty while something is left."""
+        if self.available > 0:
+            return ""
+        if self.available == 0:
+            return f"All {self.size:,} {self.scheme.name} licences are in use."
+        return f"Customers hold {-self.available:,} more {self.scheme.name} licences than the licence has."
+
+
+@dataclasses.dataclass(frozen=True)
+class Pools:
+    """Both pools; the header of Tenants shows what is left of them (SHP-12)."""
+
+    tenants: Pool
+    users: Pool
+
+    @property
+    def available_users(self) -> int:
+        return self.users.available
+
+    @property
+    def available_customers(self) -> int:
+        return self.tenants.available
+
+
+def pools() -> Pools:
+    """Call it in the scope of every tenant: a pool is the provider's."""
+    living = Q(deleted_at=None)
+    held = Tenant.objects.aggregate(
+        number=Count("id", filter=living), users=Sum("licensed_users", filter=living)
+    )
+    return Pools(
+        Pool(TENANTS, settings.LICENSE_CUSTOMERS, held["number"]),
+        Pool(USERS, settings.LICENSE_USERS, held["users"] or 0),
+    )
+
+
+def take(*, customers: int = 0, users: int = 0) -> None:
+    """Make sure that so many more can be had; call it in the transaction that then writes the customer.
+
+    Takers wait for each other until their commit: of two who want the last one, the second sees that it is gone.
+    The lock comes after a customer's row and before its lanes. Giving back, or taking nothing, is always possible.
+    Raises InvalidInput (licence_customers_used, licence_users_short), naming the field.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [TURN])
+    with scope.every("licences are counted over all customers"):
+        found = pools()
+    if customers > 0 and customers > found.tenants.available:
+        raise UmpError.of("licence_customers_used", field="name", limit=f"{found.tenants.size:,}")
+    if users > 0 and users > found.users.available:
+        left = max(0, found.users.available)
+        raise UmpError.of(
+            "licence_users_short", field="licensed_users", limit=f"{left:,}", count=f"{users:,}"
+        )
