@@ -10,6 +10,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
 
+from directory.filter_language import LONGEST as LONGEST_FILTER
 from tenants.models import Tenant
 from tenants.owned import TenantOwned
 
@@ -240,3 +241,17 @@ class GroupToRead(Mirrored):
         db_table = "directory_todo"
         constraints = [models.UniqueConstraint(fields=["tenant", "group_id"], name="todo_once")]
         indexes = [models.Index(fields=["tenant", "id"], name="todo_in_order")]
+
+
+class UserFilter(TenantOwned):
+    """A version of the CsOnlineUser Filter (M36-13). The newest is in force; an empty one takes everybody."""
+
+    number = models.PositiveIntegerField()
+    text = models.CharField(max_length=LONGEST_FILTER, blank=True)
+    set_by = models.CharField(max_length=254)
+    set_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta(TenantOwned.Meta):
+        db_table = "directory_filter"
+        ordering = ["-number"]
+        constraints = [models.UniqueConstraint(fields=["tenant", "number"], name="filter_version_once")]
