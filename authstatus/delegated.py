@@ -5,13 +5,14 @@ sealed for workers. What comes back is bound to the customer by a state that is 
 the browser and for the person that began it; never by anything the address says (decision 16).
 """
 
+import contextlib
 import dataclasses
 import datetime as dt
 import hashlib
 import json
 import secrets as chance
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from django.conf import settings
 from django.db import transaction
@@ -25,7 +26,8 @@ from authstatus.trail import record_connection
 from core.errors import InvalidInput, Remedy, UmpError
 from m365 import clouds
 from m365.errors import from_oauth
-from m365.identity_delegated import Proof, authorize_url, scopes
+from m365.identity import ORGANIZATIONS
+from m365.identity_delegated import Grant, Proof, authorize_url, scopes
 from replication import services as queue
 from replication import states
 from replication.context import Context, Done, Outcome
@@ -84,12 +86,20 @@ class Back:
 
 # --- Out ----------------------------------------------------------------------------------------------------
 @transaction.atomic
-def begin(browser: Browser, tenant: Tenant, *, login_hint: str = "") -> str:
-    """Where the browser goes to sign in at Microsoft for this customer.
+def begin(
+    browser: Browser,
+    tenant: Tenant,
+    *,
+    login_hint: str = "",
+    more: Collection[str] = (),
+    anywhere: bool = False,
+) -> tuple[str, SignInFlow]:
+    """Where the browser goes to sign in at Microsoft for this customer, and what remembers it.
 
-    Raises UmpError: tenant_not_given, provider_app_missing.
+    `more` names Graph permissions to ask for beside the usual ones. `anywhere`: people of any organisation may
+    sign in for a customer whose Azure Tenant Id is unknown. Raises UmpError: tenant_not_given, provider_app_missing.
     """
-    flow, actor = _flow_for(tenant), browser.actor
+    flow, actor = flow_for(tenant, anywhere=anywhere), browser.actor
     proof, state = Proof.new(), chance.token_urlsafe(32)
     flow.proof = secrets.store(
         tenant, SecretKind.SIGN_IN, json.dumps([proof.verifier, proof.nonce]), set_by=actor.label
@@ -99,19 +109,20 @@ def begin(browser: Browser, tenant: Tenant, *, login_hint: str = "") -> str:
     record_connection(actor, "connection.sign_in_begun", tenant)
     address = authorize_url(
         clouds.CLOUDS[flow.cloud],
-        str(tenant.entra_tenant_id),
+        str(tenant.entra_tenant_id or ORGANIZATIONS),
         str(flow.client_id),
         redirect_uri=flow.redirect_uri,
         state=state,
         proof=proof,
         login_hint=login_hint,
+        more=more,
     )
-    return clouds.browser_address(address, settings.M365_GATEWAY_URL)
+    return clouds.browser_address(address, settings.M365_GATEWAY_URL), flow
 
 
 def way_back(tenant: Tenant) -> str:
     """Where Microsoft will send the person back to: the browser has to be on that host. Raises as `begin`."""
-    return _flow_for(tenant).redirect_uri
+    return flow_for(tenant).redirect_uri
 
 
 def mends(row: Connection) -> bool:
@@ -125,9 +136,9 @@ def asked_for() -> list[str]:
     return [name.rpartition("/")[2] for name in scopes(clouds.CLOUDS[Cloud.GLOBAL]) if GRAPH in name]
 
 
-def _flow_for(tenant: Tenant) -> SignInFlow:
-    """By the app registration in use, or the provider's for a customer that has none."""
-    if tenant.entra_tenant_id is None:
+def flow_for(tenant: Tenant, *, anywhere: bool = False) -> SignInFlow:
+    """By the app registration in use, or the provider's for who has none; not saved. Raises as `begin`."""
+    if tenant.entra_tenant_id is None and not anywhere:
         raise UmpError.of("tenant_not_given")
     row: Connection | None = Connection.objects.filter(tenant=tenant).first()
     if row is not None and row.app_owner == AppOwner.CUSTOMER:
@@ -162,8 +173,11 @@ def forget_old() -> int:
 
 
 # --- Back ---------------------------------------------------------------------------------------------------
-def come_back(browser: Browser, query: Mapping[str, str]) -> Back:
-    """Take what Microsoft sent a person back with. An error is looked at before anything else is believed."""
+def come_back(browser: Browser, query: Mapping[str, str], *, kind: str = REDEEM) -> Back:
+    """Take what Microsoft sent a person back with. An error is looked at before anything else is believed.
+
+    `kind` is the command that redeems the code.
+    """
     flow = _take(browser, query.get("state", ""))
     if isinstance(flow, UmpError):
         return Back(problem=flow)
@@ -175,10 +189,10 @@ def come_back(browser: Browser, query: Mapping[str, str]) -> Back:
     elif not 0 < len(query.get("code", "")) <= LONGEST_CODE:
         problem = UmpError.of("signin_restart")
     else:
-        _queue(browser.actor, tenant, flow, query["code"])
+        _queue(browser.actor, tenant, flow, query["code"], kind)
         return Back(tenant, flow)
     with transaction.atomic():
-        _close(flow)
+        close(flow)
         changes = {"reason": (None, problem.message)}
         record_connection(browser.actor, "connection.sign_in_refused", tenant, changes)
     return Back(tenant, flow, problem)
@@ -199,13 +213,13 @@ def _take(browser: Browser, state: str) -> SignInFlow | UmpError:
 
 
 @transaction.atomic
-def _queue(actor: Actor, tenant: Tenant, flow: SignInFlow, code: str) -> None:
+def _queue(actor: Actor, tenant: Tenant, flow: SignInFlow, code: str, kind: str) -> None:
     flow.code = secrets.store(tenant, SecretKind.SIGN_IN, code, set_by=actor.label)
     flow.save(update_fields=["code"])
-    queue.submit(actor, REDEEM, tenant, target=str(flow.id))
+    queue.submit(actor, kind, tenant, target=str(flow.id))
 
 
-def _close(flow: SignInFlow) -> None:
+def close(flow: SignInFlow) -> None:
     """What was sealed for it is of no use any more."""
     sealed = [one for one in (flow.proof_id, flow.code_id) if one]
     SignInFlow.objects.filter(id=flow.id).update(proof=None, code=None)
@@ -238,15 +252,14 @@ class RedeemCode(Kind):
         except UmpError as error:
             if error.remedy != Remedy.LATER:
                 with ctx.transaction():
-                    _close(flow)
+                    close(flow)
             raise
-        with scope.one(ctx.customer), transaction.atomic():
-            # The order of everybody's locks: the connection, the data lane, this lane, and last the command.
-            list(Connection.objects.select_for_update().filter(tenant_id=ctx.customer))
-            queue.suspend_for(ctx.customer, "connection_unverified")
-            states.lock_lane_of(ctx.command_id)
-            with ctx.transaction():
-                self._keep(ctx, flow, grant.cache, grant.account)
+        return self.take(ctx, flow, line, grant)
+
+    def take(self, ctx: Context, flow: SignInFlow, line: lines.Line, grant: Grant) -> Outcome:
+        """Keep what the sign-in gave, and have it checked."""
+        with keeping(ctx):
+            keep(ctx, flow, grant)
         return Done(f"{grant.account} signed in. The access is being checked.")
 
     @staticmethod
@@ -260,26 +273,39 @@ class RedeemCode(Kind):
         if row is None or row.client_id != flow.client_id or flow.code is None or flow.proof is None:
             raise UmpError.of("signin_restart")
         verifier, nonce = json.loads(secrets.open_secret(flow.proof))
-        line = lines.line_of(flow.tenant, row, flow.cloud)
+        line = lines.line_of(flow.tenant, row, flow.cloud, anywhere=True)
         return line, secrets.open_secret(flow.code), Proof(verifier, nonce)
 
-    @staticmethod
-    def _keep(ctx: Context, flow: SignInFlow, cache: str, account: str) -> None:
-        command = Command.objects.get(id=ctx.command_id)
-        actor = Actor(command.actor_kind, command.actor_id, command.actor_label)
-        grants.keep(
-            actor,
-            flow.tenant,
-            Method.TOKEN,
-            cache,
-            account=account,
-            cloud=flow.cloud,
-            app_owner=AppOwner(flow.app_owner),
-            client_id=flow.client_id,
-        )
-        SignInFlow.objects.filter(id=flow.id).update(granted_at=Now())
-        _close(flow)
-        _check(actor, flow.tenant)
+
+@contextlib.contextmanager
+def keeping(ctx: Context) -> Iterator[None]:
+    """A transaction of the command's in which its customer's connection may change."""
+    with scope.one(ctx.customer), transaction.atomic():
+        # The order of everybody's locks: the connection, the data lane, this lane, and last the command.
+        list(Connection.objects.select_for_update().filter(tenant_id=ctx.customer))
+        queue.suspend_for(ctx.customer, "connection_unverified")
+        states.lock_lane_of(ctx.command_id)
+        with ctx.transaction():
+            yield
+
+
+def keep(ctx: Context, flow: SignInFlow, grant: Grant) -> None:
+    """Sign in with it from now on; inside `keeping`."""
+    command = Command.objects.get(id=ctx.command_id)
+    actor = Actor(command.actor_kind, command.actor_id, command.actor_label)
+    grants.keep(
+        actor,
+        flow.tenant,
+        Method.TOKEN,
+        grant.cache,
+        account=grant.account,
+        cloud=flow.cloud,
+        app_owner=AppOwner(flow.app_owner),
+        client_id=flow.client_id,
+    )
+    SignInFlow.objects.filter(id=flow.id).update(granted_at=Now())
+    close(flow)
+    have_checked(actor, flow.tenant)
 
 
 def _flow(flow_id: str) -> SignInFlow:
@@ -316,7 +342,7 @@ def keep_password(
         raise InvalidInput(
             field="password", why="Microsoft accepts none that is empty, or has blanks at its ends"
         )
-    way = _flow_for(tenant)
+    way = flow_for(tenant)
     connection = grants.keep(
         actor,
         tenant,
@@ -327,11 +353,11 @@ def keep_password(
         app_owner=AppOwner(way.app_owner),
         client_id=way.client_id,
     )
-    _check(actor, tenant)
+    have_checked(actor, tenant)
     return connection
 
 
-def _check(actor: Actor, tenant: Tenant) -> None:
+def have_checked(actor: Actor, tenant: Tenant) -> None:
     """The data work waits for what the check says of the new sign-in (M36-25, decision 22)."""
     queue.suspend_for(tenant.id, "connection_unverified")
     queue.submit(actor, VERIFY, tenant)

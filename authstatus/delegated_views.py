@@ -81,7 +81,7 @@ def _asking(request: HttpRequest, tenant: Tenant) -> dict[str, Any]:
 
 def _leave(request: HttpRequest, tenant: Tenant, login_hint: str = "") -> HttpResponse:
     """Not by a redirect: our own pages let no form lead to another site, and that is worth keeping."""
-    address = delegated.begin(_browser(request), tenant, login_hint=login_hint)
+    address, _ = delegated.begin(_browser(request), tenant, login_hint=login_hint)
     context = {"tenant": tenant, "address": address, "host": urlsplit(address).netloc}
     answer = render(request, "authstatus/leave.html", context)
     answer.headers["Refresh"] = f"0;url={address}"

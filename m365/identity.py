@@ -43,6 +43,8 @@ DOMAIN = re.compile(
     r"(?=.{4,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}", re.IGNORECASE
 )
 VISIBLE = re.compile(r"[\x21-\x7e]{1,65536}")
+ORGANIZATIONS = "organizations"
+"""In place of a tenant: whichever organisation the person who signs in belongs to (facts/microsoft.md 1.2)."""
 
 # What is kept of a tenant's metadata: what MSAL and the portal read.
 _METADATA = ("token_endpoint", "authorization_endpoint", "issuer", "cloud_instance_name", "msgraph_host",
@@ -252,6 +254,17 @@ def _fetch_metadata(http: Outbound, cloud: Cloud, tenant: str) -> Discovered:
     hosts = {_safe_host(kept.get(name)) for name in ("token_endpoint", "authorization_endpoint")}
     if not hosts <= found.authority_hosts:
         raise UmpError.of("bad_reply", host=cloud.authority_host, why="it names a foreign sign-in address")
+def open_place(cloud: Cloud) -> Discovered:
+    """Where people of any organisation sign in, as if it were a tenant: an address that never changes (facts 1.2)."""
+    place = f"{cloud.authority(ORGANIZATIONS)}/oauth2/v2.0"
+    known = {
+        "token_endpoint": f"{place}/token",
+        "authorization_endpoint": f"{place}/authorize",
+        "issuer": f"{cloud.authority('{tenantid}')}/v2.0",
+    }
+    return Discovered(ORGANIZATIONS, cloud, MappingProxyType(known))
+
+
     tenant_id = urlsplit(kept["token_endpoint"]).path.split("/")[1].lower()
     if not GUID.fullmatch(tenant_id):
         raise UmpError.of("bad_reply", host=cloud.authority_host, why="it names no organisation")

@@ -12,7 +12,7 @@ import contextlib
 import hashlib
 import json
 import secrets
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -23,14 +23,18 @@ from core.errors import UmpError
 from core.http import Outbound
 from m365.clouds import Cloud
 from m365.identity import (
+    GUID,
+    ORGANIZATIONS,
     VISIBLE,
     AppCredential,
+    Discovered,
     MsalLine,
     Reply,
     Token,
     clean_tenant,
     discover_in,
     document_of,
+    open_place,
     read_token,
     well_formed,
 )
@@ -72,17 +76,19 @@ class Grant:
     cache: str = field(repr=False)
     account: str
     token: Token
+    tid: str
+    """Azure Tenant Id of whoever signed in."""
 
 
-def scopes(cloud: Cloud) -> list[str]:
-    """What a sign-in asks for: the provider's list (PER-01, PER-02), and what it lacks for our own reading.
+def scopes(cloud: Cloud, more: Collection[str] = ()) -> list[str]:
+    """What a sign-in asks for: the provider's list (PER-01, PER-02), what it lacks for our own reading, and `more`.
 
     Microsoft's tables do not accept Directory.AccessAsUser.All for all of that.
     """
     listed = [name for name in PROFILES["sync_delegated"].delegated if name not in OPENID]
     needs = [need for feature in DIRECTORY_READ for need in FEATURES[feature].needs]
     lacking = [need.least for need in needs if not set(need.any_of) & set(listed)]
-    graph = [f"{cloud.graph_root}/{name}" for name in dict.fromkeys([*listed, *lacking])]
+    graph = [f"{cloud.graph_root}/{name}" for name in dict.fromkeys([*listed, *lacking, *more])]
     return [*graph, f"{TEAMS_ADMIN_APP_ID}/user_impersonation", *OPENID]
 
 
@@ -95,14 +101,18 @@ def authorize_url(
     state: str,
     proof: Proof,
     login_hint: str = "",
+    more: Collection[str] = (),
 ) -> str:
-    """Microsoft's sign-in page for people of this very tenant. Raises `tenant_unknown` for a malformed id."""
+    """Microsoft's sign-in page for people of this very tenant, or (ORGANIZATIONS) of any organisation.
+
+    `more` names Graph permissions to ask for beside the usual ones. Raises `tenant_unknown` for a malformed id.
+    """
     query = {
         "client_id": client_id,
         "response_type": "code",
         "redirect_uri": redirect_uri,
         "response_mode": "query",
-        "scope": " ".join(scopes(cloud)),
+        "scope": " ".join(scopes(cloud, more)),
         "state": state,
         "nonce": proof.nonce_hash,
         "code_challenge": proof.challenge,
@@ -110,8 +120,8 @@ def authorize_url(
         "client_info": "1",
         "prompt": "select_account",
     } | ({"login_hint": login_hint} if login_hint else {})
-    authority = cloud.authority(clean_tenant(entra_tenant_id))
-    return f"{authority}/oauth2/v2.0/authorize?{urlencode(query, quote_via=quote)}"
+    place = entra_tenant_id if entra_tenant_id == ORGANIZATIONS else clean_tenant(entra_tenant_id)
+    return f"{cloud.authority(place)}/oauth2/v2.0/authorize?{urlencode(query, quote_via=quote)}"
 
 
 def redeem(
@@ -139,15 +149,23 @@ def redeem(
     }
     with http.within(http.config.total):
         application = _application(http, cloud, entra_tenant_id, credential, cache=cache)
-        with _understood(cloud):
+        with understood(cloud):
             result = application.acquire_token_by_auth_code_flow(flow, {"state": flow["state"], "code": code})
-    token = _of_tenant(result, entra_tenant_id)
+    return granted(application, result, cache, cloud, entra_tenant_id)
+
+
+def granted(
+    application: Any, result: dict[str, Any], cache: msal.SerializableTokenCache, cloud: Cloud, tenant: str
+) -> Grant:
+    """What a successful answer to a person's sign-in gave. Raises `wrong_tenant`, `account_personal`, `bad_reply`."""
+    token = _of_tenant(result, tenant)
     claims = result.get("id_token_claims") or {}
-    _check_tid(str(claims.get("tid") or token.tid), entra_tenant_id)
+    tid = str(claims.get("tid") or token.tid).lower()
+    _check_tid(tid, tenant)
     if not application.get_accounts() or not result.get("refresh_token"):
         raise UmpError.of("bad_reply", host=cloud.authority_host, why="it grants no lasting access")
     account = str(claims.get("preferred_username") or token.upn)[:254]
-    return Grant(cache.serialize(), account, token)
+    return Grant(cache.serialize(), account, token, tid)
 
 
 def renew(
@@ -173,7 +191,7 @@ def renew(
         raise UmpError.of("signin_expired", account=account, detail={"cause": "unreadable"}) from error
     with http.within(http.config.total):
         application = _application(http, cloud, entra_tenant_id, credential, cache=kept, account=account)
-        with _understood(cloud):
+        with understood(cloud):
             result = next(
                 (
                     application.acquire_token_silent([cloud.graph_scope], known, force_refresh=fresh)
@@ -204,7 +222,7 @@ def by_password(
         application = _application(
             http, cloud, entra_tenant_id, credential, cache=msal.TokenCache(), account=account
         )
-        with _understood(cloud):
+        with understood(cloud):
             result = application.acquire_token_by_username_password(account, password, [cloud.graph_scope])
     return _of_tenant(result, entra_tenant_id)
 
@@ -219,20 +237,26 @@ def _application(
     account: str = "",
 ) -> Any:
     """A fresh one for each use: MSAL's keep refusals for a minute (facts 3.4)."""
-    tenant = clean_tenant(entra_tenant_id)
-    found = discover_in(http, cloud, tenant)
-    names = {"app": credential.app, "tenant": tenant, "account": account}
+    found = place_of(http, cloud, entra_tenant_id)
+    names = {"app": credential.app, "tenant": found.tenant_id, "account": account}
     return msal.ConfidentialClientApplication(
         credential.client_id,
         client_credential=credential.for_msal(),
         authority=cloud.authority(found.tenant_id),
-        http_client=_PersonsLine(http, found, names),
+        http_client=PersonsLine(http, found, names),
         token_cache=cache,
         instance_discovery=False,
     )
 
 
-class _PersonsLine(MsalLine):
+def place_of(http: Outbound, cloud: Cloud, entra_tenant_id: str) -> Discovered:
+    """The tenant in this cloud, or the place that is open to all. Raises as `discover_in`."""
+    if entra_tenant_id == ORGANIZATIONS:
+        return open_place(cloud)
+    return discover_in(http, cloud, clean_tenant(entra_tenant_id))
+
+
+class PersonsLine(MsalLine):
     """As for an application, and what a person's answer has more: id token, refresh token, who it was."""
 
     def get(self, url: str, **kwargs: Any) -> Reply:
@@ -262,7 +286,7 @@ def _is_text(value: object) -> bool:
 
 
 @contextlib.contextmanager
-def _understood(cloud: Cloud) -> Iterator[None]:
+def understood(cloud: Cloud) -> Iterator[None]:
     """What MSAL cannot make sense of in a successful answer: an id token of another sign-in, or broken parts."""
     try:
         yield
@@ -283,5 +307,6 @@ def _check_tid(tid: str, entra_tenant_id: str) -> None:
     """Whoever signed in belongs to the customer's organisation, by the token's own word."""
     if tid.lower() == PERSONAL_TENANT:
         raise UmpError.of("account_personal", tenant=entra_tenant_id)
-    if tid.lower() != entra_tenant_id.lower():
+    anybody = entra_tenant_id == ORGANIZATIONS and GUID.fullmatch(tid)
+    if not anybody and tid.lower() != entra_tenant_id.lower():
         raise UmpError.of("wrong_tenant", tenant=entra_tenant_id, detail={"answered_for": tid})

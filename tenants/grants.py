@@ -158,7 +158,7 @@ def keep(
     actor: Actor,
     tenant: Tenant,
     method: Method,
-    value: str,
+    value: str | Secret,
     *,
     account: str,
     cloud: str,
@@ -167,6 +167,7 @@ def keep(
 ) -> Connection:
     """Sign in from now on with what the account gave, by this app registration; the check starts anew.
 
+    `value` may be sealed already.
     Raises UmpError (signin_restart) when the connection was given another app registration meanwhile.
     """
     found: Connection | None = Connection.objects.select_for_update().filter(tenant=tenant).first()
@@ -176,7 +177,9 @@ def keep(
     if (connection.client_id, connection.app_owner, connection.cloud) != (client_id, app_owner, cloud):
         raise UmpError.of("signin_restart")
     before, old = (Method(connection.method).label if found else "", connection.account), connection.granted
-    connection.granted = secrets.store(tenant, KINDS[method], value, set_by=actor.label)
+    if isinstance(value, str):
+        value = secrets.store(tenant, KINDS[method], value, set_by=actor.label)
+    connection.granted = value
     connection.method, connection.account = method, account
     connection.granted_at = connection.refreshed_at = timezone.now()
     connection.refused_at = None

@@ -155,9 +155,12 @@ def open_line(tenant_id: uuid.UUID) -> Line:
     return dataclasses.replace(line, account=grants.account_of(connection))
 
 
-def line_of(tenant: Tenant, row: SignIn | ProviderApp, cloud: str) -> Line:
-    """The same for an app registration that need not be the one in use; on nobody's behalf. Raises likewise."""
-    if tenant.entra_tenant_id is None:
+def line_of(tenant: Tenant, row: SignIn | ProviderApp, cloud: str, *, anywhere: bool = False) -> Line:
+    """The same for an app registration that need not be the one in use; on nobody's behalf. Raises likewise.
+
+    `anywhere`: a customer whose Azure Tenant Id is unknown signs in where any organisation may.
+    """
+    if tenant.entra_tenant_id is None and not anywhere:
         raise UmpError.of("tenant_not_given")
     shared = isinstance(row, ProviderApp) or row.app_owner == AppOwner.PROVIDER
     try:
@@ -167,7 +170,7 @@ def line_of(tenant: Tenant, row: SignIn | ProviderApp, cloud: str) -> Line:
     return Line(
         tenant_id=tenant.id,
         name=tenant.name,
-        entra_tenant_id=str(tenant.entra_tenant_id),
+        entra_tenant_id=str(tenant.entra_tenant_id or identity.ORGANIZATIONS),
         cloud=CLOUDS[cloud],
         credential=credential,
         shared=shared,

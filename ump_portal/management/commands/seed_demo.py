@@ -141,7 +141,7 @@ def _at_microsoft(browser: delegated.Browser, tenant: Tenant, account: str) -> d
     """An administrator signs in and consents; what his browser brings back."""
     form = urllib.parse.urlencode({"account": account, "decision": "accept"}).encode()
     try:
-        answer = urllib.request.build_opener(_Stay).open(delegated.begin(browser, tenant), form, timeout=60)
+        answer = urllib.request.build_opener(_Stay).open(delegated.begin(browser, tenant)[0], form, timeout=60)
     except urllib.error.HTTPError as redirect:
         answer = redirect
     with answer:
