@@ -132,10 +132,14 @@ def weigh(tenant_id: uuid.UUID, command: int, error: UmpError) -> Meaning:
 
 
 def _refused(tenant_id: uuid.UUID, command: int, error: UmpError) -> Meaning:
-    """Microsoft said no. One after another for each customer, so that two workers never both miss the N-th."""
-    Tenant.objects.select_for_update(no_key=True).get(id=tenant_id)
+    """Microsoft said no. One after another for each customer, so that two workers never both miss the N-th.
+
+    The connection's row is where they take turns: whoever changes it and the lane begins with it.
+    """
+    connection: Connection | None = (
+        Connection.objects.select_for_update(no_key=True).filter(tenant_id=tenant_id).first()
+    )
     _keep(tenant_id, command, error.code)
-    connection: Connection | None = Connection.objects.filter(tenant_id=tenant_id).first()
     if connection is None:
         return Meaning.HOLD
     if connection.app_owner == AppOwner.PROVIDER and _alike(Name.PROVIDER_APP, error.code):
@@ -157,6 +161,11 @@ def _refused(tenant_id: uuid.UUID, command: int, error: UmpError) -> Meaning:
             changes={"Max Access Failures": (None, rule.failures), "last failure": (None, error.code)},
         )
     return Meaning.HOLD
+
+
+def note_held(tenant_id: uuid.UUID) -> None:
+    """The data lane is about to be held; lists of customers say so until `clear`. Call it before the lane is locked."""
+    Connection.objects.filter(tenant_id=tenant_id, held_at=None).update(held_at=Now())
 
 
 def _keep(tenant_id: uuid.UUID, command: int, code: str, *, of_line: bool = False) -> None:
@@ -199,8 +208,9 @@ def _alike(name: Name, code: str) -> bool:
 def clear(tenant_id: uuid.UUID) -> bool:
     """Access was proven: forget the failures; True when that ended Degraded. Call it in the tenant's scope."""
     AccessFailure.objects.filter(tenant_id=tenant_id, of_line=False).delete()
-    degraded = Connection.objects.filter(tenant_id=tenant_id, degraded_at__isnull=False)
-    ended = degraded.update(degraded_at=None)
+    own = Connection.objects.filter(tenant_id=tenant_id)
+    own.filter(held_at__isnull=False).update(held_at=None)
+    ended = own.filter(degraded_at__isnull=False).update(degraded_at=None)
     if ended:
         record(
             SYSTEM,

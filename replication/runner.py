@@ -241,6 +241,8 @@ def _settle(command: Claimed, verdict: Verdict) -> None:
     with scope.every("a worker settles a command"):
         verdict = _weighed(command, verdict)
         to, verdict = _with_wishes(command, verdict)
+        if verdict.suspend_lane and command.tenant_id:
+            breakers.note_held(command.tenant_id)
         moved = states.move(
             command.id,
             from_=State.EXECUTING,

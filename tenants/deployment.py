@@ -29,6 +29,9 @@ SENTENCES: dict[tuple[DeployState, Status], str] = {
 }
 
 
+_BROKEN = frozenset({Verification.FAILED, Verification.NO_TOKEN})
+
+
 def status_of(tenant: Tenant, connection: Connection | None) -> Status:
     """Error before Warning before OK (DEV-09); a disabled customer is not monitored."""
     state = DeployState(tenant.deploy_state)
@@ -38,7 +41,7 @@ def status_of(tenant: Tenant, connection: Connection | None) -> Status:
         return Status.ERROR
     if state == DeployState.UNKNOWN:
         return Status.WARNING
-    if connection is None or connection.verification in {Verification.FAILED, Verification.NO_TOKEN}:
+    if connection is None or connection.held_at or connection.verification in _BROKEN:
         return Status.ERROR
     if state == DeployState.READY or not connection.usable or tenant.paused_at:
         return Status.WARNING

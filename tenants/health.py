@@ -34,7 +34,8 @@ STALE = dt.timedelta(days=1)
 
 
 class Health(enum.StrEnum):
-    """One word a customer; the first that fits, in this order: disabled, paused, failed, never, attention."""
+    """One word a customer; the first that fits, in this order: disabled, paused, failed, never, held (which counts as
+    failed: a refusal since the last successful check holds the data work), attention."""
 
     HEALTHY = "healthy"
     ATTENTION = "attention"
@@ -75,13 +76,15 @@ HORIZON: tuple[tuple[str, str, int | None, int | None], ...] = (
 
 
 def with_health(found: QuerySet[Tenant]) -> QuerySet[Any]:
-    """The customers with `verification`, `verified_at`, `expires_at` (of the credential), `degraded_at`, `health`."""
+    """The customers with `verification`, `verified_at`, `expires_at` (of the credential), `degraded_at`, `held_at`,
+    `health`."""
     connection = Connection.objects.filter(tenant=OuterRef("pk"))
     return found.annotate(
         verification=Subquery(connection.values("verification")[:1], output_field=CharField()),
         verified_at=Subquery(connection.values("verified_at")[:1], output_field=DateTimeField()),
         expires_at=Subquery(connection.values("secret__expires_at")[:1], output_field=DateTimeField()),
         degraded_at=Subquery(connection.values("degraded_at")[:1], output_field=DateTimeField()),
+        held_at=Subquery(connection.values("held_at")[:1], output_field=DateTimeField()),
     ).annotate(health=_case(timezone.now()))
 
 
@@ -92,6 +95,7 @@ def _case(now: dt.datetime) -> Case:
         (Q(verification__in=[Verification.FAILED, Verification.NO_TOKEN]), Health.FAILED),
         (Q(degraded_at__isnull=False), Health.FAILED),
         (Q(verification__isnull=True) | Q(verification=Verification.NEVER), Health.NEVER),
+        (Q(held_at__isnull=False), Health.FAILED),
         (Q(expires_at__lt=now + SOON), Health.ATTENTION),
         (Q(last_replicated_at__lt=now - STALE), Health.ATTENTION),
     )

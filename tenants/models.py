@@ -314,6 +314,17 @@ class Connection(SignIn):
     degraded_at = models.DateTimeField(
         null=True, editable=False, help_text="Set while Degraded (decision 7)."
     )
+    held_at = models.DateTimeField(
+        null=True, editable=False, help_text="Since when a refusal holds the data work, until a check succeeds."
+    )
+    organization = models.JSONField(
+        null=True, editable=False, help_text="What the check before the first replication found there."
+    )
+    confirmed_for = models.UUIDField(
+        null=True, editable=False, help_text="The Azure Tenant Id that a person said is the right one."
+    )
+    confirmed_by = models.CharField(max_length=254, blank=True, editable=False)
+    confirmed_at = models.DateTimeField(null=True, editable=False)
     changed_at = models.DateTimeField(auto_now=True, editable=False)
     row_version = models.PositiveIntegerField(default=1, editable=False)
 

@@ -29,7 +29,7 @@ from tenants import provider_app, scope
 from tenants.abilities import Ability
 from tenants.access import SYSTEM, Actor, actor_of_user
 from tenants.health import SOON, Health, with_health
-from tenants.models import Tenant
+from tenants.models import Tenant, Verification
 from webhooks.models import Digest
 
 SEND = "send_digest"
@@ -166,6 +166,8 @@ def _degraded(row: Any) -> str:
 
 
 def _failed(row: Any) -> str:
+    if row.held_at and row.verification == Verification.SUCCESSFUL:
+        return f"work is held since {row.held_at:%d %b %Y}, because Microsoft refused the portal"
     return f"last checked {row.verified_at:%d %b %Y, %H:%M} UTC" if row.verified_at else "never checked"
 
 

@@ -1,9 +1,11 @@
 """Max Access Failures within Access Failure Window: when a customer's work is held, and what ends it."""
 
 import threading
+from typing import Any
 
 import pytest
 from django.db import connection as database
+from django.db.models.functions import Now
 
 from accounts import installation
 from breakers import services as breakers
@@ -11,9 +13,11 @@ from core.errors import UmpError
 from events.models import Event
 from replication import services
 from replication.models import Command, LaneName, Reason, State
-from tenants import scope
+from tenants import deployment, health, scope
 from tenants import services as tenants
-from tenants.models import Verification
+from tenants.deployment import Status
+from tenants.health import Health
+from tenants.models import Connection, Tenant, Verification
 from tests.breakers.hands import (
     claim,
     connection,
@@ -46,6 +50,31 @@ def test_with_the_rule_off_the_first_refusal_holds_the_work_but_nothing_is_degra
     assert row(other).state == State.SUSPENDED
     assert connection(tenant).degraded_at is None
     assert told(tenant) == ["connection.degraded"], "an event tells that access is gone, whatever the rule"
+    with scope.one(tenant.id):
+        assert health.with_health(Tenant.objects.all()).get().health == Health.FAILED
+        assert deployment.status_of(Tenant.objects.get(), connection(tenant)) == Status.ERROR
+        services.resume_for(tenant.id)
+        assert health.with_health(Tenant.objects.all()).get().health == Health.HEALTHY
+
+
+def test_a_refused_sign_in_holds_nothing_and_the_customer_stays_healthy() -> None:
+    """Somebody's sign-in that was too late says nothing about the way in that is in use."""
+    tenant = proven("Alder")
+    with scripted(UmpError.of("signin_restart"), lane=LaneName.IDENTITY):
+        submit(tenant)
+        run_due()
+    assert (connection(tenant).held_at, lane_code(tenant)) == (None, "")
+    with scope.one(tenant.id):
+        assert health.with_health(Tenant.objects.all()).get().health == Health.HEALTHY
+
+
+def test_how_customers_are_is_counted_in_one_query(cast: Cast, django_assert_num_queries: Any) -> None:
+    with scope.every("a test counts"):
+        Connection.objects.update(verification=Verification.SUCCESSFUL)
+        Connection.objects.filter(tenant=cast.contoso).update(held_at=Now())
+        with django_assert_num_queries(1):
+            counts = health.counts()
+    assert (counts[Health.FAILED], counts[Health.HEALTHY]) == (1, 1)
 
 
 def test_the_nth_failure_within_the_window_degrades_and_earlier_ones_are_tried_again() -> None:

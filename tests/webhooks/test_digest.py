@@ -67,14 +67,17 @@ def test_it_tells_degraded_failed_and_ending_within_what_one_may_see(cast: Cast)
     with scope.one(birch.id):
         Secret.objects.update(expires_at=timezone.now() + dt.timedelta(days=9, hours=1))
         Connection.objects.update(verification="successful")
+    proven("Cedar", held_at=timezone.now())
     failed(cast.contoso)
     failed(cast.fabrikam)
+    told = [line[1] for part in digests.parts_for(cast.actor("pia")) for line in part.lines]
+    assert [text for text in told if "Microsoft refused the portal" in text]
     everything = {
         part.title: [line[0] for line in part.lines] for part in digests.parts_for(cast.actor("pia"))
     }
     assert everything == {
         "Degraded: work waits": [alder.name],
-        "Access failed": ["Contoso", "Fabrikam"],
+        "Access failed": ["Cedar", "Contoso", "Fabrikam"],
         "Secrets and certificates that end within 30 days, or have ended": ["Birch"],
     }
     own = [line[0] for part in digests.parts_for(cast.actor("otto")) for line in part.lines]
