@@ -232,6 +232,17 @@ def discover(http: Outbound, cloud: Cloud, domain_or_id: str, *, fresh: bool = F
     return _metadata.get_or_make(key, lambda: (_fetch_metadata(http, cloud, tenant), METADATA_LIFE), fresh)
 
 
+def open_place(cloud: Cloud) -> Discovered:
+    """Where people of any organisation sign in, as if it were a tenant: an address that never changes (facts 1.2)."""
+    place = f"{cloud.authority(ORGANIZATIONS)}/oauth2/v2.0"
+    known = {
+        "token_endpoint": f"{place}/token",
+        "authorization_endpoint": f"{place}/authorize",
+        "issuer": f"{cloud.authority('{tenantid}')}/v2.0",
+    }
+    return Discovered(ORGANIZATIONS, cloud, MappingProxyType(known))
+
+
 def discover_in(http: Outbound, cloud: Cloud, tenant: str, *, fresh: bool = False) -> Discovered:
     """The tenant, which has to live in this cloud. Raises `wrong_cloud`, `wrong_tenant` or as `discover`."""
     found = discover(http, cloud, tenant, fresh=fresh)
@@ -254,17 +265,6 @@ def _fetch_metadata(http: Outbound, cloud: Cloud, tenant: str) -> Discovered:
     hosts = {_safe_host(kept.get(name)) for name in ("token_endpoint", "authorization_endpoint")}
     if not hosts <= found.authority_hosts:
         raise UmpError.of("bad_reply", host=cloud.authority_host, why="it names a foreign sign-in address")
-def open_place(cloud: Cloud) -> Discovered:
-    """Where people of any organisation sign in, as if it were a tenant: an address that never changes (facts 1.2)."""
-    place = f"{cloud.authority(ORGANIZATIONS)}/oauth2/v2.0"
-    known = {
-        "token_endpoint": f"{place}/token",
-        "authorization_endpoint": f"{place}/authorize",
-        "issuer": f"{cloud.authority('{tenantid}')}/v2.0",
-    }
-    return Discovered(ORGANIZATIONS, cloud, MappingProxyType(known))
-
-
     tenant_id = urlsplit(kept["token_endpoint"]).path.split("/")[1].lower()
     if not GUID.fullmatch(tenant_id):
         raise UmpError.of("bad_reply", host=cloud.authority_host, why="it names no organisation")
