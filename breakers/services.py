@@ -164,7 +164,7 @@ def _refused(tenant_id: uuid.UUID, command: int, error: UmpError) -> Meaning:
 
 
 def note_held(tenant_id: uuid.UUID) -> None:
-    """The data lane is about to be held; lists of customers say so until `clear`. Call it before the lane is locked."""
+    """The data lane is about to be held; lists say so until `clear`. Call it before the lane is locked."""
     Connection.objects.filter(tenant_id=tenant_id, held_at=None).update(held_at=Now())
 
 
