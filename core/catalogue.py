@@ -387,6 +387,17 @@ _ASKING: tuple[_Row, ...] = (
     ("invalid_input", 422, _NEVER, _PROVIDER, "none",
      "The value of {field} cannot be used: {why}.",
      "Correct it and send it again."),
+    ("sync_off", 409, _NEVER, _PROVIDER, "target",
+     "{tenant} was taken without sync, so nothing is read from there.",
+     "Switch sync on under Edit; the customer's administrator then gives the portal access."),
+    ("licence_customers_used", 422, _NEVER, _PROVIDER, "none",
+     "All Tenants licences are in use ({limit}), so none is left for another customer.",
+     ("Delete a customer that has left, or have whoever runs the portal install a larger licence. System > License "
+      "shows who holds what.")),
+    ("licence_users_short", 422, _NEVER, _PROVIDER, "none",
+     "The Users licences do not suffice: {count} more are asked for, and {limit} are left in the pool.",
+     ("Give this customer fewer licensed users, take some from another, or have whoever runs the portal install a "
+      "larger licence. System > License shows who holds what.")),
     ("secret_is_guid", 422, _NEVER, _PROVIDER, "none",
      "This looks like the Secret ID of {app}, not like the secret itself.",
      ("Copy the column Value from Certificates & secrets. It is shown only right after the secret was "
@@ -438,14 +449,6 @@ _ASKING: tuple[_Row, ...] = (
      "Send JSON, or the form named in the documentation."),
     ("idempotency_mismatch", 422, _NEVER, _PROVIDER, "none",
      "The same Idempotency-Key was used before for a different request.",
-    ("licence_customers_used", 422, _NEVER, _PROVIDER, "none",
-     "All Tenants licences are in use ({limit}), so none is left for another customer.",
-     ("Delete a customer that has left, or have whoever runs the portal install a larger licence. System > License "
-      "shows who holds what.")),
-    ("licence_users_short", 422, _NEVER, _PROVIDER, "none",
-     "The Users licences do not suffice: {count} more are asked for, and {limit} are left in the pool.",
-     ("Give this customer fewer licensed users, take some from another, or have whoever runs the portal install a "
-      "larger licence. System > License shows who holds what.")),
      "Use a new key for a new request, and repeat the same request with the same key."),
     ("idempotency_in_progress", 409, _LATER, _PORTAL, "none",
      "The first request with this Idempotency-Key is still being worked on.",
@@ -556,6 +559,28 @@ _INVITING: tuple[_Row, ...] = (
     ("invitation_open", 409, _FIX, _PROVIDER, "none",
      "Tenant has open invitation.",
      "Send a reminder, or revoke it on Customer Invitations before you send another one."),
+    ("visit_over", 410, _FIX, _CUSTOMER, "none",
+     "This browser has no invitation open.",
+     "Open the link in the newest mail again; you go on where you stopped."),
+    ("organisation_unavailable", 422, _FIX, _PROVIDER, "connection",
+     "The organisation that you signed in for cannot be connected by this invitation.",
+     ("Nothing was kept. Sign in with an administrator of the organisation that is invited. If you did, ask your "
+      "service provider.")),
+    ("organisation_refused", 422, _FIX, _CUSTOMER, "connection",
+     "Your service provider says that the organisation you signed in for is not the one that is invited.",
+     "Nothing was kept. Sign in again, with an administrator of the organisation that is invited."),
+    ("account_not_admin", 422, _FIX, _CUSTOMER, "connection",
+     "{account} is no administrator of {tenant}.",
+     ("Nothing was kept. Sign in with a Global Administrator, or with the service account that has the roles "
+      "listed here.")),
+    ("device_not_allowed", 422, _FIX, _PROVIDER, "target",
+     "The service provider's app registration does not allow sign-ins by a code.",
+     ('Sign in at Microsoft in this browser instead. The provider may switch on "Allow public client flows" in '
+      "its app registration.")),
+    ("device_waited", 410, _FIX, _CUSTOMER, "target",
+     "Nobody finished the sign-in with the code within ten minutes, so the portal stopped waiting.",
+     ("Start again to get a new code. Where it is Microsoft that refuses codes, by a rule of your organisation, "
+      "sign in at Microsoft in this browser instead.")),
 )
 # fmt: on
 

@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from tenants.models import SignInFlow
+from tenants.models import Secret, SignInFlow
 from tenants.owned import TenantOwned
 
 
@@ -72,6 +72,23 @@ class Invitation(TenantOwned):
         help_text="Azure Tenant Id of whoever signed in, while the provider must confirm.",
     )
     found_name = models.CharField(max_length=256, blank=True, editable=False)
+    found_domains = models.JSONField(
+        default=list, editable=False, help_text="Names that Microsoft verified for it."
+    )
+    found_account = models.CharField(max_length=254, blank=True, editable=False)
+    found = models.ForeignKey(
+        Secret,
+        models.RESTRICT,
+        null=True,
+        editable=False,
+        related_name="+",
+        help_text="What the account gave; not in use before the provider has confirmed.",
+    )
+    portal_account = models.BooleanField(
+        "Give an account of the customer portal",
+        default=True,
+        help_text="Once connected, the invited person may sign in here as Customer Admin.",
+    )
     problem = models.JSONField(
         null=True, editable=False, help_text="core.errors.Rendered: what the customer met last."
     )
@@ -149,6 +166,9 @@ class Visit(TenantOwned):
     address = models.GenericIPAddressField(null=True)
     way = models.CharField(max_length=10, choices=Way, blank=True)
     flow = models.ForeignKey(SignInFlow, models.SET_NULL, null=True, related_name="+")
+    device = models.JSONField(
+        null=True, help_text="Device code: what the page shows. What redeems it lies sealed."
+    )
 
     class Meta(TenantOwned.Meta):
         indexes = [models.Index(fields=["invitation"], name="visit_of_invitation")]
