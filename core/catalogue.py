@@ -383,6 +383,57 @@ _LINE: tuple[_Row, ...] = (
      "Nothing to do: it goes on at the same place when it is started again."),
 )
 
+_DNS: tuple[_Row, ...] = (
+    ("dns_silent", 502, _LATER, _PROVIDER, "target",
+     "The name server {host} does not answer, or cannot just now.",
+     ("The portal tries again by itself. If it lasts, whoever runs the name server checks it, and that this "
+      "server may reach it on its port by TCP and UDP.")),
+    ("dns_bad_reply", 502, _LATER, _PROVIDER, "target",
+     "The answer of the name server {host} cannot be trusted: {why}.",
+     "The portal tries again by itself. If it lasts, whoever runs the name server checks its TSIG key."),
+    ("dns_refused", 422, _FIX, _PROVIDER, "target",
+     "The name server {host} refused for {zone}: {why}.",
+     ("A provider administrator compares the zone and its name server under Settings, DNS zone, with the rules "
+      "of the name server (allow-update or update-policy).")),
+    ("dns_key_refused", 422, _FIX, _PROVIDER, "target",
+     "The name server {host} did not accept the key {key}: {why}.",
+     "A provider administrator enters name, algorithm and secret of the TSIG key again under Settings, DNS zone."),
+    ("dns_zone_unknown", 502, _LATER, _PROVIDER, "target",
+     "No name server could be found that serves {zone}.",
+     ("The portal tries again by itself. If it lasts, check that the domain is registered and delegated, and "
+      "this server's name resolution (DNS).")),
+    ("dns_zone_missing", 409, _FIX, _PROVIDER, "target",
+     "The portal knows no DNS zone in which it could make a name.",
+     ("A provider administrator enters it under Settings, DNS zone; or the name is given in full, and its record "
+      "written by hand.")),
+    ("domain_rights_missing", 422, _FIX, _CUSTOMER, "target",
+     "The portal may not set up a domain for {tenant}: {why}.",
+     ("The customer's administrator grants it, at least for the time of the set-up, and it may be taken away again "
+      "afterwards. Then press Retry.")),
+    ("domain_taken", 409, _FIX, _CUSTOMER, "target",
+     "The domain {thing} belongs to another Microsoft 365 organisation.",
+     ("A domain can be in one organisation only. Its administrator removes it there, or a domain with another "
+      "name is set up.")),
+    ("domain_late", 504, _FIX, _PROVIDER, "target",
+     "{thing} was not done within {limit}: {why}.",
+     "Look at the reason, mend it, and press Retry: it goes on with this step."),
+    ("domain_in_use", 409, _FIX, _CUSTOMER, "target",
+     "Microsoft 365 does not let the domain {thing} go, because it is still used: {why}.",
+     ("The customer's administrator gives these users, groups and apps another domain; then press Retry. The "
+      "portal never forces it, since that would rename them all.")),
+    ("domain_needs_user", 409, _NEVER, _CUSTOMER, "target",
+     "The activation user of {thing} is still needed: no other user with this domain has a licence with Teams Phone.",
+     ("Microsoft Teams knows a domain only while a licensed user has it. Once the first real user has it, the "
+      "activation user can go.")),
+    ("phone_licence_missing", 422, _FIX, _CUSTOMER, "target",
+     "No licence with Teams Phone (Phone System) is free in {tenant}: {why}.",
+     "The customer's administrator buys or frees one; then press Retry. It can be taken away again later."),
+    ("country_missing", 422, _FIX, _CUSTOMER, "target",
+     "Microsoft 365 does not say in which country {tenant} is, and gives no licence without one.",
+     ("The customer's administrator enters the organisation's country in the Microsoft 365 admin centre, under "
+      "Org settings, Organization profile; then press Retry.")),
+)
+
 _ASKING: tuple[_Row, ...] = (
     ("invalid_input", 422, _NEVER, _PROVIDER, "none",
      "The value of {field} cannot be used: {why}.",
@@ -590,6 +641,7 @@ _SECTIONS: tuple[tuple[str, tuple[_Row, ...]], ...] = (
     ("Sign-in of a person", _PERSON),
     ("Microsoft 365", _GRAPH),
     ("The line to the outside", _LINE),
+    ("Domains and name servers", _DNS),
     ("What was asked of the portal", _ASKING),
     ("The portal itself", _PORTALS_OWN),
     ("Invitations", _INVITING),

@@ -75,5 +75,7 @@ NOUNS: Mapping[str, str] = MappingProxyType(
         "state": "its present state",
         "attempts": "several",
         "date": "the day it named",
+        "key": "the key",
+        "zone": "the zone",
     }
 )

@@ -348,6 +348,13 @@ _FEATURES = (
     ),
     Feature("licences", "Read licences", (_LICENCES,), "/subscribedSkus", ("/subscribedskus",)),
 )
+# What setting up a domain with its activation user takes; asked for at that time only (decision 5).
+DOMAIN_NEEDS = (
+    Need(("Domain.ReadWrite.All",)),
+    Need(("User.ReadWrite.All", "Directory.ReadWrite.All")),
+    _ORGANISATION,
+    _LICENCES,
+)
 FEATURES: Mapping[str, Feature] = MappingProxyType({feature.key: feature for feature in _FEATURES})
 DIRECTORY_READ = ("organisation", "users", "groups", "licences")
 
@@ -569,7 +576,12 @@ def missing(granted: Collection[str], feature: str) -> tuple[str, ...]:
 
     Broader permissions count: who may write may read. Raises KeyError for an unknown feature.
     """
-    return tuple(need.least for need in FEATURES[feature].needs if _serving(need, granted) is None)
+    return lacking(granted, FEATURES[feature].needs)
+
+
+def lacking(granted: Collection[str], needs: Collection[Need]) -> tuple[str, ...]:
+    """The same for any needs."""
+    return tuple(need.least for need in needs if _serving(need, granted) is None)
 
 
 def missing_for(granted: Collection[str], features: Collection[str] = DIRECTORY_READ) -> tuple[str, ...]:
@@ -625,6 +637,13 @@ def judge_roles(held: Collection[str], *, deployed: bool, own_domains: bool = Tr
     for name in sorted(held):
         found[name] = Held.PRESENT if name in wanted else Held.EXTRA
     return found
+
+
+def roles_for_domains(held: Collection[str]) -> tuple[str, ...]:
+    """The directory roles that a person lacks to set up a domain and its activation user (ROL-05, ROL-06)."""
+    if "Global Administrator" in held:
+        return ()
+    return tuple(role for role in FOR_NEW_SITE if role not in held)
 
 
 def _lacking(held: Collection[str]) -> tuple[str, ...]:

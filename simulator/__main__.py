@@ -14,6 +14,9 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="simulator", description="A pretend Microsoft 365 over HTTP.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0 takes any free port; the address is printed")
+    parser.add_argument(
+        "--dns-port", type=int, default=0, help="of its name server, by UDP and TCP; 0 as above"
+    )
     parser.add_argument("--seed", choices=SEEDS, default="demo")
     parser.add_argument(
         "--latency-ms", type=float, default=0.0, help="every request takes at least this long"
@@ -35,8 +38,10 @@ def main() -> int:
         latency_ms=given.latency_ms,
         tls_cert=given.tls_cert,
         tls_key=given.tls_key,
+        dns_port=given.dns_port,
     ) as simulator:
         sys.stdout.write(f"Simulator at {simulator.url}\n")
+        sys.stdout.write(f"Its name server at {given.host}:{simulator.dns.port}\n")
         sys.stdout.flush()
         ended.wait()
     return 0

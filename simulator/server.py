@@ -15,6 +15,7 @@ from simulator.entra.pages import device_page
 from simulator.entra.service import Entra, find_path
 from simulator.graph.dispatch import Graph
 from simulator.http1 import Request, Response, Server
+from simulator.nameserver import NameServer
 from simulator.pages import Pages
 from simulator.world import World
 
@@ -24,16 +25,27 @@ _PREFIXED = re.compile(r"/(?P<host>[a-z0-9.-]+\.[a-z]+)(?P<rest>/.*)\Z")
 
 
 class Simulator:
-    """A running simulator. `url` is its own address, `state` the world behind it."""
+    """A running simulator. `url` is its own address, `state` the world behind it, `dns` its name server."""
 
     def __init__(
-        self, *, host: str, port: int, seed: str, latency_ms: float, tls: ssl.SSLContext | None
+        self,
+        *,
+        host: str,
+        port: int,
+        seed: str,
+        latency_ms: float,
+        tls: ssl.SSLContext | None,
+        dns_port: int,
     ) -> None:
         self.state = World(pause=self._pause)
+        self.dns = NameServer(
+            host, dns_port, clock=self.state.now, record=self.state.record, pause=self._pause
+        )
+        self.state.dns_address = (self.dns.host, self.dns.port)
         self.seed(seed)
         self.state.latency_ms = latency_ms
         self._entra, self._graph = Entra(self.state), Graph(self.state)
-        self._control, self._pages = Control(self.state, self.seed), Pages(self.state)
+        self._control, self._pages = Control(self.state, self.seed, self.dns), Pages(self.state)
         self._server = Server(host, port, self._handle, self.state.now, tls)
         self.port = self._server.port
         self.url = f"{'https' if tls else 'http'}://{host}:{self.port}"
@@ -41,11 +53,13 @@ class Simulator:
     def seed(self, name: str) -> None:
         """Start over: with the demo's customers, or with nobody."""
         self.state.reset()
+        self.dns.reset()
         if name == "demo":
             demo.plant(self.state)
 
     def close(self) -> None:
         self._server.close()
+        self.dns.close()
 
     def __enter__(self) -> Self:
         return self
@@ -102,10 +116,11 @@ def start(
     latency_ms: float = 0.0,
     tls_cert: str | pathlib.Path | None = None,
     tls_key: str | pathlib.Path | None = None,
+    dns_port: int = 0,
 ) -> Simulator:
-    """Run a simulator in threads of this process; `port=0` takes any free one. Close it when done.
+    """Run a simulator in threads of this process; a port of 0 takes any free one. Close it when done.
 
-    Raises ValueError for an unknown seed, OSError when the port is taken.
+    Raises ValueError for an unknown seed, OSError when a port is taken.
     """
     if seed not in SEEDS:
         raise ValueError(f"seed is one of {', '.join(SEEDS)}")
@@ -113,4 +128,4 @@ def start(
     if tls_cert is not None:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.load_cert_chain(tls_cert, tls_key)
-    return Simulator(host=host, port=port, seed=seed, latency_ms=latency_ms, tls=tls)
+    return Simulator(host=host, port=port, seed=seed, latency_ms=latency_ms, tls=tls, dns_port=dns_port)

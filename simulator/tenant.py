@@ -59,6 +59,15 @@ SETTINGS = frozenset(field.name for field in dataclasses.fields(Behaviour))
 
 
 @dataclasses.dataclass(slots=True)
+class Domain:
+    """A domain that was added later; what proves that it is the tenant's, and from when readers see it."""
+
+    name: str
+    text: str
+    seen_from: float
+
+
+@dataclasses.dataclass(slots=True)
 class People:
     """What a tenant knows of its users' sign-ins beside the directory."""
 
@@ -84,6 +93,9 @@ class Tenant:
     deleted_principals: dict[str, tuple[float, App, ServicePrincipal]] = dataclasses.field(
         default_factory=dict
     )
+    added: dict[str, Domain] = dataclasses.field(
+        default_factory=dict
+    )  # by name; verified ones also in `domains`
     directory_roles: dict[str, list[str]] = dataclasses.field(default_factory=dict)  # by user or principal
     people: People = dataclasses.field(default_factory=People)
     buckets: dict[str, Bucket] = dataclasses.field(default_factory=dict)

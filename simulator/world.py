@@ -104,6 +104,7 @@ class World:
         self.pages = PageCache()
         self.tenants: dict[str, Tenant] = {}
         self.domains: dict[str, Tenant] = {}
+        self.dns_address: tuple[str, int] | None = None  # where Microsoft looks records up
         self.app_buckets: dict[str, dict[str, Bucket]] = collections.defaultdict(dict)
         self.history: list[dict[str, Any]] = []
         self.grants: dict[str, dict[str, Any]] = {}  # authorization codes, device codes, refresh tokens

@@ -13,6 +13,7 @@ from simulator.apps import parse_time
 from simulator.control import access, actions
 from simulator.http1 import Request, Response
 from simulator.making import describe
+from simulator.nameserver import NameServer
 from simulator.registrations import add_app, change_app
 from simulator.tenant import BadRequestError, Tenant
 from simulator.world import World
@@ -38,8 +39,8 @@ def _object(request: Request) -> dict[str, Any]:
 class Control:
     """The control API of one world. `seed` starts over with a named seed."""
 
-    def __init__(self, world: World, seed: Callable[[str], None]) -> None:
-        self._world, self._seed = world, seed
+    def __init__(self, world: World, seed: Callable[[str], None], dns: NameServer) -> None:
+        self._world, self._seed, self._dns = world, seed, dns
         tenant, kind, item = r"/tenants/(?P<tenant>[^/]+)", r"(?P<kind>users|groups)", r"(?P<id>[^/]+)"
         table: list[tuple[str, str, Action]] = [
             ("GET", r"", self._index),
@@ -74,6 +75,10 @@ class Control:
             ("DELETE", r"/trouble/(?P<id>\d+)", self._remove_trouble),
             ("GET", r"/settings", self._settings),
             ("PATCH", r"/settings", self._change_settings),
+            ("GET", r"/dns", self._name_server),
+            ("PATCH", r"/dns", self._change_name_server),
+            ("PUT", r"/dns/records/(?P<name>[^/]+)", self._put_record),
+            ("DELETE", r"/dns/records/(?P<name>[^/]+)", self._remove_record),
             ("GET", r"/clock", self._clock),
             ("POST", r"/clock", self._set_clock),
             ("GET", r"/history", self._history),
@@ -278,6 +283,21 @@ class Control:
         self._world.latency_ms = float(given.get("latency_ms", self._world.latency_ms))
         return {"latency_ms": self._world.latency_ms}
 
+    def _name_server(self, _request: Request, _args: dict[str, str]) -> Answer:
+        return self._dns.describe()
+
+    def _change_name_server(self, request: Request, _args: dict[str, str]) -> Answer:
+        self._dns.set(_object(request))
+        return self._dns.describe()
+
+    def _put_record(self, request: Request, args: dict[str, str]) -> Answer:
+        self._dns.put(args["name"], str(_object(request)["text"]))
+        return self._dns.describe()
+
+    def _remove_record(self, _request: Request, args: dict[str, str]) -> Answer:
+        self._dns.remove(args["name"])
+        return self._dns.describe()
+
     def _clock(self, _request: Request, _args: dict[str, str]) -> Answer:
         return {"now": self._world.now(), "offset": self._world.offset}
 
@@ -309,7 +329,7 @@ class Control:
         return self._world.stats.describe(None if named is None else self._find({"tenant": named}).id)
 
     def _demo(self, _request: Request, _args: dict[str, str]) -> Answer:
-        return {"tenants": demo.handout()}
+        return {"tenants": demo.handout(), "dns": self._dns.describe()}
 
     def _reset(self, request: Request, _args: dict[str, str]) -> Answer:
         name = str(_object(request).get("seed", "empty"))

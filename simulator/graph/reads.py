@@ -96,23 +96,6 @@ def one_organization(call: Call) -> Response:
     return entity(call, "organization", "organization", organization_row(call.tenant))
 
 
-def domains(call: Call) -> Response:
-    rows = [
-        {
-            "id": domain,
-            "authenticationType": "Federated" if call.tenant.behaviour.federated else "Managed",
-            "isAdminManaged": True,
-            "isDefault": domain == call.tenant.domains[0],
-            "isInitial": domain == call.tenant.domains[-1],
-            "isRoot": True,
-            "isVerified": True,
-            "supportedServices": ["Email", "OfficeCommunicationsOnline"],
-        }
-        for domain in call.tenant.domains
-    ]
-    return list_rows(call, "domains", rows, "domain")
-
-
 def subscribed_skus(call: Call) -> Response:
     return list_rows(call, "subscribedSkus", sku_rows(call.tenant), "subscribedSku")
 

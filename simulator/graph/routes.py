@@ -8,6 +8,7 @@ from simulator.graph import (
     credentials,
     deleted,
     delta,
+    domains,
     granting,
     lists,
     principals,
@@ -95,7 +96,13 @@ HANDLERS: dict[tuple[str, str], Handler] = {
     ("GET", "/applications"): principals.applications,
     ("GET", "/applications/{id}"): principals.application,
     ("GET", "/applications(appId='{appid}')"): principals.application,
-    ("GET", "/domains"): reads.domains,
+    ("GET", "/domains"): domains.domains,
+    ("POST", "/domains"): domains.create,
+    ("GET", "/domains/{id}"): domains.domain,
+    ("DELETE", "/domains/{id}"): domains.delete,
+    ("GET", "/domains/{id}/verificationDnsRecords"): domains.verification_records,
+    ("GET", "/domains/{id}/domainNameReferences"): domains.references,
+    ("POST", "/domains/{id}/verify"): domains.verify,
     ("GET", "/directory/deletedItems/microsoft.graph.user"): lambda call: reads.deleted_objects(
         call, "users"
     ),

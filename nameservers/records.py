@@ -1,0 +1,235 @@
+"""TXT records: written by an update (RFC 2136) signed with a key (TSIG, RFC 8945), looked up by real queries.
+
+Everything here is bounded: one message has `DEADLINE` seconds, a look at a name asks at most `MOST_SERVERS`.
+Each address is one that the guard allows, and the one connected to.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import dns.exception
+import dns.message
+import dns.name
+import dns.query
+import dns.rcode
+import dns.rdataclass
+import dns.rdataset
+import dns.rdatatype
+import dns.rdtypes.ANY.TXT
+import dns.resolver
+import dns.tsig
+import dns.update
+
+from core.errors import InvalidInput, UmpError
+from core.guard import Guard
+
+ALGORITHMS = ("hmac-sha256", "hmac-sha384", "hmac-sha512")
+DEADLINE = 5.0
+MOST_SERVERS = 6
+TTL = 300
+"""Seconds that others may remember a record of ours; a mistake is forgotten as fast."""
+PORT = 53
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A name server as people name it."""
+
+    host: str
+    port: int = PORT
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == PORT else f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """The key that an update is signed with; the secret in base64, as name servers' own files have it."""
+
+    name: str
+    algorithm: str
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """A zone, its primary name server, and the key that may change it."""
+
+    name: str
+    server: Server
+    key: Key
+    guard: Guard
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the name servers of a name answered: the texts of each that did, by the server."""
+
+    answers: dict[str, tuple[str, ...]]
+    silent: tuple[str, ...]
+
+    def having(self, text: str) -> int:
+        """How many of those that answered have this very text."""
+        return sum(text in texts for texts in self.answers.values())
+
+
+def parse_server(text: str, *, field: str) -> Server:
+    """`host`, `host:port`, `[IPv6]:port`. Raises InvalidInput."""
+    text = text.strip().lower()
+    host, _, port = text.rpartition(":")
+    bare_ipv6 = text.count(":") > 1 and not host.endswith("]")
+    if not host or bare_ipv6:
+        host, port = text, str(PORT)
+    number = int(port) if port.isascii() and port.isdigit() and len(port) <= 5 else 0
+    host = host.removeprefix("[").removesuffix("]").removesuffix(".")
+    if not host or len(host) > 253 or not 0 < number < 65_536 or any(one in host for one in " /@?#\\"):
+        raise InvalidInput(field=field, why=f"{text[:80]} is not the name or address of a server")
+    return Server(host, number)
+
+
+def check_secret(text: str, *, field: str) -> str:
+    """Raises InvalidInput for what is not base64 of 16 bytes or more."""
+    try:
+        raw = base64.b64decode(text.strip(), validate=True)
+    except (binascii.Error, ValueError):
+        raise InvalidInput(
+            field=field, why="it is not base64, as the name server's key file has it"
+        ) from None
+    if not 16 <= len(raw) <= 128:
+        raise InvalidInput(field=field, why="it has to be 16 to 128 bytes long")
+    return text.strip()
+
+
+# --- Writing ------------------------------------------------------------------------------------------------
+def add_text(zone: Zone, name: str, text: str) -> None:
+    """Put a TXT record beside others of that name; one that is there already stays one.
+
+    Raises UmpError: dns_refused, dns_key_refused, dns_silent, dns_bad_reply, name_not_resolved, address_forbidden.
+    """
+    update = _update(zone)
+    update.add(dns.name.from_text(name), dns.rdataset.from_rdata(TTL, _txt(text)))
+    _send(zone, update)
+
+
+def remove_text(zone: Zone, name: str, text: str) -> None:
+    """Take this very record away, and no other; one that is gone is as good. Raises as `add_text`."""
+    update = _update(zone)
+    update.delete(dns.name.from_text(name), _txt(text))
+    _send(zone, update)
+
+
+def _txt(text: str) -> dns.rdtypes.ANY.TXT.TXT:
+    return dns.rdtypes.ANY.TXT.TXT(dns.rdataclass.IN, dns.rdatatype.TXT, [text.encode()])
+
+
+def _update(zone: Zone) -> dns.update.UpdateMessage:
+    key = dns.tsig.Key(zone.key.name, zone.key.secret, zone.key.algorithm)
+    return dns.update.UpdateMessage(zone.name, keyring=key)
+
+
+def _send(zone: Zone, update: dns.update.UpdateMessage) -> None:
+    server = str(zone.server)
+    address = zone.guard.resolve(zone.server.host, zone.server.port)
+    with _in_words(server, zone.key.name):
+        answer = dns.query.tcp(update, address, timeout=DEADLINE, port=zone.server.port)
+    code = answer.rcode()
+    if code == dns.rcode.SERVFAIL:
+        raise UmpError.of("dns_silent", host=server, detail={"cause": "SERVFAIL"})
+    if code != dns.rcode.NOERROR:
+        why = _WHY.get(code, f"it answered {dns.rcode.to_text(code)}")
+        raise UmpError.of(
+            "dns_refused", host=server, zone=zone.name, why=why, detail={"cause": dns.rcode.to_text(code)}
+        )
+    if not answer.had_tsig:  # anybody on the way could have said yes
+        raise UmpError.of("dns_bad_reply", host=server, why="it is not signed with the key")
+
+
+_WHY = {
+    dns.rcode.REFUSED: "this key, or this address, may not change it",
+    dns.rcode.NOTAUTH: "it is not the primary server of this zone",
+    dns.rcode.NOTZONE: "the name does not lie in this zone",
+    dns.rcode.NOTIMP: "it takes no updates at all",
+    dns.rcode.FORMERR: "it did not understand the update",
+}
+
+
+@contextlib.contextmanager
+def _in_words(server: str, key: str = "") -> Iterator[None]:
+    """Raises UmpError for everything that a message to a name server may meet."""
+    try:
+        yield
+    except (dns.tsig.PeerBadTime, dns.tsig.BadTime) as error:
+        raise UmpError.of(
+            "dns_key_refused", host=server, key=key, why="the clocks differ too much"
+        ) from error
+    except (dns.tsig.PeerError, dns.tsig.BadSignature, dns.tsig.BadKey, dns.tsig.BadAlgorithm) as error:
+        why = "its name, its algorithm or its secret is another there"
+        detail = {"cause": type(error).__name__}
+        raise UmpError.of("dns_key_refused", host=server, key=key, why=why, detail=detail) from error
+    except (dns.exception.Timeout, OSError, EOFError) as error:
+        raise UmpError.of("dns_silent", host=server, detail={"cause": type(error).__name__}) from error
+    except (dns.exception.DNSException, ValueError) as error:
+        detail = {"cause": type(error).__name__}
+        raise UmpError.of("dns_bad_reply", host=server, why="it is no DNS answer", detail=detail) from error
+
+
+# --- Looking up ---------------------------------------------------------------------------------------------
+def look(name: str, servers: Sequence[Server], guard: Guard) -> Look:
+    """Ask these servers for the TXT records of a name, or those that serve its zone when none are given.
+
+    Raises UmpError: dns_zone_unknown when nobody seems to serve the name, dns_silent when nobody answers.
+    """
+    asked = list(servers or serving(name))[:MOST_SERVERS]
+    answers: dict[str, tuple[str, ...]] = {}
+    silent: list[str] = []
+    for server in asked:
+        try:
+            answers[str(server)] = texts_at(server, name, guard)
+        except UmpError:
+            silent.append(str(server))
+    if not answers:
+        raise UmpError.of("dns_silent", host=", ".join(silent))
+    return Look(answers, tuple(silent))
+
+
+def texts_at(server: Server, name: str, guard: Guard) -> tuple[str, ...]:
+    """The TXT records of a name by one server, none when there is no such name.
+
+    Raises UmpError: dns_silent, dns_bad_reply, dns_refused, name_not_resolved, address_forbidden.
+    """
+    address = guard.resolve(server.host, server.port)
+    wanted = dns.name.from_text(name)
+    query = dns.message.make_query(wanted, dns.rdatatype.TXT)
+    with _in_words(str(server)):
+        answer, _ = dns.query.udp_with_fallback(query, address, timeout=DEADLINE, port=server.port)
+    code = answer.rcode()
+    if code == dns.rcode.SERVFAIL:
+        raise UmpError.of("dns_silent", host=str(server), detail={"cause": "SERVFAIL"})
+    if code not in {dns.rcode.NOERROR, dns.rcode.NXDOMAIN}:
+        raise UmpError.of(
+            "dns_refused", host=str(server), zone=name, why=f"it answered {dns.rcode.to_text(code)}"
+        )
+    return tuple(
+        b"".join(record.strings).decode("ascii", "replace")
+        for rrset in answer.answer
+        if rrset.rdtype == dns.rdatatype.TXT and rrset.name == wanted
+        for record in rrset
+    )
+
+
+def serving(name: str) -> list[Server]:
+    """Who serves the zone that a name lies in, by this machine's own resolver. Raises UmpError (dns_zone_unknown)."""
+    try:
+        resolver = dns.resolver.Resolver()
+        resolver.lifetime = DEADLINE
+        zone = dns.resolver.zone_for_name(name, resolver=resolver, lifetime=2 * DEADLINE)
+        found = resolver.resolve(zone, dns.rdatatype.NS)
+    except (dns.exception.DNSException, OSError) as error:
+        raise UmpError.of("dns_zone_unknown", zone=name, detail={"cause": type(error).__name__}) from error
+    return sorted((Server(str(row.target).rstrip(".").lower()) for row in found), key=str)
