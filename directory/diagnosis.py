@@ -85,7 +85,9 @@ def _copy(tenant: Tenant, stream: Stream, age: Age) -> Iterator[Reason]:
 def _hidden(tenant: Tenant, stream: Stream, search: str, params: QueryDict) -> Iterator[Reason]:
     """Excluded because of a filter."""
     filters = [
-        name for name in ("licence", "enabled", "department", "type", "kind", "dynamic") if params.get(name)
+        name
+        for name in ("licence", "enabled", "department", "type", "scope", "kind", "dynamic")
+        if params.get(name)
     ]
     if not filters:
         return

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from directory import views
+from directory import filter_views, views
 
 TENANT = "tenants/<uuid:uid>"
 
@@ -10,6 +10,8 @@ urlpatterns = [
     path(f"{TENANT}/users/", views.users, name="users"),
     path(f"{TENANT}/users/export.csv", views.users_csv, name="users_csv"),
     path(f"{TENANT}/users/<uuid:object_id>/", views.user, name="user"),
+    path(f"{TENANT}/user-filter/", filter_views.user_filter, name="user-filter"),
+    path(f"{TENANT}/user-filter/set/", filter_views.set_filter, name="user-filter-set"),
     path(f"{TENANT}/groups/", views.groups, name="groups"),
     path(f"{TENANT}/groups/export.csv", views.groups_csv, name="groups_csv"),
     path(f"{TENANT}/groups/<uuid:object_id>/", views.group, name="group"),

@@ -9,7 +9,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 
-from directory import browse, diagnosis
+from directory import browse, diagnosis, scoping
 from directory.models import DirectoryGroup, DirectoryUser, GroupMember, MemberType, Stream, SubscribedSku
 from directory.skus import name_of
 from replication import words as queue_words
@@ -33,29 +33,44 @@ SHOWN_GROUPS = 200
 # --- Users --------------------------------------------------------------------------------------------------
 @tenant_view(needs=Ability.VIEW_DIRECTORY)
 def users(request: HttpRequest, tenant: Tenant) -> HttpResponse:
-    skus = browse.licences(tenant)
-    shown = _user_filters(request, tenant, skus)
+    skus, sieve = browse.licences(tenant), scoping.sieve_of(tenant)
+    shown = _user_filters(request, tenant, skus, sieve)
     sort, order = tables.order_of(request.GET, USER_COLUMNS, "name")
-    page = tables.page_of(request.GET, _users(request, tenant, skus).order_by(*order), bounded=False)
-    words = browse.licence_words(skus)
-    rows = [{"user": one, "licences": browse.licences_of(one, words)} for one in page]
-    context = {"rows": rows, "sort": sort, "filters": shown, "chips": tables.chips(request.GET, shown)}
+    page = tables.page_of(request.GET, _users(request, tenant, skus, sieve).order_by(*order), bounded=False)
+    words, left_out = browse.licence_words(skus), sieve.why_left_out(page) if sieve else {}
+    rows = [
+        {
+            "user": one,
+            "licences": browse.licences_of(one, words),
+            "left_out": left_out.get(one.object_id, ""),
+        }
+        for one in page
+    ]
+    context = {
+        "rows": rows,
+        "sort": sort,
+        "filters": shown,
+        "chips": tables.chips(request.GET, shown),
+        "filtered": sieve is not None,
+    }
     return render(request, "directory/users.html", context | _list(request, tenant, Stream.USERS, page))
 
 
 @tenant_view(needs=Ability.VIEW_DIRECTORY)
 def users_csv(request: HttpRequest, tenant: Tenant) -> HttpResponseBase:
-    skus = browse.licences(tenant)
+    skus, sieve = browse.licences(tenant), scoping.sieve_of(tenant)
     words = browse.licence_words(skus)
-    batches = tables.in_batches(_users(request, tenant, skus), _behind)
+    batches = tables.in_batches(_users(request, tenant, skus, sieve), _behind)
     head = ("Name", "User principal name", "Email", "Department", "Job title", "Licences", "SKU part numbers",
             "Enabled", "Type", "Created", "Changed", "Object id")  # fmt: skip
     return tables.csv_answer("users", head, ([_user_cells(one, words) for one in batch] for batch in batches))
 
 
-def _users(request: HttpRequest, tenant: Tenant, skus: list[SubscribedSku]) -> QuerySet[DirectoryUser]:
+def _users(
+    request: HttpRequest, tenant: Tenant, skus: list[SubscribedSku], sieve: scoping.Sieve | None
+) -> QuerySet[DirectoryUser]:
     params = request.GET
-    return browse.users(
+    found = browse.users(
         tenant,
         search=tables.search_of(params),
         licence=tables.choice_of(params, "licence", ["none", *(str(sku.sku_id) for sku in skus)]),
@@ -63,9 +78,15 @@ def _users(request: HttpRequest, tenant: Tenant, skus: list[SubscribedSku]) -> Q
         department=params.get("department", "").replace("\0", ""),
         kind=tables.choice_of(params, "type", ["Member", "Guest"]),
     )
+    asked = tables.choice_of(params, "scope", ["in", "out"]) if sieve else ""
+    if sieve is None or not asked:
+        return found
+    return found.filter(sieve.taken if asked == "in" else ~sieve.taken)
 
 
-def _user_filters(request: HttpRequest, tenant: Tenant, skus: list[SubscribedSku]) -> list[dict[str, Any]]:
+def _user_filters(
+    request: HttpRequest, tenant: Tenant, skus: list[SubscribedSku], sieve: scoping.Sieve | None
+) -> list[dict[str, Any]]:
     names = sorted((str(sku.sku_id), f"{name_of(sku.part_number)} ({sku.part_number})") for sku in skus)
     licence = [("none", "No licence"), *sorted(names, key=lambda pair: pair[1])]
     departments = [(name, name) for name in browse.departments(tenant)]
@@ -76,7 +97,8 @@ def _user_filters(request: HttpRequest, tenant: Tenant, skus: list[SubscribedSku
             "enabled": ("Enabled", YES_NO),
             "department": ("Department", departments),
             "type": ("Type", [("Member", "Member"), ("Guest", "Guest")]),
-        },
+        }
+        | ({"scope": ("Teams download", [("in", "In scope"), ("out", "Left out")])} if sieve else {}),
     )
 
 
@@ -100,7 +122,7 @@ def _user_cells(one: DirectoryUser, words: dict[uuid.UUID, browse.Licence]) -> l
 
 @tenant_view(needs=Ability.VIEW_DIRECTORY)
 def user(request: HttpRequest, tenant: Tenant, object_id: uuid.UUID) -> HttpResponse:
-    one = browse.user(tenant, object_id)
+    one, sieve = browse.user(tenant, object_id), scoping.sieve_of(tenant)
     found = list(browse.groups_of(tenant, object_id)[: SHOWN_GROUPS + 1])
     context = {
         "tenant": tenant,
@@ -109,6 +131,8 @@ def user(request: HttpRequest, tenant: Tenant, object_id: uuid.UUID) -> HttpResp
         "groups": found[:SHOWN_GROUPS],
         "more_groups": len(found) > SHOWN_GROUPS,
         "sections": _user_facts(one),
+        "filtered": sieve is not None,
+        "left_out": sieve.why_left_out([one]).get(object_id, "") if sieve else "",
         **_freshness(request, tenant, Stream.USERS),
     }
     return render(request, "directory/user.html", context)
@@ -353,7 +377,7 @@ def _freshness(request: HttpRequest, tenant: Tenant, stream: Stream) -> dict[str
     """How old the copy is, the last replication, and whether this person may start another."""
     age = browse.age(tenant, stream)
     may = actor_of(request).may(Ability.REPLICATE, tenant.id)
-    why_unread = selectors.why_unread(selectors.connection_of(tenant))
+    why_unread = selectors.why_unread(tenant, selectors.connection_of(tenant))
     return {
         "age": age,
         "latest": queue_words.row(age.latest, actor_of(request)) if age.latest else None,

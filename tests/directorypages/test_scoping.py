@@ -15,7 +15,9 @@ from tenants import scope
 from tenants.access import SYSTEM
 from tenants.models import Tenant
 from tests.cast import Cast
-from tests.directorypages.test_directory_pages import PHONE, licence, person, team
+from tests.directorypages.test_directory_pages import PHONE, SignIn, licence, names, person, team, url
+from tests.pages.helpers import post
+from tests.queuepages.test_lists import status_of, text_of
 
 pytestmark = pytest.mark.django_db
 
@@ -140,3 +142,80 @@ def test_versions_are_kept_and_recorded(cast: Cast) -> None:
         assert scoping.sieve_of(cast.contoso) is None
         entry = Entry.objects.filter(action="filter.changed").latest("id")
     assert entry.changes == {"CsOnlineUser Filter": ["Department -eq 'Sales'", ""]}
+
+
+# --- Pages --------------------------------------------------------------------------------------------------
+SALES = "Department -eq 'Sales'"
+
+
+def apply(cast: Cast, text: str) -> None:
+    with scope.one(cast.contoso.id):
+        scoping.set_filter(SYSTEM, cast.contoso, text)
+
+
+def test_a_filter_is_tried_saved_and_put_back(
+    cast: Cast, client_of: SignIn, staff: dict[str, DirectoryUser]
+) -> None:
+    client, base = client_of(cast.adam), url(cast.contoso, "user-filter/")
+    assert "<b>All 3</b> users are in scope" in text_of(client, base)
+    tried = text_of(client, f"{base}?text=Department -eq 'Sales'&show=out")
+    assert "<b>1 of 3</b> users is in scope, 2 are left out" in tried
+    assert "Excluded because Department is &#x27;Support&#x27;" in tried
+    assert "Apply Changes: 1 of 3 users" in tried
+    post(client, f"{base}set/", {"text": SALES, "version": 0})
+    page = text_of(client, base)
+    assert "version 1, set by Adam" in page
+    assert "Ann Archer" in page
+    assert "Bob" not in page
+    post(client, f"{base}set/", {"text": "", "version": 1})
+    assert "?text=Department+-eq+%27Sales%27" in text_of(client, base)
+
+
+def test_a_mistake_is_said_with_its_place(cast: Cast, client_of: SignIn) -> None:
+    client, base = client_of(cast.adam), url(cast.contoso, "user-filter/")
+    assert "There is no attribute Departmnt, at position 1." in text_of(client, f"{base}?text=Departmnt", 422)
+    answer = post(client, f"{base}set/", {"text": "City", "version": 0}, 422)
+    assert "at position 5" in answer.content.decode()
+    assert "position 2001" not in text_of(client, f"{base}?text={'x' * 2001}", 422)
+
+
+def test_somebody_was_faster(cast: Cast, client_of: SignIn) -> None:
+    client, base = client_of(cast.adam), url(cast.contoso, "user-filter/")
+    apply(cast, SALES)
+    page = post(client, f"{base}set/", {"text": "City -eq 'Ulm'", "version": 0}, 409).content.decode()
+    assert "Somebody saved another filter meanwhile" in page
+    assert 'name="version" value="1"' in page
+    assert "City -eq &#x27;Ulm&#x27;" in page
+
+
+def test_a_monitor_tries_and_does_not_save(cast: Cast, client_of: SignIn) -> None:
+    page = text_of(client_of(cast.vera), url(cast.contoso, f"user-filter/?text={SALES}"))
+    assert "not save one" in page
+    assert "Apply Changes" not in page
+    assert status_of(client_of(cast.max), url(cast.contoso, "user-filter/")) == 404
+
+
+def test_a_filter_that_takes_nobody_warns(
+    cast: Cast, client_of: SignIn, staff: dict[str, DirectoryUser]
+) -> None:
+    page = text_of(client_of(cast.adam), url(cast.contoso, "user-filter/?text=City -eq 'Nowhere'"))
+    assert "It takes nobody" in page
+    assert "No user fits this part; is a name misspelt?" in page
+
+
+def test_users_show_who_is_left_out_and_why(
+    cast: Cast, client_of: SignIn, staff: dict[str, DirectoryUser]
+) -> None:
+    client = client_of(cast.vera)
+    assert "Teams download" not in text_of(client, url(cast.contoso))
+    apply(cast, SALES)
+    page = text_of(client, url(cast.contoso))
+    assert page.count("Excluded because") == 2
+    assert names(client, url(cast.contoso, "users/?scope=in")) == ["Ann Archer"]
+    assert len(names(client, url(cast.contoso, "users/?scope=out"))) == 2
+    assert "your filters leave it out" in text_of(client, url(cast.contoso, "users/?scope=out&q=ann"))
+    assert "Bob" not in text_of(client, url(cast.contoso, "users/export.csv?scope=in"))
+    bob = text_of(client, url(cast.contoso, f"users/{staff['bob'].object_id}/"))
+    assert "Excluded because Department is" in bob
+    ann = text_of(client, url(cast.contoso, f"users/{staff['ann'].object_id}/"))
+    assert "In scope of the Teams download" in ann
