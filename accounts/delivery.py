@@ -40,8 +40,12 @@ class Smtp(EmailBackend):
         return made
 
     def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
-        with self._ends():
-            return super().send_messages(email_messages)
+        try:
+            with self._ends():
+                return super().send_messages(email_messages)
+        finally:  # Django leaves a connection half open that was refused while it began
+            with contextlib.suppress(smtplib.SMTPException, OSError):
+                self.close()
 
     @contextlib.contextmanager
     def _ends(self) -> Iterator[None]:

@@ -153,6 +153,13 @@ KINDS: dict[str, Kind] = {
             _number("invitation_days", 60, 1),
         ),
         Kind(
+            "invitation_reminder_days",
+            "Automatic reminder of an invitation",
+            "So many days after its last mail, once, while nobody has acted upon it; 0 = never.",
+            lambda: 2,
+            _number("invitation_reminder_days", 30),
+        ),
+        Kind(
             "provider_secret_months",
             "Life of a client secret, provider's app",
             "So many months the set-up guide asks for.",

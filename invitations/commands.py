@@ -18,7 +18,7 @@ class SendInvitation(Kind):
 
     name = SEND
     title = "Send invitation"
-    ability = Ability.MANAGE_CONNECTION
+    ability = Ability.INVITE
     lane = LaneName.IDENTITY
     reconcile = (
         "A mail counts once the mail server took it. What was sent and not noted is sent again with the same "

@@ -4,23 +4,33 @@ import datetime as dt
 import enum
 import hashlib
 import secrets as chance
+import zlib
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import transaction
+from django.http.request import validate_host
 from django.utils import timezone
 
 from accounts import installation
 from audit.services import Changes, record
-from core.errors import Conflict, UmpError
+from core.errors import Conflict, InvalidInput, UmpError
 from events.models import Type as Told
 from events.services import tell
 from invitations import template
 from invitations.models import Invitation, InvitationMail, Link, Type
 from replication import services as queue
+from replication.models import Command
+from replication.registry import chore
+from tenants import scope
 from tenants.access import SYSTEM, Actor
 from tenants.models import Connection, Tenant
 
 SEND = "send_invitation"
+WAY_IN = "/authenticate"
+"""Where the visitor's pages begin."""
+REMINDERS = 100
+"""So many reminders a round of the sweeper queues at most."""
 
 
 class Why(enum.StrEnum):
@@ -39,7 +49,8 @@ def invite(
 
     One that has expired gives way. Raises Conflict while another is open ("Tenant has open invitation.").
     """
-    Tenant.objects.select_for_update().get(id=tenant.id)
+    # Not FOR UPDATE: events and audit entries of this customer are written by others who hold its invitation.
+    Tenant.objects.select_for_update(no_key=True).get(id=tenant.id)
     former = Invitation.objects.filter(tenant=tenant, done_at=None, revoked_at=None).first()
     if former is not None and former.is_open:
         raise Conflict("invitation_open", thing=tenant.name)
@@ -68,6 +79,63 @@ def revoke(actor: Actor, tenant: Tenant, number: int) -> Invitation:
     note(actor, "invitation.revoked", invitation)
     tell(Told.INVITATION_REVOKED, tenant.id, {"invitation": invitation.pk})
     return invitation
+
+
+@transaction.atomic
+def remind(actor: Actor, tenant: Tenant, number: int) -> Command:
+    """Send Reminder: another mail with a link of its own; earlier ones go on leading here. Raises as `locked`."""
+    return _mail_again(actor, locked(tenant, number), Why.REMINDER)
+
+
+@transaction.atomic
+def resend(actor: Actor, tenant: Tenant, number: int) -> Command:
+    """Send it anew: once that mail went out, earlier links are dead. Raises as `locked`."""
+    return _mail_again(actor, locked(tenant, number), Why.RESEND)
+
+
+def _mail_again(actor: Actor, invitation: Invitation, why: Why) -> Command:
+    note(actor, f"invitation.{why.value}", invitation)
+    return queue.submit(actor, SEND, invitation.tenant, target=str(invitation.pk), params={"why": why.value})
+
+
+@transaction.atomic
+def edit(
+    actor: Actor,
+    tenant: Tenant,
+    number: int,
+    *,
+    email: str,
+    full_name: str,
+    admin_email: str,
+    version: int | None = None,
+) -> Invitation:
+    """Correct whom it is for. Another address gets a mail of its own, and what the former got leads nowhere then.
+
+    Raises as `locked`, and Conflict (conflict_version) when it was changed since that version.
+    """
+    invitation = locked(tenant, number)
+    if version is not None and version_of(invitation) != version:
+        raise Conflict("conflict_version", thing=str(invitation))
+    wanted = {"email": email, "full_name": full_name, "admin_email": admin_email}
+    changes: dict[str, tuple[object, object]] = {
+        name: (getattr(invitation, name), value)
+        for name, value in wanted.items()
+        if getattr(invitation, name) != value
+    }
+    if not changes:
+        return invitation
+    for name, value in wanted.items():
+        setattr(invitation, name, value)
+    invitation.save(update_fields=list(wanted))
+    note(actor, "invitation.changed", invitation, changes)
+    if "email" in changes:
+        _mail_again(actor, invitation, Why.RESEND)
+    return invitation
+
+
+def version_of(invitation: Invitation) -> int:
+    """Of what `edit` changes, for ETag and forms; steps of the customer leave it as it is."""
+    return zlib.crc32("\0".join((invitation.email, invitation.full_name, invitation.admin_email)).encode())
 
 
 @transaction.atomic
@@ -110,12 +178,73 @@ def note_sent(tenant: Tenant, number: int, link: Link, why: Why) -> None:
 
 def mail() -> InvitationMail:
     """What Invitation Settings say, or the defaults of an installation that never changed them."""
-    found = InvitationMail.objects.first()
-    return found or InvitationMail(
+    return InvitationMail.objects.first() or InvitationMail(
         subject=template.default_subject(settings.PROVIDER_NAME),
         body=template.default_body(settings.PROVIDER_NAME),
-        portal_url=f"{settings.PORTAL_BASE_URL}/authenticate",
+        portal_url=f"{settings.PORTAL_BASE_URL}{WAY_IN}",
     )
+
+
+@transaction.atomic
+def set_mail(
+    actor: Actor, *, subject: str, body: str, portal_url: str, version: int | None = None
+) -> InvitationMail:
+    """Apply Changes. Raises InvalidInput naming `subject`, `body` or `portal_url`, and Conflict as `edit`."""
+    body = body.replace("\r\n", "\n")
+    template.check(subject, body)
+    portal_url = clean_portal_url(portal_url)
+    before = mail()
+    InvitationMail.objects.get_or_create(
+        id=1, defaults={name: getattr(before, name) for name in ("subject", "body", "portal_url")}
+    )
+    stored = InvitationMail.objects.select_for_update().get(id=1)
+    if version is not None and stored.row_version != version:
+        raise Conflict("conflict_version", thing="Invitation Settings")
+    wanted = {"subject": subject, "body": body, "portal_url": portal_url}
+    changes: dict[str, tuple[object, object]] = {
+        name: (getattr(stored, name), value)
+        for name, value in wanted.items()
+        if getattr(stored, name) != value
+    }
+    for name, value in wanted.items():
+        setattr(stored, name, value)
+    stored.changed_by, stored.row_version = actor.label, stored.row_version + 1
+    stored.save()
+    record(
+        actor,
+        "invitation_settings.changed",
+        tenant_id=None,
+        object_kind="invitation_settings",
+        object_id="1",
+        object_label="Invitation Settings",
+        changes=changes,
+    )
+    return stored
+
+
+def clean_portal_url(value: str) -> str:
+    """The address before the link's secret. Raises InvalidInput unless it is this portal's own (CHK-06, INV-20).
+
+    Links lead nowhere else, so that nobody between us and the customer sees one that works (facts/security.md 5.8).
+    """
+    value = value.strip().rstrip("/")
+    try:
+        parts = urlsplit(value)
+        host = parts.hostname or ""
+        plain = parts.username is None and not parts.query and not parts.fragment and parts.port != 0
+    except ValueError:
+        host, plain = "", False
+    if not host or not plain or any(letter.isspace() for letter in value):
+        raise InvalidInput(field="portal_url", why=f"it must look like https://<name of this portal>{WAY_IN}")
+    if parts.scheme != "https" and (parts.scheme != "http" or settings.SECURE):
+        raise InvalidInput(field="portal_url", why="it must begin with https://")
+    if parts.path != WAY_IN:
+        raise InvalidInput(field="portal_url", why=f"it must end with {WAY_IN}")
+    if not validate_host(host, settings.ALLOWED_HOSTS):
+        raise InvalidInput(
+            field="portal_url", why=f"this portal is not known by the name {host} (ALLOWED_HOSTS)"
+        )
+    return value
 
 
 def locked(tenant: Tenant, number: int) -> Invitation:
@@ -165,3 +294,30 @@ def note(actor: Actor, action: str, invitation: Invitation, changes: Changes | N
         object_label=f"Invitation {invitation.pk}, {invitation.email}",
         changes=changes,
     )
+
+
+@chore
+def remind_due() -> int:
+    """Automatic reminders: one for each open invitation that nobody has acted upon for so many days; how many."""
+    days = installation.get("invitation_reminder_days")
+    if not days:
+        return 0
+    with scope.every("invitations that nobody answered are looked for"), transaction.atomic():
+        now = timezone.now()
+        waiting = Invitation.objects.select_related("tenant").filter(
+            done_at=None,
+            revoked_at=None,
+            reminded_at=None,
+            signed_in_at=None,
+            found_tenant_id=None,
+            expires_at__gt=now,
+            sent_at__lte=now - dt.timedelta(days=days),
+            tenant__deleted_at=None,
+            tenant__enabled=True,
+        )
+        due = list(waiting.select_for_update(skip_locked=True, of=("self",)).order_by("id")[:REMINDERS])
+        for invitation in due:
+            invitation.reminded_at = now
+            invitation.save(update_fields=["reminded_at"])
+            _mail_again(SYSTEM, invitation, Why.REMINDER)
+    return len(due)

@@ -38,6 +38,8 @@ class Ability(enum.StrEnum):
     PAUSE_TENANT = "tenant:pause"
     MANAGE_CONNECTION = "connection:manage"
     VERIFY_CONNECTION = "connection:verify"
+    VIEW_INVITATIONS = "invitation:view"
+    INVITE = "invitation:manage"
     VIEW_DIRECTORY = "directory:view"
     REPLICATE = "replication:queue"
     VIEW_QUEUE = "queue:view"
@@ -67,8 +69,8 @@ ABILITIES: dict[Role, frozenset[Ability]] = {
     Role.OPERATOR: _VIEW
     | _RUN
     | {Ability.VIEW_PROVIDER, Ability.ADD_TENANT, Ability.EDIT_TENANT, Ability.PAUSE_TENANT}
-    | {Ability.MANAGE_CONNECTION},
-    Role.MONITOR: _VIEW | {Ability.VIEW_PROVIDER},
+    | {Ability.MANAGE_CONNECTION, Ability.VIEW_INVITATIONS, Ability.INVITE},
+    Role.MONITOR: _VIEW | {Ability.VIEW_PROVIDER, Ability.VIEW_INVITATIONS},
     Role.CUSTOMER_ADMIN: _VIEW | _RUN | {Ability.MANAGE_CONNECTION, Ability.MANAGE_PEOPLE},
     Role.CUSTOMER_MONITOR: _VIEW,
 }
