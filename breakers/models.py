@@ -38,6 +38,7 @@ class Breaker(models.Model):
     probe_at = models.DateTimeField(help_text="When the next probe is due.")
     probed_at = models.DateTimeField(null=True)
     probes = models.PositiveIntegerField(default=0)
+    told = models.BooleanField(default=False, help_text="As an event.")
 
     class Meta:
         ordering = ["opened_at"]

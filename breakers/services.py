@@ -15,11 +15,14 @@ from django.db import connection as database
 from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from accounts import installation
 from audit.services import record
 from breakers.models import AccessFailure, Breaker, Name
 from core.errors import Remedy, UmpError
+from events.models import Type
+from events.services import tell
 from tenants import scope
 from tenants.access import SYSTEM, Actor
 from tenants.lines import OF_PROVIDER_APP
@@ -246,7 +249,10 @@ def cause_of(name: Name) -> str:
 
 @transaction.atomic
 def close_breaker(name: Name) -> None:
-    """A probe got through; what failed alike until now is forgotten, or it would open again at the next failure."""
+    """A probe got through; what failed alike until now is forgotten, or it would open again at the next failure.
+
+    Make it the last thing of a transaction: it tells an event (events.services.tell).
+    """
     found = Breaker.objects.select_for_update().filter(name=name).first()
     if found is None:
         return
@@ -255,6 +261,23 @@ def close_breaker(name: Name) -> None:
         **({} if name == Name.LINE else {"code": found.problem.get("code", "")})
     ).delete()
     _record("breaker.closed", name, "")
+    if found.told:
+        lasted = round((timezone.now() - found.opened_at).total_seconds())
+        tell(Type.BREAKER_CLOSED, None, {"breaker": name.value, "title": name.label, "seconds": lasted})
+
+
+def tell_opened() -> int:
+    """Tell of each breaker that opened and was not told yet; how many.
+
+    Not where it opens: there lanes are still to be locked, and telling comes after all locks. One that closed again
+    before anybody was told is not worth an event. In the scope of every tenant.
+    """
+    untold = list(Breaker.objects.select_for_update(skip_locked=True).filter(told=False))
+    for found in untold:
+        Breaker.objects.filter(name=found.name).update(told=True)
+        about = {name: found.problem.get(name, "") for name in ("code", "message", "advice", "who")}
+        tell(Type.BREAKER_OPENED, None, {"breaker": found.name, "title": found.get_name_display(), **about})
+    return len(untold)
 
 
 def due_probes() -> list[Name]:

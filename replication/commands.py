@@ -67,8 +67,8 @@ def close(name: Name) -> int:
             services.resume_for(tenant_id)
             services.submit(SYSTEM, CHECK, Tenant.objects.get(id=tenant_id))
     with scope.every("the work of many customers goes on"):
-        breakers.close_breaker(name)
         states.wake(code)
+        breakers.close_breaker(name)
     doorbell.ring()
     return len(held)
 

@@ -22,6 +22,7 @@ from accounts.models import User
 from audit.services import record
 from breakers.selectors import open_breakers
 from core.errors import UmpError
+from events.models import Event, Type
 from replication import services as queue
 from replication.models import OPEN, Command
 from replication.registry import chore
@@ -149,11 +150,25 @@ def _own() -> list[tuple[str, str, str]]:
         (breaker.get_name_display(), str(breaker.problem.get("message", "")), f"{_base()}/queue/")
         for breaker in open_breakers()
     ]
+    found += [(event.data["title"], _recovered(event), f"{_base()}/queue/") for event in _closed_lately()]
     secret = provider_app.current().secret
     if secret and secret.expires_at and secret.expires_at <= timezone.now() + SOON:
         url = f"{_base()}/authentication-status/"
         found.append(("The provider's app registration", _until(secret.expires_at), url))
     return found
+
+
+def _closed_lately() -> list[Event]:
+    """Trouble of the provider's own that came and went since the last mail."""
+    with scope.every("what the provider's own line went through lately"):
+        day = timezone.now() - dt.timedelta(days=1)
+        return list(Event.objects.filter(type=Type.BREAKER_CLOSED, at__gte=day).order_by("id")[:LISTED])
+
+
+def _recovered(event: Event) -> str:
+    minutes = max(round(event.data["seconds"] / 60), 1)
+    lasted = f"{minutes} minute{'' if minutes == 1 else 's'}"
+    return f"stood still for {lasted}, and works again since {event.at:%d %b %Y, %H:%M} UTC"
 
 
 def _part(title: str, rows: Any, words: Any) -> Part:

@@ -6,10 +6,12 @@ import pytest
 from django.test import Client
 
 from authstatus import services as authstatus
+from breakers import services as breakers
 from breakers.models import Breaker, Name
 from core.errors import UmpError
+from events.models import Event
 from m365 import identity
-from replication import sweeper
+from replication import commands, sweeper
 from replication.models import Command, LaneName, State
 from tenants import lines, provider_app, scope
 from tenants.access import SYSTEM
@@ -30,6 +32,7 @@ from tests.breakers.hands import (
 )
 from tests.cast import Cast, sign_in
 from tests.replication.kinds import scripted
+from webhooks import digests
 
 pytestmark = pytest.mark.django_db
 BUSY = UmpError.of("graph_unavailable")
@@ -218,6 +221,45 @@ def test_when_many_get_no_answer_everything_waits_and_one_probe_at_a_time_asks(c
     assert {lane_code(tenant) for tenant in tenants} == {""}
     assert {connection(tenant).verification for tenant in tenants} == {"successful"}
     assert {row(command).state for command in [*commands, check]} == {State.QUEUED}
+
+
+def events() -> list[tuple[str, dict[str, Any]]]:
+    with scope.every("a test looks"):
+        return [(event.type, event.data) for event in Event.objects.filter(tenant=None).order_by("id")]
+
+
+def test_opening_and_closing_are_events_once_each() -> None:
+    with scope.every("a test"):
+        breakers.open_breaker(Name.LINE, BUSY)
+    assert events() == [], "not where it opens: lanes are still to be locked there"
+    sweeper.probe()
+    sweeper.probe()
+    ((kind, data),) = events()
+    assert (kind, data["breaker"], data["code"]) == ("breaker.opened", "line", "graph_unavailable")
+    commands.close(Name.LINE)
+    commands.close(Name.LINE)
+    assert [kind for kind, _ in events()] == ["breaker.opened", "breaker.closed"]
+    assert events()[1][1]["seconds"] >= 0
+
+
+def test_what_closed_before_anybody_was_told_is_no_news() -> None:
+    with scope.every("a test"):
+        breakers.open_breaker(Name.LINE, BUSY)
+    commands.close(Name.LINE)
+    sweeper.probe()
+    assert events() == []
+
+
+def test_the_daily_mail_tells_the_provider_what_came_and_went(cast: Cast) -> None:
+    with scope.every("a test"):
+        breakers.open_breaker(Name.LINE, BUSY)
+    sweeper.probe()
+    commands.close(Name.LINE)
+    parts = {part.title: part.lines for part in digests.parts_for(cast.actor("pia"))}
+    ((title, words, _),) = parts["Trouble of the provider's own"]
+    assert title == "The line to Microsoft"
+    assert "stood still for 1 minute, and works again" in words
+    assert not [part for part in digests.parts_for(cast.actor("adam")) if "own" in part.title]
 
 
 def test_few_that_get_no_answer_are_only_late() -> None:
