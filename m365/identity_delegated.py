@@ -191,17 +191,30 @@ def renew(
         raise UmpError.of("signin_expired", account=account, detail={"cause": "unreadable"}) from error
     with http.within(http.config.total):
         application = _application(http, cloud, entra_tenant_id, credential, cache=kept, account=account)
-        with understood(cloud):
-            result = next(
-                (
-                    application.acquire_token_silent([cloud.graph_scope], known, force_refresh=fresh)
-                    for known in application.get_accounts()
-                ),
-                None,
+        try:
+            result = _silent(application, cloud, fresh)
+        except UmpError as error:
+            if error.code != "secret_not_wanted":
+                raise
+            # It was given by a device code, that is to a public client (facts 2.4).
+            application = _application(
+                http, cloud, entra_tenant_id, credential, cache=kept, account=account, public=True
             )
+            result = _silent(application, cloud, fresh)
     if not result:
         raise UmpError.of("signin_expired", account=account)
     return _of_tenant(result, entra_tenant_id), kept.serialize() if kept.has_state_changed else cache
+
+
+def _silent(application: Any, cloud: Cloud, fresh: bool) -> dict[str, Any] | None:
+    with understood(cloud):
+        return next(
+            (
+                application.acquire_token_silent([cloud.graph_scope], known, force_refresh=fresh)
+                for known in application.get_accounts()
+            ),
+            None,
+        )
 
 
 def by_password(
@@ -235,17 +248,21 @@ def _application(
     *,
     cache: msal.TokenCache,
     account: str = "",
+    public: bool = False,
 ) -> Any:
     """A fresh one for each use: MSAL's keep refusals for a minute (facts 3.4)."""
     found = place_of(http, cloud, entra_tenant_id)
     names = {"app": credential.app, "tenant": found.tenant_id, "account": account}
+    more: dict[str, Any] = {
+        "authority": cloud.authority(found.tenant_id),
+        "http_client": PersonsLine(http, found, names),
+        "token_cache": cache,
+        "instance_discovery": False,
+    }
+    if public:
+        return msal.PublicClientApplication(credential.client_id, **more)
     return msal.ConfidentialClientApplication(
-        credential.client_id,
-        client_credential=credential.for_msal(),
-        authority=cloud.authority(found.tenant_id),
-        http_client=PersonsLine(http, found, names),
-        token_cache=cache,
-        instance_discovery=False,
+        credential.client_id, client_credential=credential.for_msal(), **more
     )
 
 

@@ -4,13 +4,13 @@ import dataclasses
 import threading
 import uuid
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 
 from core.errors import UmpError
-from core.http import OutboundConfig, session_of_thread
-from m365 import identity
+from core.http import Outbound, OutboundConfig, session_of_thread
+from m365 import identity, identity_device
 from m365.clouds import CLOUDS, Cloud
 from m365.clouds import outbound_config as config_for
 from m365.graph import CallRecord, GraphClient
@@ -18,6 +18,8 @@ from m365.identity_delegated import Grant, Proof, redeem
 from m365.pacing import pacer_for
 from tenants import grants, provider_app, secrets
 from tenants.models import AppOwner, Connection, ProviderApp, SecretKind, SignIn, Tenant
+
+Given = TypeVar("Given")
 
 
 def outbound_config() -> OutboundConfig:
@@ -82,9 +84,8 @@ class Line:
 
     def redeem(self, *, code: str, proof: Proof, redirect_uri: str) -> Grant:
         """What a person's sign-in gave, for the code that Microsoft sent him back with. Raises as m365's redeem."""
-        http = session_of_thread(outbound_config())
-        try:
-            return redeem(
+        return self._said(
+            lambda http: redeem(
                 http,
                 self.cloud,
                 self.entra_tenant_id,
@@ -93,6 +94,25 @@ class Line:
                 proof=proof,
                 redirect_uri=redirect_uri,
             )
+        )
+
+    def ask_code(self) -> identity_device.Code:
+        """A device code, for a person to enter at Microsoft. Raises as m365.identity_device.ask."""
+        return self._said(
+            lambda http: identity_device.ask(http, self.cloud, self.entra_tenant_id, self.credential)
+        )
+
+    def look_for(self, device_code: str) -> Grant:
+        """What came of it, in one look. Raises as m365.identity_device.look."""
+        return self._said(
+            lambda http: identity_device.look(
+                http, self.cloud, self.entra_tenant_id, self.credential, device_code
+            )
+        )
+
+    def _said(self, ask: Callable[[Outbound], Given]) -> Given:
+        try:
+            return ask(session_of_thread(outbound_config()))
         except UmpError as error:
             raise self._in_words(error) from error
 

@@ -56,8 +56,7 @@ def poll_device(exchange: Exchange, form: dict[str, str]) -> dict[str, object]:
     if grant is None:
         raise OAuthError(70018, "bad_verification_code", "The verification code is not valid.")
     app = home_app(exchange, form)
-    if not app.public_client or form.get("client_secret"):
-        check_client(exchange, app, exchange.tenant, form)
+    check_client(exchange, app, exchange.tenant, form, public=app.public_client)
     if exchange.now - grant["issued"] > DEVICE_SECONDS:
         raise OAuthError(
             70020,
@@ -70,7 +69,7 @@ def poll_device(exchange: Exchange, form: dict[str, str]) -> dict[str, object]:
         raise _pending(exchange, grant)
     if grant["state"] == "redeemed":
         raise OAuthError(54005, "invalid_grant", "OAuth2 Authorization code was already redeemed.")
-    grant["state"] = "redeemed"
+    grant |= {"state": "redeemed", "public": app.public_client}
     return user_answer(exchange, form, app, grant)
 
 

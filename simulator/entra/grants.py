@@ -114,7 +114,7 @@ def refresh(exchange: Exchange, form: dict[str, str]) -> dict[str, object]:
         raise _void(9002313, "Invalid request. Request is malformed or invalid.")
     app = home_app(exchange, form)
     tenant = tenant_of(exchange, grant)
-    check_client(exchange, app, tenant, form)
+    check_client(exchange, app, tenant, form, public=bool(grant.get("public")))
     if grant["client_id"] != app.client_id:
         raise _void(70000, "Provided grant is invalid or malformed.")
     _check_age(exchange, tenant, grant)
@@ -157,7 +157,7 @@ def password(exchange: Exchange, form: dict[str, str]) -> dict[str, object]:
         )
     app = home_app(exchange, form)
     tenant, user = sign_in(exchange, form.get("username", ""))
-    check_client(exchange, app, tenant, form)
+    check_client(exchange, app, tenant, form, public=app.public_client)
     failures = tenant.people.wrong_passwords
     if failures[user["id"]] >= WRONG_PASSWORDS:
         raise OAuthError(

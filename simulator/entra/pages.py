@@ -23,6 +23,9 @@ from simulator.world import World
 
 _ACCOUNTS_SHOWN = 8
 _DECLINED = "User declined to consent to access the app."
+_APPROVAL = "Admin consent is required. The user has sent a request to an administrator."
+COUNTRY = "Iceland"
+"""Where the machine that asked for a device code seems to be; the real page says so too, to unmask phishing."""
 
 
 def _accounts(world: World, tenant: Tenant | None) -> list[str]:
@@ -47,7 +50,8 @@ def _chooser(names: list[str], hint: str | None) -> str:
 _BUTTONS = (
     '<p><button name="decision" value="accept">Sign in and accept</button> '
     '<button name="decision" value="decline">Decline</button> '
-    '<button name="decision" value="blocked">Fail: blocked by Conditional Access</button></p>'
+    '<button name="decision" value="blocked">Fail: blocked by Conditional Access</button> '
+    '<button name="decision" value="approval">Fail: approval required</button></p>'
 )
 
 
@@ -105,6 +109,8 @@ def _decide_sign_in(exchange: Exchange, app: Registration, query: dict[str, str]
     uri, state, mode = query["redirect_uri"], query.get("state"), query.get("response_mode", "query")
     if query.get("decision") == "blocked":
         return _send_back(uri, _error_values("access_denied", 53003, blocked().text, state), mode)
+    if query.get("decision") == "approval":
+        return _send_back(uri, _error_values("access_denied", 90095, _APPROVAL, state), mode)
     if query.get("decision") != "accept":
         return _send_back(uri, _error_values("access_denied", 65004, _DECLINED, state), mode)
     tenant, user = people.sign_in(exchange, query.get("account", ""))
@@ -157,12 +163,17 @@ def admin_consent(exchange: Exchange) -> Response:
 def device_page(world: World, request: Request) -> Response:
     """Where the code of a device flow is entered; `POST` with `code`, `account` and `decision` acts."""
     if request.method != "POST":
-        code = '<label for="code">Code</label><input id="code" name="code" required autocomplete="off">'
+        code = (
+            f"<p>You are signing in on a device located in {COUNTRY}. If it is not you, close this page.</p>"
+            '<label for="code">Code</label><input id="code" name="code" required autocomplete="off">'
+        )
         return html.page("Enter code", _form({}, code + _chooser(_accounts(world, None), None) + _BUTTONS))
     form = request.form()
     grant = _waiting(world, form.get("code", ""))
     if grant is None:
         return html.page("Enter code", "<p>That code didn't work. Check the code and try again.</p>", 400)
+    if form.get("decision") == "blocked":
+        return html.page("Sign in", f"<p>AADSTS53003: {html.escape(blocked().text)}</p>", 400)
     if form.get("decision") != "accept":
         grant["state"] = "declined"
         return html.page("Enter code", "<p>You declined. You can close this page.</p>")

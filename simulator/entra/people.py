@@ -105,9 +105,16 @@ def tenant_of(exchange: Exchange, grant: dict[str, Any]) -> Tenant:
     return tenant
 
 
-def check_client(exchange: Exchange, app: Registration, tenant: Tenant | None, form: dict[str, str]) -> None:
-    """The app's own credential: needed, or not wanted at all from a public client."""
-    if app.public_client and form.get("client_secret"):
+def check_client(
+    exchange: Exchange,
+    app: Registration,
+    tenant: Tenant | None,
+    form: dict[str, str],
+    *,
+    public: bool = False,
+) -> None:
+    """The app's own credential: needed, or not wanted at all in a flow of public clients (facts 2.4)."""
+    if public and form.get("client_secret"):
         raise OAuthError(
             700025,
             "invalid_client",
@@ -121,7 +128,7 @@ def check_client(exchange: Exchange, app: Registration, tenant: Tenant | None, f
         audiences = {f"{exchange.base}/{place}/oauth2/v2.0/token"}
         if tenant is not None:
             audiences.add(f"https://{tenant.cloud.authority}/{tenant.id}/v2.0")
-    authenticate(app, form, audiences, exchange.now, required=not app.public_client)
+    authenticate(app, form, audiences, exchange.now, required=not public)
 
 
 def user_answer(
@@ -164,6 +171,7 @@ def user_answer(
     wanted = set(scope.split()) | set(str(grant.get("scope", "")).split())
     if "offline_access" in wanted:
         kept = {name: grant[name] for name in ("tenant", "client_id", "oid", "user", "scope", "mfa")}
+        kept["public"] = grant.get("public", False)
         answer["refresh_token"] = world.keep_grant("refresh", kept)
     if "openid" in wanted:
         answer["id_token"] = tokens.id_token(

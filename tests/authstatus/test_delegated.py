@@ -365,7 +365,7 @@ def test_a_worker_that_died_after_the_code_was_used_says_begin_again(
         raise SystemExit
 
     with monkeypatch.context() as patch, pytest.raises(SystemExit):
-        patch.setattr(delegated.RedeemCode, "_keep", killed)
+        patch.setattr(delegated.RedeemCode, "take", killed)
         stage.work()
     with scope.every("the sweeper"):
         command = Command.objects.get(kind=delegated.REDEEM)
