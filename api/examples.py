@@ -477,6 +477,7 @@ WEBHOOK_MADE = _gives(
         "created_by": "Pia",
         "row_version": 1,
         "url_here": f"https://portal.example/api/v1/webhooks/{CLIENT}",
+        "former_until": None,
         "secret": "whsec_<base64 of the key>",
     },
 )

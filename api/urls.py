@@ -84,6 +84,14 @@ v1 = [
     path("webhooks", webhooks.Webhooks.as_view(), name="webhooks"),
     path("webhooks/<uuid:endpoint_id>", webhooks.OneWebhook.as_view(), name="webhook"),
     path("webhooks/<uuid:endpoint_id>/test", webhooks.Test.as_view(), name="webhook-test"),
+    path(
+        "webhooks/<uuid:endpoint_id>/rotate-secret", webhooks.Rotate.as_view(), name="webhook-rotate-secret"
+    ),
+    path(
+        "webhooks/<uuid:endpoint_id>/drop-old-secret",
+        webhooks.DropOldSecret.as_view(),
+        name="webhook-drop-old-secret",
+    ),
     path("webhooks/<uuid:endpoint_id>/resume", webhooks.Resume.as_view(), name="webhook-resume"),
     path("webhooks/<uuid:endpoint_id>/replay", webhooks.Replay.as_view(), name="webhook-replay"),
     path("tokens", tokens.Tokens.as_view(), name="tokens"),

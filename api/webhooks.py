@@ -19,13 +19,17 @@ from api.views import ApiView, ListView
 from events import selectors as events
 from events.models import Event, Type
 from tenants.abilities import Ability
-from webhooks import selectors, services, signing
+from webhooks import rotation, selectors, services, signing
 from webhooks.models import Endpoint
 from webhooks.services import TYPES
 
 SHOWN_ONCE = (
     "it made a webhook, whose signing secret is shown only once; if you lost it, remove that webhook and add "
     "another one with a new key"
+)
+
+RENEWED_ONCE = (
+    "it made a new signing secret, which is shown only once; if you lost it, end the old one and make another"
 )
 
 
@@ -97,6 +101,10 @@ class WebhookOut(Out):
     created_at = serializers.DateTimeField()
     created_by = serializers.CharField()
     row_version = serializers.IntegerField(help_text="The number in the ETag.")
+    former_until = serializers.DateTimeField(
+        allow_null=True,
+        help_text="Until then calls are signed with the signing secret before the present one, too.",
+    )
     url_here = serializers.SerializerMethodField(help_text="Its address in this API.")
 
     @extend_schema_field(serializers.URLField())
@@ -107,6 +115,15 @@ class WebhookOut(Out):
 @extend_schema_serializer(examples=[examples.WEBHOOK_MADE])
 class WebhookMade(WebhookOut):
     secret = serializers.CharField(help_text="The signing secret, shown this one time.")
+
+
+class RotateIn(In):
+    overlap_hours = serializers.IntegerField(
+        min_value=0,
+        max_value=rotation.LONGEST_OVERLAP,
+        default=rotation.OVERLAP_HOURS,
+        help_text="For so long the old secret signs too; 0 ends it at once.",
+    )
 
 
 class ReplayIn(In):
@@ -193,6 +210,28 @@ class Resume(_Act):
         """Go on with the first event that was not taken."""
         self.body(Nothing)
         services.resume(self.actor, selectors.endpoint(endpoint_id))
+        return self._done(request, endpoint_id)
+
+
+class Rotate(ApiView):
+    doors = {"POST": provider(Ability.MANAGE_WEBHOOKS)}
+
+    @extend_schema(operation_id="webhooks_rotate", request=RotateIn, responses=WebhookMade)
+    @idempotent(once=RENEWED_ONCE)
+    def post(self, request: Request, endpoint_id: uuid.UUID) -> Response:
+        """Make a new signing secret. Until the overlap is over each call is signed with both."""
+        values = self.body(RotateIn)
+        changed, secret = rotation.rotate(self.actor, selectors.endpoint(endpoint_id), **values)
+        return Response({**_shown(request, changed), "secret": secret})
+
+
+class DropOldSecret(_Act):
+    @extend_schema(operation_id="webhooks_drop_old_secret", request=Nothing, responses=WebhookOut)
+    @idempotent
+    def post(self, request: Request, endpoint_id: uuid.UUID) -> Response:
+        """Sign with the new secret alone from now on."""
+        self.body(Nothing)
+        rotation.drop_former(self.actor, selectors.endpoint(endpoint_id))
         return self._done(request, endpoint_id)
 
 

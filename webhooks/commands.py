@@ -52,7 +52,9 @@ class DeliverEvents(Kind):
         while True:
             with scope.every("the next event of a webhook"):
                 endpoint = (
-                    Endpoint.objects.select_related("secret", "secret__key").filter(id=ctx.target).first()
+                    Endpoint.objects.select_related("secret__key", "former_secret__key")
+                    .filter(id=ctx.target)
+                    .first()
                 )
                 if endpoint is None or endpoint.held_at:
                     return Done(f"{sent} events were taken; the webhook is held or gone.", outcome="partial")
@@ -145,12 +147,12 @@ def _post(endpoint: Endpoint, event: Event) -> tuple[int | None, str]:
     )  # fmt: skip
     body = signing.body_of(event)
     try:
-        secret = secrets.open_secret(endpoint.secret)
+        values = [secrets.open_secret(each) for each in selectors.signing_secrets(endpoint)]
         answer = session_of_thread(config).request(
             "POST",
             services.check_url(endpoint.url),
             data=body,
-            headers=signing.headers(secret, event, int(time.time()), body),
+            headers=signing.headers(values, event, int(time.time()), body),
         )
     except UmpError as error:
         return None, error.message

@@ -10,6 +10,7 @@ from events.models import Type
 from tenants import scope
 from tenants.models import Tenant
 from webhooks.models import Endpoint
+from webhooks.rotation import LONGEST_OVERLAP, OVERLAP_HOURS
 from webhooks.services import TYPES
 
 
@@ -55,6 +56,16 @@ class ReplayForm(forms.Form):
         label="After event number",
         min_value=0,
         help_text="Everything after it is sent again, in order. 0: all events that are kept (90 days).",
+    )
+
+
+class RotateForm(forms.Form):
+    overlap_hours = forms.IntegerField(
+        label="Overlap, in hours",
+        min_value=0,
+        max_value=LONGEST_OVERLAP,
+        initial=OVERLAP_HOURS,
+        help_text="For so long the old secret signs too, unless somebody ends it earlier. 0: it ends at once.",
     )
 
 

@@ -21,6 +21,8 @@ class Endpoint(models.Model):
         models.UUIDField(), default=list, help_text="Empty: every customer, and the provider's own."
     )
     secret = models.ForeignKey(ProviderSecret, models.RESTRICT, related_name="+")
+    former_secret = models.ForeignKey(ProviderSecret, models.RESTRICT, null=True, related_name="+")
+    former_until = models.DateTimeField(null=True, help_text="Until then the former secret signs too.")
     cursor = models.BigIntegerField(
         default=0, help_text="The last event that it took, or that is not for it."
     )

@@ -4,9 +4,11 @@ import uuid
 from typing import Any
 
 from django.db.models import Q, QuerySet
+from django.utils import timezone
 
 from core.errors import NotFound
 from events.models import Event, Type
+from tenants.models import ProviderSecret
 from webhooks.models import Delivery, Endpoint
 
 
@@ -37,3 +39,9 @@ def waiting(endpoint: Endpoint) -> QuerySet[Event]:
     if endpoint.tenants:
         found = found.filter(Q(tenant_id__in=endpoint.tenants) | Q(type=Type.TEST))
     return found.select_related("tenant").order_by("id")
+
+
+def signing_secrets(endpoint: Endpoint) -> list[ProviderSecret]:
+    """The one in use, and beside it the former one until its time is over."""
+    overlaps = endpoint.former_until is not None and endpoint.former_until > timezone.now()
+    return [each for each in (endpoint.secret, endpoint.former_secret if overlaps else None) if each]

@@ -112,10 +112,11 @@ def change(actor: Actor, endpoint: Endpoint, *, version: int | None = None, **gi
 
 @transaction.atomic
 def remove(actor: Actor, endpoint: Endpoint) -> None:
-    secret = endpoint.secret
+    sealed = [each for each in (endpoint.secret, endpoint.former_secret) if each is not None]
     _record(actor, "webhook.removed", endpoint, {"URL": (endpoint.url, None)})
     endpoint.delete()
-    secret.delete()
+    for each in sealed:
+        each.delete()
 
 
 @transaction.atomic

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import secrets
+from collections.abc import Sequence
 from typing import Any
 
 from events.models import Event
@@ -44,10 +45,12 @@ def shown(event: Event) -> dict[str, Any]:
     }
 
 
-def headers(secret: str, event: Event, timestamp: int, body: bytes) -> dict[str, str]:
+def headers(secrets_: Sequence[str], event: Event, timestamp: int, body: bytes) -> dict[str, str]:
+    """With a signature for each secret: a receiver takes the call when it can check any one of them."""
+    signed = (signature(secret, message_id(event), timestamp, body) for secret in secrets_)
     return {
         "Content-Type": "application/json",
         "webhook-id": message_id(event),
         "webhook-timestamp": str(timestamp),
-        "webhook-signature": signature(secret, message_id(event), timestamp, body),
+        "webhook-signature": " ".join(signed),
     }

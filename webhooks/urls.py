@@ -17,5 +17,7 @@ urlpatterns = [
     path(f"{ONE}/hold/", views.hold, name="webhook-hold"),
     path(f"{ONE}/resume/", views.resume, name="webhook-resume"),
     path(f"{ONE}/replay/", views.replay, name="webhook-replay"),
+    path(f"{ONE}/rotate/", views.rotate, name="webhook-rotate"),
+    path(f"{ONE}/drop-old-secret/", views.drop_former, name="webhook-drop-old-secret"),
     path(f"{ONE}/remove/", views.remove, name="webhook-remove"),
 ]

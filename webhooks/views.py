@@ -11,15 +11,15 @@ from django.shortcuts import render
 
 from accounts.again import typed
 from accounts.models import User
-from core.errors import InvalidInput
+from core.errors import Conflict, InvalidInput
 from tenants import scope, tables
 from tenants.abilities import Ability
 from tenants.access import Actor
 from tenants.answers import SeeOther
 from tenants.forms import add_error
 from tenants.web import actor_of, person_view, provider_view
-from webhooks import digests, selectors, services
-from webhooks.forms import EndpointForm, ReplayForm, names
+from webhooks import digests, rotation, selectors, services
+from webhooks.forms import EndpointForm, ReplayForm, RotateForm, names
 from webhooks.models import Digest, Endpoint
 
 WRITES = ("GET", "HEAD", "POST")
@@ -93,6 +93,23 @@ def replay(request: HttpRequest, endpoint_id: uuid.UUID) -> HttpResponse:
     return render(request, "webhooks/replay.html", context, status=422 if form.errors else 200)
 
 
+@provider_view(needs=Ability.MANAGE_WEBHOOKS, methods=WRITES, fresh=True)
+def rotate(request: HttpRequest, endpoint_id: uuid.UUID) -> HttpResponse:
+    """A new signing secret, shown this one time; the old one signs too for a while."""
+    endpoint = selectors.endpoint(endpoint_id)
+    form = RotateForm(request.POST or None, initial=typed(request))
+    if request.method == "POST" and form.is_valid():
+        try:
+            changed, value = rotation.rotate(actor_of(request), endpoint, **form.cleaned_data)
+        except Conflict as error:
+            form.add_error(None, f"{error.message} {error.advice}")
+        else:
+            context = {"endpoint": changed, "value": value, "renewed": True}
+            return render(request, "webhooks/made.html", context, status=201)
+    context = {"form": form, "endpoint": endpoint}
+    return render(request, "webhooks/rotate.html", context, status=422 if form.errors else 200)
+
+
 def _act(
     path: str,
     title: str,
@@ -153,6 +170,15 @@ remove = _act(
     "No event is sent there any more, and its signing secret is forgotten. This cannot be undone.",
     services.remove,
     danger=True,
+)
+
+
+drop_former = _act(
+    "drop-old-secret",
+    "End the old secret",
+    "Calls to {name} are signed with the new secret alone.",
+    "A receiver that still checks with the old signing secret refuses every call from now on. This cannot be undone.",
+    rotation.drop_former,
 )
 
 

@@ -17,10 +17,10 @@ from events.services import tell
 from replication.models import Command, State
 from tenants import scope
 from tenants.access import SYSTEM
-from tenants.models import Tenant
+from tenants.models import ProviderSecret, Tenant
 from tests.breakers.hands import claim, make_due, proven, settle
 from tests.webhooks.receiver import Receiver, listening
-from webhooks import services, signing
+from webhooks import rotation, services, signing
 from webhooks.models import Delivery, Endpoint
 
 pytestmark = pytest.mark.django_db
@@ -98,6 +98,31 @@ def test_an_event_arrives_signed_and_in_order(receiver: Receiver) -> None:
     assert secret not in str(list(Endpoint.objects.values())), "the secret is sealed"
     assert services.send_due() == 0, "nothing is sent twice"
     assert fresh(made).taken_at
+
+
+def test_while_secrets_overlap_a_call_carries_both_signatures(receiver: Receiver) -> None:
+    made, first = services.add(SYSTEM, name="Tickets", url=receiver.url)
+    _, second = rotation.rotate(SYSTEM, made, overlap_hours=1)
+    alder = proven("Alder")
+    happen(alder)
+    deliver()
+    rotation.drop_ended()
+    assert fresh(made).former_secret_id, "its time is not over"
+    Endpoint.objects.update(former_until=timezone.now())
+    happen(alder)
+    deliver()
+    assert rotation.drop_ended() == 1
+    assert rotation.drop_ended() == 0
+    happen(alder)
+    deliver()
+    wanted = [[second, first], [second], [second]]
+    for (headers, body), secrets in zip(receiver.got, wanted, strict=True):
+        signed = [
+            signing.signature(each, headers["webhook-id"], int(headers["webhook-timestamp"]), body)
+            for each in secrets
+        ]
+        assert headers["webhook-signature"].split(" ") == signed
+    assert ProviderSecret.objects.count() == 1
 
 
 def test_what_is_not_taken_is_tried_again_before_anything_newer(

@@ -9,9 +9,12 @@ from events.models import Type
 from events.services import tell
 from replication.models import Command
 from tenants import scope
+from tenants.access import SYSTEM
+from tenants.models import ProviderSecret
 from tests.breakers.hands import proven
 from tests.cast import Cast
 from tests.pages.helpers import SignIn, post, text_of
+from webhooks import services
 from webhooks.models import Endpoint
 
 pytestmark = pytest.mark.django_db
@@ -43,6 +46,28 @@ def test_a_provider_admin_adds_one_and_sees_its_secret_once(cast: Cast, client_o
     assert not Endpoint.objects.exists()
 
 
+def test_a_new_signing_secret_is_shown_once_and_the_old_one_is_ended_by_hand(
+    cast: Cast, client_of: SignIn
+) -> None:
+    endpoint, first = services.add(SYSTEM, name="Tickets", url=FORM["url"])
+    pia, base = client_of(cast.pia), f"/settings/webhooks/{endpoint.id}/"
+    post(pia, f"{base}rotate/", {"overlap_hours": "999"}, 422)
+    made = post(pia, f"{base}rotate/", {"overlap_hours": "24"}, 201).content.decode()
+    assert "whsec_" in made
+    assert first not in made
+    assert "two signatures" in made
+    assert "The one before signs too" in text_of(pia, base)
+    assert "still accepted" in post(pia, f"{base}rotate/", {"overlap_hours": "24"}, 422).content.decode()
+    assert "refuses every call" in text_of(pia, f"{base}drop-old-secret/")
+    post(pia, f"{base}drop-old-secret/", {})
+    assert "The one before signs too" not in text_of(pia, base)
+    post(pia, f"{base}rotate/", {"overlap_hours": "0"}, 201)
+    assert Endpoint.objects.get().former_secret is None
+    post(pia, f"{base}rotate/", {"overlap_hours": "1"}, 201)
+    post(pia, f"{base}remove/", {})
+    assert not ProviderSecret.objects.exists(), "both are forgotten"
+
+
 @pytest.mark.parametrize(("who", "status"), [("olga", 403), ("mona", 403), ("adam", 404), ("nora", 404)])
 def test_nobody_else_does(cast: Cast, client_of: SignIn, who: str, status: int) -> None:
     text_of(client_of(getattr(cast, who)), "/settings/webhooks/", status)
@@ -66,6 +91,25 @@ def test_the_api_does_the_same(cast: Cast, api: Any) -> None:
     assert stale.status_code == 412
     for act, given in (("test", {}), ("resume", {}), ("replay", {"after": 0})):
         assert pia.post(f"{url}/{act}", given, content_type="application/json").status_code == 200, act
+    renewed = pia.post(
+        f"{url}/rotate-secret",
+        {"overlap_hours": 2},
+        content_type="application/json",
+        HTTP_IDEMPOTENCY_KEY="one",
+    )
+    assert renewed.json()["secret"] != body["secret"]
+    assert renewed.json()["former_until"]
+    again = pia.post(
+        f"{url}/rotate-secret",
+        {"overlap_hours": 2},
+        content_type="application/json",
+        HTTP_IDEMPOTENCY_KEY="one",
+    )
+    assert again.status_code == 409
+    assert "shown only once" in again.json()["detail"]
+    dropped = pia.post(f"{url}/drop-old-secret", {}, content_type="application/json")
+    assert dropped.json()["former_until"] is None
+    assert pia.post(f"{url}/drop-old-secret", {}, content_type="application/json").status_code == 409
     assert pia.delete(url).status_code == 204
 
 
