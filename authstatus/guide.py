@@ -14,6 +14,7 @@ from accounts import installation
 from core.errors import InvalidInput
 from m365 import clouds
 from m365.permissions import (
+    BEYOND_THE_LIST,
     PERMISSIONS,
     PROFILES,
     TEAMS_ADMIN_USER_IMPERSONATION,
@@ -104,10 +105,15 @@ def redirect_uri() -> str:
 
 
 def _notes(kind: str, cloud: clouds.Cloud) -> tuple[str, ...]:
-    if kind == "sync" and cloud.key != Cloud.GLOBAL:
-        return (
-            "This customer lives in a cloud that cannot know the provider's app: it needs one of its own.",
+    if kind == "sync":
+        elsewhere = (
+            "This customer lives in a cloud that cannot know the provider's app: it needs one of its own."
         )
+        beyond = (
+            f"{' and '.join(BEYOND_THE_LIST)} are not in the vendor's list; Microsoft wants them for reading the "
+            "organisation's name and licences. Where an older app lacks them, add them; each customer then consents again."
+        )
+        return (beyond,) if cloud.key == Cloud.GLOBAL else (elsewhere, beyond)
     if kind == "pbx":
         return (
             "EWS.AccessAsUser.All is for Exchange Web Services, which Microsoft is retiring for Exchange Online.",
@@ -221,6 +227,13 @@ def _sync(app: ProviderApp, portal: str) -> Iterator[Step]:
         "Add the permissions",
         "Under API permissions: Delegated permissions of Microsoft Graph, and of Skype and Teams Tenant Admin API.",
         permissions=_asked(PROFILES[KINDS["sync"]], frozenset()),
+    )
+    yield Step(
+        "Let the app work without a person",
+        "Only for customers who are to use the provider's app on nobody's behalf: these, as Application permissions. "
+        "Their administrator consents by the consent link on the customer's connection page.",
+        permissions=_asked(PROFILES["directory_read"], frozenset()),
+        optional=True,
     )
     yield Step("Leave implicit grant off", NO_IMPLICIT)
     yield Step(

@@ -381,6 +381,10 @@ class Profile:
     public_client: bool = False
 
 
+# What PER-01 lacks for our own reading: Microsoft's tables name nothing of that list for /organization and
+# /subscribedSkus (facts/graph).
+BEYOND_THE_LIST = ("Organization.Read.All", "LicenseAssignment.Read.All")
+
 _PROFILES = (
     Profile(
         "directory_read",
@@ -397,6 +401,7 @@ _PROFILES = (
             "Directory.AccessAsUser.All",
             "User.Read.All",
             "AppCatalog.ReadWrite.All",
+            *BEYOND_THE_LIST,
             "offline_access",
             "profile",
             "openid",
