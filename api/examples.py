@@ -29,6 +29,7 @@ TENANT = _gives(
         "plan": "pro",
         "service": "direct_routing",
         "licensed_users": 250,
+        "with_sync": True,
         "enabled": True,
         "deploy_state": "deployed",
         "status": "ok",

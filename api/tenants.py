@@ -50,6 +50,7 @@ class TenantOut(Out):
     plan = serializers.ChoiceField(choices=Plan.choices)
     service = serializers.ChoiceField(choices=Service.choices)
     licensed_users = serializers.IntegerField()
+    with_sync = serializers.BooleanField(help_text="Whether users and groups are read from Microsoft 365.")
     enabled = serializers.BooleanField()
     deploy_state = serializers.ChoiceField(choices=DeployState.choices)
     status = serializers.SerializerMethodField()
@@ -118,6 +119,10 @@ class TenantFields(In):
     service = serializers.ChoiceField(choices=Service.choices, required=False, help_text="Service family.")
     licensed_users = serializers.IntegerField(
         min_value=0, max_value=MOST_USERS, required=False, help_text="Taken out of the provider's pool."
+    )
+    with_sync = serializers.BooleanField(
+        required=False,
+        help_text="Read users and groups from Microsoft 365 (default). Only Operator Connect can do without.",
     )
 
 

@@ -113,7 +113,7 @@ class VerifyCredentials(Kind):
             else:
                 freed = queue.resume_for(ctx.customer)
                 tenant: Tenant = Tenant.objects.get(id=ctx.customer)
-                if tenant.last_replicated_at is None and not freed:
+                if tenant.with_sync and tenant.last_replicated_at is None and not freed:
                     queue.submit(SYSTEM, "quick_replication", tenant)
         return True
 

@@ -30,6 +30,7 @@ def onboard(
     plan: Plan = Plan.PRO,
     service: Service = Service.DIRECT_ROUTING,
     licensed_users: int = 0,
+    with_sync: bool = True,
     deployed: bool = False,
     expires_at: dt.datetime | None = None,
 ) -> tuple[Tenant, Command]:
@@ -45,6 +46,7 @@ def onboard(
         plan=plan,
         service=service,
         licensed_users=licensed_users,
+        with_sync=with_sync,
         deployed=deployed,
     )
     with scope.one(tenant.id):

@@ -438,7 +438,7 @@ _ASKING: tuple[_Row, ...] = (
     ("invalid_input", 422, _NEVER, _PROVIDER, "none",
      "The value of {field} cannot be used: {why}.",
      "Correct it and send it again."),
-    ("sync_off", 409, _NEVER, _PROVIDER, "target",
+    ("sync_off", 409, _NEVER, _PROVIDER, "none",
      "{tenant} was taken without sync, so nothing is read from there.",
      "Switch sync on under Edit; the customer's administrator then gives the portal access."),
     ("licence_customers_used", 422, _NEVER, _PROVIDER, "none",

@@ -10,7 +10,7 @@ from replication.context import Context, Outcome
 from replication.registry import Kind, register
 from tenants import lines, scope
 from tenants.abilities import Ability
-from tenants.models import Connection
+from tenants.models import Connection, Tenant
 
 
 class DirectoryKind(Kind):
@@ -25,8 +25,11 @@ class DirectoryKind(Kind):
     full = False
 
     def run(self, ctx: Context) -> Outcome:
-        """Raises UmpError: connection_unverified, or whatever Microsoft answers."""
+        """Raises UmpError: sync_off, connection_unverified, or whatever Microsoft answers."""
         with scope.one(ctx.customer):
+            tenant: Tenant = Tenant.objects.get(id=ctx.customer)
+            if not tenant.with_sync:
+                raise UmpError.of("sync_off", tenant=tenant.name)
             line = self._line(ctx)
 
         def client(stop: threading.Event, on_call: Callable[[CallRecord], None]) -> GraphClient:

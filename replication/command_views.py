@@ -414,7 +414,7 @@ def queue_replication(request: HttpRequest, tenant: Tenant) -> HttpResponse:
         return SeeOther(words.url(made))
     context = {
         "title": f"Queue Replication for {tenant.name}",
-        "why_unread": why_unread(connection_of(tenant)),
+        "why_unread": why_unread(tenant, connection_of(tenant)),
         "tenant": tenant,
         "form": form,
         "form_action": f"/tenants/{tenant.id}/queue-replication/",

@@ -120,7 +120,7 @@ def _due_tenants() -> list[Tenant]:
             WITH due AS (
                 SELECT t.id FROM tenants_tenant t JOIN tenants_connection c ON c.tenant_id = t.id
                 WHERE t.next_cycle_at <= statement_timestamp() AND t.deleted_at IS NULL AND t.enabled
-                  AND t.paused_at IS NULL AND c.verification = 'successful'
+                  AND t.with_sync AND t.paused_at IS NULL AND c.verification = 'successful'
                   AND NOT EXISTS (SELECT FROM replication_command q WHERE q.tenant_id = t.id AND q.kind = %(kind)s
                                   AND q.state IN ('queued', 'executing', 'suspended'))
                 ORDER BY t.next_cycle_at LIMIT %(batch)s FOR UPDATE OF t SKIP LOCKED)

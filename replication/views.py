@@ -138,7 +138,7 @@ def _replicating(actor: Actor, tenant: Tenant | None) -> dict[str, Any]:
     """Whether this person may queue a replication here, or why nobody can."""
     if tenant is None or not actor.may(Ability.REPLICATE, tenant.id):
         return {}
-    why = why_unread(connection_of(tenant))
+    why = why_unread(tenant, connection_of(tenant))
     return {"may_replicate": not why, "why_unread": why}
 
 

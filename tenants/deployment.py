@@ -41,11 +41,13 @@ def status_of(tenant: Tenant, connection: Connection | None) -> Status:
         return Status.ERROR
     if state == DeployState.UNKNOWN:
         return Status.WARNING
-    if connection is None or connection.held_at or connection.verification in _BROKEN:
+    if connection is None:
+        if tenant.with_sync:
+            return Status.ERROR
+    elif connection.held_at or connection.verification in _BROKEN:
         return Status.ERROR
-    if state == DeployState.READY or not connection.usable or tenant.paused_at:
-        return Status.WARNING
-    return Status.OK
+    unproven = connection is not None and not connection.usable
+    return Status.WARNING if state == DeployState.READY or unproven or tenant.paused_at else Status.OK
 
 
 def sentence(tenant: Tenant, connection: Connection | None) -> str:

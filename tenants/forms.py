@@ -41,6 +41,11 @@ class EditForm(forms.Form):
     plan = forms.ChoiceField(label="Service level", choices=Plan)
     service = forms.ChoiceField(label="Service", choices=Service)
     licensed_users = forms.IntegerField(label="Licensed users", min_value=0, max_value=1_000_000)
+    with_sync = forms.BooleanField(
+        label="With sync",
+        required=False,
+        help_text="Users and groups are read from Microsoft 365. Only Operator Connect can do without.",
+    )
     cycle_delay = forms.IntegerField(
         label="QuickReplicationCycleDelay, in seconds",
         required=False,

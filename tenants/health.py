@@ -92,12 +92,13 @@ def _case(now: dt.datetime) -> Case:
     rules: tuple[tuple[Q, Health], ...] = (
         (Q(enabled=False), Health.DISABLED),
         (Q(paused_at__isnull=False), Health.PAUSED),
+        (Q(with_sync=False, verification__isnull=True), Health.HEALTHY),
         (Q(verification__in=[Verification.FAILED, Verification.NO_TOKEN]), Health.FAILED),
         (Q(degraded_at__isnull=False), Health.FAILED),
         (Q(verification__isnull=True) | Q(verification=Verification.NEVER), Health.NEVER),
         (Q(held_at__isnull=False), Health.FAILED),
         (Q(expires_at__lt=now + SOON), Health.ATTENTION),
-        (Q(last_replicated_at__lt=now - STALE), Health.ATTENTION),
+        (Q(last_replicated_at__lt=now - STALE, with_sync=True), Health.ATTENTION),
     )
     cases = [When(rule, then=Value(health)) for rule, health in rules]
     return Case(*cases, default=Value(Health.HEALTHY), output_field=CharField())

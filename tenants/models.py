@@ -57,6 +57,9 @@ class Tenant(Owned):
     service = models.CharField(max_length=20, choices=Service, default=Service.DIRECT_ROUTING)
     licensed_users = models.PositiveIntegerField(default=0)
     enabled = models.BooleanField(default=True)
+    with_sync = models.BooleanField(
+        "With sync", default=True, help_text="Aura Sync: users and groups are read from Microsoft 365 (SYN-01)."
+    )
     deploy_state = models.CharField(max_length=10, choices=DeployState, default=DeployState.UNKNOWN)
     version = models.CharField(max_length=20, default=settings.VERSION, help_text="Of this customer's data.")
     last_replicated_at = models.DateTimeField(null=True, editable=False)

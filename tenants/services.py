@@ -40,6 +40,7 @@ EDITABLE = (
     "service",
     "licensed_users",
     "enabled",
+    "with_sync",
     "cycle_delay",
     "entra_tenant_id",
 )
@@ -55,6 +56,7 @@ def add_tenant(
     plan: Plan = Plan.PRO,
     service: Service = Service.DIRECT_ROUTING,
     licensed_users: int = 0,
+    with_sync: bool = True,
     deployed: bool = False,
 ) -> Tenant:
     """A new customer with its key pair. Raises InvalidInput naming the field.
@@ -62,7 +64,15 @@ def add_tenant(
     `deployed` is for customers that come from elsewhere with their voice routing in place.
     """
     values = _cleaned({"name": name, "domain": domain, "licensed_users": licensed_users})
-    tenant = Tenant(id=uuid.uuid4(), entra_tenant_id=entra_tenant_id, plan=plan, service=service, **values)
+    tenant = Tenant(
+        id=uuid.uuid4(),
+        entra_tenant_id=entra_tenant_id,
+        plan=plan,
+        service=service,
+        with_sync=with_sync,
+        **values,
+    )
+    _check_sync(tenant)
     if deployed:
         tenant.deploy_state = DeployState.DEPLOYED
     licences.take(customers=1, users=licensed_users)
@@ -104,6 +114,8 @@ def edit_tenant(
         _move(locked)
     for field, value in cleaned.items():
         setattr(locked, field, value)
+    if {"service", "with_sync"} & cleaned.keys():
+        _check_sync(locked)
     if "licensed_users" in cleaned:
         licences.take(users=locked.licensed_users - before["licensed_users"])
     if {"name", "entra_tenant_id"} & cleaned.keys():
@@ -330,6 +342,13 @@ def _clean_name(name: str) -> str:
     if FORBIDDEN_IN_NAMES.search(name):
         raise InvalidInput(field="name", why='it has a line break, a control character or one of < > " \\')
     return name
+
+
+def _check_sync(tenant: Tenant) -> None:
+    if tenant.service == Service.DIRECT_ROUTING and not tenant.with_sync:
+        raise InvalidInput(
+            field="with_sync", why="Direct Routing depends on sync; Operator Connect can do without"
+        )
 
 
 def _check_free(tenant: Tenant) -> None:

@@ -26,6 +26,7 @@ def values(tenant: Tenant, **more: object) -> dict[str, object]:
         "licensed_users": tenant.licensed_users,
         "cycle_delay": "",
         "enabled": "on",
+        "with_sync": "on",
         "version": tenant.row_version,
     } | more
 

@@ -167,7 +167,7 @@ def of_connection(
 ) -> Item | None:
     """The most urgent thing about a customer's connection, if any; `check` is the one that is under way."""
     if connection is None:
-        return _connectionless(actor, tenant)
+        return _connectionless(actor, tenant) if tenant.with_sync else None
     if connection.verification in {Verification.FAILED, Verification.NO_TOKEN}:
         return _failed(actor, tenant, connection)
     if connection.degraded_at is not None:

@@ -15,7 +15,7 @@ from replication import selectors as queue
 from replication import services as queue_services
 from replication import watch, words
 from replication.models import Command, State
-from tenants import deployment, grants, health
+from tenants import deployment, grants, health, offers
 from tenants.abilities import Ability
 from tenants.access import Actor
 from tenants.answers import SeeOther
@@ -90,6 +90,7 @@ def _live(actor: Actor, tenant: Tenant) -> dict[str, Any]:
     broken = next((item for item in items if item.tone == "bad" and item.of_connection), None)
     next_cycle = _next_cycle(tenant, connection)
     busy = counts.executing > 0 or any(step["state"] == "running" for step in steps)
+    offered = offers.of_tenant(tenant)
     return {
         "tenant": tenant,
         "connection": connection,
@@ -108,6 +109,8 @@ def _live(actor: Actor, tenant: Tenant) -> dict[str, Any]:
         "ready": bool(steps) and all(step["state"] == "done" for step in steps),
         "progress": progress,
         "facts": _facts(tenant),
+        "offers": offered if actor.is_provider else [],
+        "offered": offers.tally(offered),
         "standing": _standing(connection),
         "next_cycle": next_cycle,
         "overdue": next_cycle is not None and next_cycle <= timezone.now(),
@@ -188,7 +191,7 @@ def _facts(tenant: Tenant) -> list[tuple[str, Any, str]]:
         ("Azure Tenant Id", tenant.entra_tenant_id, ""),
         ("Domain", tenant.domain, ""),
         ("Licence", f"M365 - {LICENCES[tenant.plan]} ({tenant.licensed_users})", tenant.get_plan_display()),  # type: ignore[index]  # a Plan is its text
-        ("Service", tenant.get_service_display(), ""),
+        ("Service", tenant.get_service_display(), "with sync" if tenant.with_sync else "without sync"),
         ("Version", tenant.version, "of this customer's data"),
         ("Added", f"{tenant.created_at:%d %b %Y}", ""),
     ]
@@ -196,7 +199,8 @@ def _facts(tenant: Tenant) -> list[tuple[str, Any, str]]:
 
 def _next_cycle(tenant: Tenant, connection: Connection | None) -> dt.datetime | None:
     """When the automatic cycle comes; none while it is held."""
-    if connection is None or not connection.usable or tenant.paused_at or not tenant.enabled:
+    held = tenant.paused_at or not tenant.enabled or not tenant.with_sync
+    if connection is None or not connection.usable or held:
         return None
     return tenant.next_cycle_at
 
@@ -209,12 +213,13 @@ def _setting_up(tenant: Tenant, connection: Connection | None) -> tuple[list[dic
     check = _newest(tenant, (VERIFY,))
     first = _newest(tenant, REPLICATIONS)
     young = timezone.now() - tenant.created_at < YOUNG
-    if tenant.last_replicated_at and not _open(check) and not young:
+    settled = tenant.last_replicated_at or (connection.usable and not tenant.with_sync)
+    if settled and not _open(check) and not young:
         return [], None
     stored = {"title": "Credentials stored", "state": "done", "text": "Sealed; only workers can open them."}
     stored["at"] = connection.changed_at  # type: ignore[assignment]  # the other values are words
     steps = [stored, _checking(connection, check)]
-    if young or not tenant.last_replicated_at:
+    if tenant.with_sync and (young or not tenant.last_replicated_at):
         steps += [_replicating(tenant, connection, first), _finished(tenant)]
     running = first if first and first.state == State.EXECUTING else check
     return steps, words.progress(running) if running else None

@@ -159,7 +159,7 @@ def row(actor: Actor, tenant: Tenant, connection: Connection | None, counts: Ten
         sentence=deployment.sentence(tenant, connection),
         may_edit=Ability.EDIT_TENANT in may,
         may_delete=Ability.DELETE_TENANT in may,
-        may_replicate=Ability.REPLICATE in may and not selectors.why_unread(connection),
+        may_replicate=Ability.REPLICATE in may and not selectors.why_unread(tenant, connection),
         menu=_menu(tenant, may),
     )
 
