@@ -20,6 +20,8 @@ class Type(models.TextChoices):
     INVITATION_COMPLETED = "invitation.completed", "An invitation led to a proven connection"
     INVITATION_REVOKED = "invitation.revoked", "An invitation was withdrawn"
     CONNECTED = "tenant.connected", "A customer's first check succeeded"
+    DOMAIN_READY = "domain.ready", "A customer's domain is set up"
+    DOMAIN_STOPPED = "domain.stopped", "Setting up a customer's domain stopped"
     BREAKER_OPENED = "breaker.opened", "The provider's own line stopped working"
     BREAKER_CLOSED = "breaker.closed", "The provider's own line works again"
     TEST = "webhook.test", "Somebody pressed Send test event"

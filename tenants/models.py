@@ -181,6 +181,7 @@ class SecretKind(models.TextChoices):
     PASSWORD = "password", "Password of an account"
     WEBHOOK = "webhook", "Signing secret of a webhook"
     SIGN_IN = "sign_in", "Part of a sign-in under way"
+    DNS_KEY = "dns_key", "Key of a DNS zone"
 
 
 class Sealed(models.Model):

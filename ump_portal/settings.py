@@ -51,6 +51,7 @@ INSTALLED_APPS = [
     "replication",
     "authstatus",
     "directory",
+    "domains",
     "webhooks",
     "invitations",
     "api",

@@ -21,6 +21,7 @@ from replication.registry import Kind, register
 from tenants import scope, secrets
 from tenants.abilities import Ability
 from tenants.access import SYSTEM
+from tenants.outbound import guard
 from webhooks import digests, selectors, services, signing
 from webhooks.digests import SEND
 from webhooks.models import Delivery, Digest, Endpoint
@@ -143,7 +144,7 @@ def _post(endpoint: Endpoint, event: Event) -> tuple[int | None, str]:
     """The answer's status, and why the event was not taken (nothing when it was)."""
     config = OutboundConfig(
         ca_bundle=settings.M365_CA_BUNDLE or None, read=DEADLINE, total=DEADLINE, max_body=MOST_ANSWER,
-        guard=services.guard(),
+        guard=guard(),
     )  # fmt: skip
     body = signing.body_of(event)
     try:

@@ -12,7 +12,6 @@ from django.db.models.functions import Now
 
 from audit.services import record
 from core.errors import Conflict, InvalidInput
-from core.guard import Guard
 from events.models import Event, Type
 from events.services import tell
 from replication import doorbell, states
@@ -22,20 +21,13 @@ from replication.registry import chore
 from tenants import scope, secrets
 from tenants.access import SYSTEM, Actor
 from tenants.models import SecretKind, Tenant
+from tenants.outbound import guard
 from webhooks import signing
 from webhooks.models import Endpoint
 
 DELIVER = "deliver_events"
 MOST = 50
 TYPES = tuple(type_.value for type_ in Type if type_ != Type.TEST)
-
-
-def guard() -> Guard:
-    """Where events may go. This machine only where Microsoft itself is a stand-in on this machine."""
-    gateway = urlsplit(settings.M365_GATEWAY_URL).hostname
-    return Guard(
-        tuple(settings.OUTBOUND_ALLOWED_NETWORKS), loopback=gateway in {"localhost", "127.0.0.1", "::1"}
-    )
 
 
 def check_url(text: str) -> str:
