@@ -20,6 +20,7 @@ class Type(models.TextChoices):
     INVITATION_COMPLETED = "invitation.completed", "An invitation led to a proven connection"
     INVITATION_REVOKED = "invitation.revoked", "An invitation was withdrawn"
     CONNECTED = "tenant.connected", "A customer's first check succeeded"
+    ONBOARDED = "tenant.onboarded", "The onboarding of a customer was finished"
     DOMAIN_READY = "domain.ready", "A customer's domain is set up"
     DOMAIN_STOPPED = "domain.stopped", "Setting up a customer's domain stopped"
     BREAKER_OPENED = "breaker.opened", "The provider's own line stopped working"

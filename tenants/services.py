@@ -266,6 +266,13 @@ def note_check(
     tenant.save(update_fields=["deploy_state"])
 
 
+def note_ready(tenant: Tenant) -> None:
+    """Nothing is asked of a customer that was taken on: from Unknown it becomes Ready (DEP-02)."""
+    Tenant.objects.filter(id=tenant.id, deploy_state=DeployState.UNKNOWN).update(
+        deploy_state=DeployState.READY
+    )
+
+
 def note_replication(tenant_id: uuid.UUID, *, users: int, groups: int) -> None:
     """Keep when the customer was replicated last, and how much there is (REP-15, TEN-21).
 
@@ -322,10 +329,7 @@ def _cleaned(values: dict[str, object]) -> dict[str, object]:
     if "name" in values:
         values["name"] = _clean_name(str(values["name"]))
     if values.get("domain"):
-        domain = str(values["domain"]).strip().lower().rstrip(".")
-        if len(domain) > 253 or not DOMAIN.fullmatch(domain):
-            raise InvalidInput(field="domain", why="it is not a domain name such as contoso.com")
-        values["domain"] = domain
+        values["domain"] = clean_domain(str(values["domain"]))
     users = values.get("licensed_users")
     if isinstance(users, int) and not 0 <= users <= 1_000_000:
         raise InvalidInput(field="licensed_users", why="it must be between 0 and 1,000,000")
@@ -333,6 +337,14 @@ def _cleaned(values: dict[str, object]) -> dict[str, object]:
     if isinstance(delay, int) and not 0 <= delay <= 86_400:
         raise InvalidInput(field="cycle_delay", why="it must be between 0 seconds and one day (86,400)")
     return values
+
+
+def clean_domain(domain: str) -> str:
+    """Raises InvalidInput (domain)."""
+    domain = domain.strip().lower().rstrip(".")
+    if len(domain) > 253 or not DOMAIN.fullmatch(domain):
+        raise InvalidInput(field="domain", why="it is not a domain name such as contoso.com")
+    return domain
 
 
 def _clean_name(name: str) -> str:

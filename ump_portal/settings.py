@@ -54,6 +54,7 @@ INSTALLED_APPS = [
     "domains",
     "webhooks",
     "invitations",
+    "onboarding",
     "api",
     "ump_portal",
 ]
