@@ -118,6 +118,13 @@ KINDS: dict[str, Kind] = {
             _flag,
         ),
         Kind(
+            "confirm_first_sync",
+            "Confirm the organisation before the first replication",
+            "Whether a person compares name, domains and numbers before a new customer's directory is copied.",
+            lambda: False,
+            _flag,
+        ),
+        Kind(
             "max_access_failures",
             "Max Access Failures",
             "So many failures mark a customer's connection Degraded; 0 turns the rule off.",

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from authstatus import checking, findings, keys_on_file
+from authstatus import checking, findings, keys_on_file, organization
 from authstatus import expiry as expiry  # noqa: PLC0414  registers its chore
 from authstatus import provider_check as provider_check  # noqa: PLC0414  registers its kind
 from authstatus.models import FindingKind, Result
@@ -17,7 +17,7 @@ from replication import states
 from replication.context import Again, Context, Done, Outcome
 from replication.models import LaneName
 from replication.registry import Kind, register
-from tenants import lines, scope, secrets, services
+from tenants import confirming, lines, scope, secrets, services
 from tenants.abilities import Ability
 from tenants.access import SYSTEM
 from tenants.models import Connection, DeployState, Method, ProviderKey, Tenant, TenantKey
@@ -52,7 +52,7 @@ class VerifyCredentials(Kind):
         ends = _propagates_until(stored)
         if said.waits_for_consent and timezone.now() < ends:
             return self._propagating(ctx, said, ends)
-        if not self._keep(ctx, said, stored):
+        if not self._keep(ctx, said, stored, self._organization(ctx, said, line)):
             return Again("The credentials were changed meanwhile; the new ones are checked.")
         if said.problem:
             raise said.problem
@@ -64,6 +64,13 @@ class VerifyCredentials(Kind):
         return checking.examine(
             line, needs, stop=ctx.stop, told=lambda label: ctx.report(label=label, force=True)
         )
+
+    @staticmethod
+    def _organization(ctx: Context, said: checking.Examination, line: lines.Line) -> dict[str, object] | None:
+        """For a person to compare, where one is asked before the first replication."""
+        with scope.one(ctx.customer):
+            asked = said.problem is None and confirming.awaited(ctx.customer)
+        return organization.look(line, ctx.stop) if asked else None
 
     @staticmethod
     def _read_ends(ctx: Context, line: lines.Line) -> None:
@@ -94,7 +101,9 @@ class VerifyCredentials(Kind):
         return Again(error.message, wait=max(wait, dt.timedelta(seconds=1)))
 
     @staticmethod
-    def _keep(ctx: Context, said: checking.Examination, stored: Connection) -> bool:
+    def _keep(
+        ctx: Context, said: checking.Examination, stored: Connection, found: dict[str, object] | None
+    ) -> bool:
         """History, findings, the connection's state and the lane's suspension change together.
 
         False when somebody changed the connection meanwhile: then this was about another credential.
@@ -106,6 +115,7 @@ class VerifyCredentials(Kind):
             if not same.update(propagating_until=None):
                 return False
             findings.keep(ctx.customer, said)
+            organization.note(ctx.customer, found)
             problem = dict(said.problem.to_dict()) if said.problem else None
             services.note_check(ctx.customer, verification=said.verification, problem=problem)
             if said.problem:

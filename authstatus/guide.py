@@ -111,7 +111,7 @@ def _notes(kind: str, cloud: clouds.Cloud) -> tuple[str, ...]:
         )
         beyond = (
             f"{' and '.join(BEYOND_THE_LIST)} are not in the vendor's list; Microsoft wants them for reading the "
-            "organisation's name and licences. Where an older app lacks them, add them; each customer then consents again."
+            "organisation's name and licences. Add them to an older app; each customer then consents again."
         )
         return (beyond,) if cloud.key == Cloud.GLOBAL else (elsewhere, beyond)
     if kind == "pbx":

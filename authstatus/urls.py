@@ -5,6 +5,7 @@ from django.urls import path
 from authstatus import (
     delegated_views,
     failure_views,
+    organization_views,
     registration_views,
     run_views,
     shared_app_views,
@@ -22,6 +23,7 @@ urlpatterns = [
     path(f"{TENANT}/connection/", views.connection, name="tenant-connection"),
     path(f"{TENANT}/connection/set/", views.set_connection, name="tenant-connection-set"),
     path(f"{TENANT}/check/", views.check, name="tenant-check"),
+    path(f"{TENANT}/organization/", organization_views.confirm, name="organization"),
     path(f"{TENANT}/checks/", views.checks, name="tenant-checks"),
     path(f"{TENANT}/provider-app/", shared_app_views.use_provider_app, name="use-provider-app"),
     path(f"{TENANT}/grant-access/", delegated_views.grant_access, name="grant-access"),

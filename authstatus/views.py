@@ -16,7 +16,7 @@ from authstatus.models import Check, Result
 from core.errors import InvalidInput
 from core.kinds import WHO_IN_WORDS, Who
 from m365 import permissions
-from tenants import grants, licences, tables
+from tenants import confirming, grants, licences, tables
 from tenants.abilities import Ability
 from tenants.access import Actor
 from tenants.answers import SeeOther
@@ -124,6 +124,7 @@ def _page(
         "needed": needed(),
         "ways": _ways(tenant, stored) if actor.may(Ability.MANAGE_CONNECTION, tenant.id) else [],
         "for_provider": actor.is_provider,
+        "unconfirmed": bool(stored and stored.usable) and confirming.awaited(tenant.id),
         "consent_link": shared_app.consent_link(tenant, stored) if _by_app(stored) else "",
     }
 

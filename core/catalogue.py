@@ -546,6 +546,9 @@ _PORTALS_OWN: tuple[_Row, ...] = (
     ("connection_unverified", 409, _FIX, _PROVIDER, "connection",
      "The customer's credentials have not been checked successfully yet.",
      'Press "Check credentials" on the connection page.'),
+    ("organization_unconfirmed", 409, _FIX, _PROVIDER, "connection",
+     "The first replication waits until somebody confirms that the right organisation was connected.",
+     "Compare what the check found at Microsoft with the customer you meant, and confirm it on the customer's page."),
     ("secret_unreadable", 500, _FIX, _PROVIDER, "connection",
      "The stored secret of the customer's connection cannot be opened.",
      ("Enter the secret again. If this concerns many customers, whoever runs the portal checks the key "

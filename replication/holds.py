@@ -8,6 +8,7 @@ from events import selectors
 from events.models import Type
 from events.services import tell
 from replication import states
+from tenants import confirming
 from tenants.models import Connection, Tenant
 
 UNPROVEN = "connection_unverified"
@@ -26,9 +27,16 @@ def hold(tenant_id: uuid.UUID, code: str) -> int:
 
 
 def release(tenant_id: uuid.UUID) -> tuple[int, bool]:
-    """Access was proven: how many commands are due now, and whether the connection had been Degraded."""
+    """Access was proven: how many commands are due now, and whether the connection had been Degraded.
+
+    Before the first replication a person may have to confirm the organisation; then the work waits for that.
+    """
     was_degraded = breakers.clear(tenant_id)
-    freed = states.resume_lane(tenant_id)
+    if confirming.awaited(tenant_id):
+        states.suspend_lane(tenant_id, confirming.UNCONFIRMED)
+        freed = 0
+    else:
+        freed = states.resume_lane(tenant_id)
     if _told_degraded(tenant_id):
         tell(Type.RESTORED, tenant_id, {"commands_going_on": freed, "resync_queued": was_degraded})
     return freed, was_degraded

@@ -14,6 +14,7 @@ from replication.models import FINAL, OPEN, Command, Lane, Reason, RemovalPlan, 
 from replication.registry import kinds, title_of
 from tenants.abilities import Ability
 from tenants.access import Actor
+from tenants.confirming import UNCONFIRMED
 from tenants.models import Tenant
 
 TONES = {
@@ -362,6 +363,10 @@ def error_box(command: Command, actor: Actor, provider: str) -> dict[str, Any] |
 def _way_out(error: Mapping[str, Any], tenant_id: uuid.UUID | None, actor: Actor) -> dict[str, str]:
     if error.get("scope") != "connection" or not tenant_id:
         return {}
+    if error.get("code") == UNCONFIRMED:
+        may = actor.may(Ability.MANAGE_CONNECTION, tenant_id)
+        address = f"/tenants/{tenant_id}/organization/"
+        return {"action_url": address, "action_label": "Compare and confirm"} if may else {}
     label = "Mend the connection" if actor.may(Ability.MANAGE_CONNECTION, tenant_id) else "See the connection"
     return {"action_url": f"/tenants/{tenant_id}/connection/", "action_label": label}
 
@@ -398,7 +403,7 @@ def held(lane: Lane, actor: Actor, provider: str) -> dict[str, Any] | None:
         return None
     known = lane.suspended_code if lane.suspended_code in CATALOGUE else "connection_unverified"
     error = UmpError.of(known)
-    way = _way_out({"scope": "connection"}, lane.tenant_id, actor)
+    way = _way_out({"scope": "connection", "code": known}, lane.tenant_id, actor)
     box = {
         "message": error.message,
         "advice": f"{error.advice} Commands wait meanwhile; nothing is lost.",

@@ -77,7 +77,7 @@ HORIZON: tuple[tuple[str, str, int | None, int | None], ...] = (
 
 def with_health(found: QuerySet[Tenant]) -> QuerySet[Any]:
     """The customers with `verification`, `verified_at`, `expires_at` (of the credential), `degraded_at`, `held_at`,
-    `health`."""
+    `unconfirmed` (the first replication waits for a person), `health`."""
     connection = Connection.objects.filter(tenant=OuterRef("pk"))
     return found.annotate(
         verification=Subquery(connection.values("verification")[:1], output_field=CharField()),
@@ -85,6 +85,11 @@ def with_health(found: QuerySet[Tenant]) -> QuerySet[Any]:
         expires_at=Subquery(connection.values("secret__expires_at")[:1], output_field=DateTimeField()),
         degraded_at=Subquery(connection.values("degraded_at")[:1], output_field=DateTimeField()),
         held_at=Subquery(connection.values("held_at")[:1], output_field=DateTimeField()),
+        unconfirmed=Exists(
+            connection.filter(organization__isnull=False, tenant__last_replicated_at=None).filter(
+                ~Q(confirmed_for=F("tenant__entra_tenant_id")) | Q(confirmed_for=None)
+            )
+        ),
     ).annotate(health=_case(timezone.now()))
 
 
@@ -97,7 +102,7 @@ def _case(now: dt.datetime) -> Case:
         (Q(degraded_at__isnull=False), Health.FAILED),
         (Q(verification__isnull=True) | Q(verification=Verification.NEVER), Health.NEVER),
         (Q(held_at__isnull=False), Health.FAILED),
-        (Q(expires_at__lt=now + SOON), Health.ATTENTION),
+        (Q(unconfirmed=True) | Q(expires_at__lt=now + SOON), Health.ATTENTION),
         (Q(last_replicated_at__lt=now - STALE, with_sync=True), Health.ATTENTION),
     )
     cases = [When(rule, then=Value(health)) for rule, health in rules]

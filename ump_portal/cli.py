@@ -208,6 +208,28 @@ def _checked(row: Any) -> dict[str, Any]:
     }
 
 
+def _tenants_confirm(options: argparse.Namespace) -> tuple[Any, str]:
+    """With --yes: that is the right organisation. Without: what was found."""
+    import uuid  # noqa: PLC0415  only here
+
+    from authstatus import organization  # noqa: PLC0415  Django first
+    from core.errors import Conflict  # noqa: PLC0415  Django first
+    from tenants import confirming  # noqa: PLC0415  Django first
+    from tenants.selectors import connection_of  # noqa: PLC0415  Django first
+
+    tenant = _tenant(options.tenant)
+    if options.yes:
+        organization.confirm(_actor(), tenant, uuid.UUID(options.yes))
+    stored = connection_of(tenant)
+    if stored is None or not stored.organization:
+        raise Conflict(thing="the organisation", why="no check has found it yet")
+    document = stored.organization | {
+        "awaited": confirming.awaited(tenant.id),
+        "confirmed_by": stored.confirmed_by,
+    }
+    return document, "\n".join(f"{name:<13} {value}" for name, value in document.items())
+
+
 def _tenants_import_password(options: argparse.Namespace) -> tuple[Any, str]:
     from authstatus.delegated import keep_password  # noqa: PLC0415  Django first
 
@@ -391,6 +413,9 @@ def _parser() -> argparse.ArgumentParser:
     checked = _add(tenants, "check", _tenants_check, "check the credentials of every customer")
     checked.add_argument("--wait", action="store_true", help="until all checks have ended")
     _tenant_arguments(_add(tenants, "add", _tenants_add, "add a customer with its app registration"))
+    confirmed = _add(tenants, "confirm", _tenants_confirm, "compare what was found, and say that it is right")
+    confirmed.add_argument("tenant", help="id, name or domain")
+    confirmed.add_argument("--yes", metavar="ID", type=_guid, help="the id of the organisation that is right")
     imported = _add(
         tenants, "import-password", _tenants_import_password, "take over a password from an older portal"
     )
@@ -428,6 +453,12 @@ def _add(commands: Any, name: str, run: Run, what: str) -> argparse.ArgumentPars
     added.add_argument("--json", action="store_true", help="one JSON document instead of sentences")
     added.set_defaults(run=run)
     return added
+
+
+def _guid(text: str) -> str:
+    import uuid  # noqa: PLC0415  only here
+
+    return str(uuid.UUID(text))
 
 
 def _tenant_arguments(add: argparse.ArgumentParser) -> None:

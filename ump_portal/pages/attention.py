@@ -23,6 +23,7 @@ from replication.registry import title_of
 from tenants import health
 from tenants.abilities import Ability
 from tenants.access import Actor
+from tenants.confirming import UNCONFIRMED
 from tenants.models import Connection, SecretKind, Tenant, Verification
 from tenants.selectors import connections_of
 
@@ -232,6 +233,8 @@ def _held(actor: Actor, lane: Lane) -> Item | None:
         return None
     known = lane.suspended_code if lane.suspended_code in CATALOGUE else UNPROVEN
     error = UmpError.of(known, tenant=lane.tenant.name)
+    if known == UNCONFIRMED:
+        return _unconfirmed(actor, lane.tenant, error)
     return Item(
         "bad",
         lane.tenant,
@@ -242,6 +245,19 @@ def _held(actor: Actor, lane: Lane) -> Item | None:
         _check(actor, lane.tenant, "Check credentials"),
         error.code,
         of_connection=True,
+    )
+
+
+def _unconfirmed(actor: Actor, tenant: Tenant, error: UmpError) -> Item:
+    return Item(
+        "info",
+        tenant,
+        error.message,
+        who_in_words(error.who, actor),
+        error.advice,
+        None,
+        _way(actor, tenant, Ability.MANAGE_CONNECTION, "Compare and confirm", "organization/"),
+        error.code,
     )
 
 

@@ -68,6 +68,11 @@ class SettingsForm(forms.Form):
         help_text="For old customers only: whether a new password of a Microsoft 365 account may be saved.",
     )
 
+    confirm_first_sync = forms.BooleanField(
+        label="Confirm the organisation before the first replication",
+        required=False,
+        help_text="A new customer's first replication then waits until somebody has compared what the check found.",
+    )
     own_secret_months = forms.IntegerField(
         label="Life of a client secret of a customer's own app, in months",
         help_text="What the portal asks Microsoft for when it renews one; the real end date is the one shown.",
