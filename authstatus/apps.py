@@ -12,3 +12,4 @@ class AuthstatusConfig(AppConfig):
         import_module("authstatus.registration_commands")
         import_module("authstatus.registration_creation")
         import_module("authstatus.delegated")
+        import_module("authstatus.qoe")

@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from replication.models import Command
+from tenants.models import Secret, Verification
 from tenants.owned import TenantOwned
 
 
@@ -111,3 +112,20 @@ class VerifyRow(TenantOwned):
                 | models.Q(command__isnull=True) & ~models.Q(left_out=""),
             ),
         ]
+
+
+class QoeIntegration(TenantOwned):
+    """QOE Integration with Microsoft Teams (M36-12): an app of the customer that may read call records.
+
+    It is stored and proven; nothing in the portal reads call records yet.
+    """
+
+    application_id = models.UUIDField("Azure Application Id")
+    secret = models.ForeignKey(Secret, models.RESTRICT, related_name="+")
+    verification = models.CharField(max_length=12, choices=Verification, default=Verification.NEVER)
+    verified_at = models.DateTimeField(null=True, editable=False)
+    problem = models.JSONField(null=True, help_text="core.errors.Rendered of the last check.")
+    row_version = models.PositiveIntegerField(default=1, editable=False)
+
+    class Meta(TenantOwned.Meta):
+        constraints = [models.UniqueConstraint(fields=["tenant"], name="one_qoe_integration")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from simulator.graph import (
+    calls,
     credentials,
     deleted,
     delta,
@@ -51,6 +52,7 @@ HANDLERS: dict[tuple[str, str], Handler] = {
     ("POST", "/groups/{id}/members/$ref"): writes.add_member,
     ("DELETE", "/groups/{id}/members/{member}/$ref"): writes.remove_member,
     ("GET", "/subscribedSkus"): reads.subscribed_skus,
+    ("GET", "/communications/callRecords"): calls.call_records,
     ("POST", "/applications"): registering.create_application,
     ("PATCH", "/applications/{id}"): registering.change_application,
     ("DELETE", "/applications/{id}"): registering.delete_application,
