@@ -636,6 +636,40 @@ _INVITING: tuple[_Row, ...] = (
      ("Start again to get a new code. Where it is Microsoft that refuses codes, by a rule of your organisation, "
       "sign in at Microsoft in this browser instead.")),
 )
+
+_SBC: tuple[_Row, ...] = (
+    ("sbc_sign_in_refused", 502, _FIX, _PROVIDER, "target",
+     "{host} refused the user name or the password.",
+     ("Edit it and enter Gateway User and Gateway Password again. The portal does not try by itself any more, since "
+      "a device locks an account, and with it this server's address, after a few wrong tries. A Security "
+      "Administrator of the device can see whether the account's status is Valid.")),
+    ("sbc_not_permitted", 502, _FIX, _PROVIDER, "target",
+     "{host} does not let its Gateway User do this.",
+     "Give that account the level Administrator on the device; Monitor is not enough to read its configuration."),
+    ("sbc_certificate", 502, _FIX, _PROVIDER, "target",
+     "{host} shows a certificate that the portal does not trust.",
+     ("Compare the fingerprint it shows with the one on the device itself. If they are the same, enter it as "
+      "Certificate fingerprint; or give the device a certificate of an authority that this server trusts.")),
+    ("sbc_other_device", 502, _FIX, _PROVIDER, "target",
+     "Another device answers at the address of {host}: serial number {key}.",
+     ("Nothing was read from it. If the device was replaced, edit it and save its Gateway Password again; if not, "
+      "correct its address.")),
+    ("sbc_busy", 409, _LATER, _PORTAL, "target",
+     "{host} cannot do this at the moment: {why}.",
+     "The portal tries again by itself. A pair of devices that copies its configuration needs some minutes."),
+    ("sbc_failed", 502, _LATER, _PROVIDER, "target",
+     "{host} answered with a fault: {why}.",
+     "The portal tries again by itself. If it lasts, look at the device."),
+    ("sbc_script_refused", 422, _NEVER, _PROVIDER, "target",
+     "{host} did not accept the script: {why}.",
+     "Lines before the refused one may have been applied. Look at what is on the device before you try again."),
+    ("sbc_file_unreadable", 502, _FIX, _PROVIDER, "target",
+     "The configuration of {host} cannot be read: {why}.",
+     "Nothing was taken from it. Try again; if it stays so, pass the technical detail to whoever runs the portal."),
+    ("ovoc_missing", 409, _FIX, _PROVIDER, "service",
+     "The portal does not know where OVOC is.",
+     "A provider administrator enters OVOC's address and its operator account under SBC, OVOC."),
+)
 # fmt: on
 
 _SECTIONS: tuple[tuple[str, tuple[_Row, ...]], ...] = (
@@ -648,6 +682,7 @@ _SECTIONS: tuple[tuple[str, tuple[_Row, ...]], ...] = (
     ("What was asked of the portal", _ASKING),
     ("The portal itself", _PORTALS_OWN),
     ("Invitations", _INVITING),
+    ("SBC devices and OVOC", _SBC),
 )
 
 

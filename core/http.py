@@ -74,6 +74,10 @@ class OutboundConfig:
     user_agent: str = USER_AGENT
     guard: Guard | None = None
     """For hosts that people name: only addresses that it allows are connected to."""
+    fingerprint: str = ""
+    """SHA-256 in hex of the one certificate to accept over https, whoever signed it and whatever name it bears."""
+    server_name: str = ""
+    """The name that the certificate must bear, where the address is another one."""
 
 
 class _Clock(threading.local):
@@ -161,10 +165,18 @@ class _TimedHTTPSPool(HTTPSConnectionPool):
 
 
 class _TimedAdapter(HTTPAdapter):
-    """An adapter whose connections heed the call's deadline."""
+    """An adapter whose connections heed the call's deadline, and the config's wishes about certificates."""
+
+    def __init__(self, config: OutboundConfig | None = None, **kwargs: Any) -> None:
+        self._tls: dict[str, Any] = {}
+        if config is not None and config.fingerprint:
+            self._tls = {"assert_fingerprint": config.fingerprint}
+        elif config is not None and config.server_name:
+            self._tls = {"assert_hostname": config.server_name, "server_hostname": config.server_name}
+        super().__init__(**kwargs)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
+        super().init_poolmanager(*args, **(kwargs | self._tls))
         self.poolmanager.pool_classes_by_scheme = {"http": _TimedHTTPPool, "https": _TimedHTTPSPool}
 
     def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> Any:
@@ -218,9 +230,9 @@ class Outbound(requests.Session):
         # Else requests would read the environment three times for each call, and ~/.netrc, whose password would
         # replace our Authorization header. What we want of the environment is read once, here and in _proxies_for.
         self.trust_env = False
-        self.verify = config.ca_bundle or _bundle_of_environment() or True
+        self.verify = not config.fingerprint and (config.ca_bundle or _bundle_of_environment() or True)
         self._proxies: dict[tuple[str, str], dict[str, str]] = {}
-        self.mount("https://", _TimedAdapter(pool_connections=8, pool_maxsize=4))
+        self.mount("https://", _TimedAdapter(config, pool_connections=8, pool_maxsize=4))
         self.mount("http://", _TimedAdapter(pool_connections=8, pool_maxsize=4))
         if config.gateway_url:
             gateway = GatewayAdapter(config.gateway_url, pool_connections=2, pool_maxsize=4)

@@ -17,6 +17,8 @@ from simulator.graph.dispatch import Graph
 from simulator.http1 import Request, Response, Server
 from simulator.nameserver import NameServer
 from simulator.pages import Pages
+from simulator.sbc import samples
+from simulator.sbc.fleet import Fleet
 from simulator.world import World
 
 SEEDS = ("empty", "demo")
@@ -25,7 +27,7 @@ _PREFIXED = re.compile(r"/(?P<host>[a-z0-9.-]+\.[a-z]+)(?P<rest>/.*)\Z")
 
 
 class Simulator:
-    """A running simulator. `url` is its own address, `state` the world behind it, `dns` its name server."""
+    """A running simulator: `url` is its own address, `state` its world, `dns` its name server, `sbcs` its devices."""
 
     def __init__(
         self,
@@ -42,10 +44,11 @@ class Simulator:
             host, dns_port, clock=self.state.now, record=self.state.record, pause=self._pause
         )
         self.state.dns_address = (self.dns.host, self.dns.port)
+        self.sbcs = Fleet(host, clock=self.state.now, record=self.state.record)
         self.seed(seed)
         self.state.latency_ms = latency_ms
         self._entra, self._graph = Entra(self.state), Graph(self.state)
-        self._control, self._pages = Control(self.state, self.seed, self.dns), Pages(self.state)
+        self._control, self._pages = Control(self.state, self.seed, self.dns, self.sbcs), Pages(self.state)
         self._server = Server(host, port, self._handle, self.state.now, tls)
         self.port = self._server.port
         self.url = f"{'https' if tls else 'http'}://{host}:{self.port}"
@@ -54,12 +57,15 @@ class Simulator:
         """Start over: with the demo's customers, or with nobody."""
         self.state.reset()
         self.dns.reset()
+        self.sbcs.reset()
         if name == "demo":
             demo.plant(self.state)
+            samples.plant(self.sbcs)
 
     def close(self) -> None:
         self._server.close()
         self.dns.close()
+        self.sbcs.reset()
 
     def __enter__(self) -> Self:
         return self

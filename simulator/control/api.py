@@ -15,6 +15,8 @@ from simulator.http1 import Request, Response
 from simulator.making import describe
 from simulator.nameserver import NameServer
 from simulator.registrations import add_app, change_app
+from simulator.sbc.fleet import CALLS, Fleet
+from simulator.sbc.tables import RefusedError
 from simulator.tenant import BadRequestError, Tenant
 from simulator.world import World
 
@@ -39,8 +41,8 @@ def _object(request: Request) -> dict[str, Any]:
 class Control:
     """The control API of one world. `seed` starts over with a named seed."""
 
-    def __init__(self, world: World, seed: Callable[[str], None], dns: NameServer) -> None:
-        self._world, self._seed, self._dns = world, seed, dns
+    def __init__(self, world: World, seed: Callable[[str], None], dns: NameServer, sbcs: Fleet) -> None:
+        self._world, self._seed, self._dns, self._sbcs = world, seed, dns, sbcs
         tenant, kind, item = r"/tenants/(?P<tenant>[^/]+)", r"(?P<kind>users|groups)", r"(?P<id>[^/]+)"
         table: list[tuple[str, str, Action]] = [
             ("GET", r"", self._index),
@@ -93,6 +95,12 @@ class Control:
         path = request.path.removeprefix("/_sim").rstrip("/")
         if request.method != "GET" and request.headers.get("sec-fetch-site") == "cross-site":
             return _write({"error": "not from another site"}, 403)
+        try:
+            answer = self._sbcs.handle(request, path)
+        except (AttributeError, KeyError, TypeError, ValueError, RefusedError) as error:
+            return _write({"error": str(error)}, 400)
+        if answer is not None:
+            return _write(answer)
         for method, pattern, action in self._routes:
             found = pattern.match(path)
             if found is None or method != request.method:
@@ -115,6 +123,7 @@ class Control:
                 f"{method} /_sim{pattern.pattern.removesuffix(chr(92) + 'Z')}"
                 for method, pattern, _ in self._routes
             ]
+            + list(CALLS)
         }
 
     # Tenants and apps.

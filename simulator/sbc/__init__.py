@@ -1,0 +1,1 @@
+"""Stand-ins for AudioCodes' Mediant SBC and OVOC, each on a port of its own (facts/audiocodes.md 1 and 3)."""
