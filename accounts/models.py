@@ -134,7 +134,13 @@ class Setting(models.Model):
 class SavedView(models.Model):
     """How a person likes to see a list: its filters, order and page size under a name. Nobody else's."""
 
-    LISTS: ClassVar = {"tenants": "Tenants", "queue": "Queued Tasks", "users": "Users", "audit": "Audit"}
+    LISTS: ClassVar = {
+        "tenants": "Tenants",
+        "queue": "Queued Tasks",
+        "users": "Users",
+        "audit": "Audit",
+        "invitations": "Customer Invitations",
+    }
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(User, models.CASCADE, related_name="+")

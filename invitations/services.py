@@ -43,7 +43,13 @@ class Why(enum.StrEnum):
 
 @transaction.atomic
 def invite(
-    actor: Actor, tenant: Tenant, *, email: str, full_name: str = "", admin_email: str = ""
+    actor: Actor,
+    tenant: Tenant,
+    *,
+    email: str,
+    full_name: str = "",
+    admin_email: str = "",
+    portal_account: bool = True,
 ) -> Invitation:
     """Invite a customer's administrator to let the portal in; the mail is queued.
 
@@ -63,6 +69,7 @@ def invite(
         email=email,
         full_name=full_name,
         admin_email=admin_email,
+        portal_account=portal_account,
         created_by=actor.label,
         expires_at=timezone.now() + dt.timedelta(days=installation.get("invitation_days")),
     )
@@ -107,6 +114,7 @@ def edit(
     email: str,
     full_name: str,
     admin_email: str,
+    portal_account: bool,
     version: int | None = None,
 ) -> Invitation:
     """Correct whom it is for. Another address gets a mail of its own, and what the former got leads nowhere then.
@@ -116,7 +124,12 @@ def edit(
     invitation = locked(tenant, number)
     if version is not None and version_of(invitation) != version:
         raise Conflict("conflict_version", thing=str(invitation))
-    wanted = {"email": email, "full_name": full_name, "admin_email": admin_email}
+    wanted = {
+        "email": email,
+        "full_name": full_name,
+        "admin_email": admin_email,
+        "portal_account": portal_account,
+    }
     changes: dict[str, tuple[object, object]] = {
         name: (getattr(invitation, name), value)
         for name, value in wanted.items()
@@ -135,7 +148,8 @@ def edit(
 
 def version_of(invitation: Invitation) -> int:
     """Of what `edit` changes, for ETag and forms; steps of the customer leave it as it is."""
-    return zlib.crc32("\0".join((invitation.email, invitation.full_name, invitation.admin_email)).encode())
+    parts = (invitation.email, invitation.full_name, invitation.admin_email, str(invitation.portal_account))
+    return zlib.crc32("\0".join(parts).encode())
 
 
 @transaction.atomic

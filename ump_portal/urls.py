@@ -78,4 +78,5 @@ urlpatterns = [
     path("", include("replication.urls")),
     path("", include("directory.urls")),
     path("", include("webhooks.urls")),
+    path("", include("invitations.urls")),
 ]

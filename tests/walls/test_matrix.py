@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 from django.db import transaction
 from django.test import Client
+from django.utils import timezone
 
 from accounts.models import SavedView, User
 from accounts.services import create_token
 from audit.services import record
 from authstatus.models import VerifyRow, VerifyRun
 from directory.models import DirectoryGroup, DirectoryUser
+from invitations.models import Invitation
 from replication import services as queue
 from replication.models import Command, Removal, RemovalPlan, State
 from tenants import scope
@@ -84,6 +86,14 @@ class Stage:
             flow = SignInFlow.objects.create(
                 tenant=tenant, state_hash=canary, browser_hash=canary, actor_id=canary, client_id=uuid.uuid4()
             )
+            invitation = Invitation.objects.create(
+                tenant=tenant,
+                type="invite",
+                email=f"invited@{canary}.example",
+                created_by="somebody",
+                expires_at=timezone.now() + dt.timedelta(days=5),
+                found_tenant_id=uuid.uuid5(tenant.id, "found"),
+            )
             run = VerifyRun.objects.create(started_by="somebody")
             VerifyRow.objects.create(run=run, tenant=tenant, left_out="paused")
         return {
@@ -94,6 +104,7 @@ class Stage:
             "token_id": uuid.uuid4(),
             "endpoint_id": uuid.uuid4(),
         }
+            "invitation_id": invitation.pk,
 
     def client(self, name: str, *, api: bool) -> Client:
         client = Client(raise_request_exception=False)

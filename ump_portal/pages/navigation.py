@@ -99,6 +99,7 @@ def _provider_tree(request: HttpRequest, actor: Actor) -> list[Entry]:
     with opened(visible(actor)):
         waiting = states.count_open()["open"]
     provider = actor.may(Ability.VIEW_PROVIDER)
+    invites = any(actor.may(Ability.VIEW_INVITATIONS, each) for each in (None, *actor.tenant_roles))
     entries = [
         _entry(
             request,
@@ -110,6 +111,7 @@ def _provider_tree(request: HttpRequest, actor: Actor) -> list[Entry]:
             tone="bad",
         ),
         _entry(request, "Tenants", "/tenants/", "building-2", count=sum(counts.values())),
+        _entry(request, "Invitations", "/invitations/", "mail") if invites else None,
         _entry(request, "Authentication Status", "/authentication-status/", "shield-check"),
         _group(
             "Replication",
@@ -176,6 +178,7 @@ TABS = (
     ("Queue", "queue/", Ability.VIEW_QUEUE),
     ("History", "history/", Ability.VIEW_AUDIT),
     ("Connection", "connection/", Ability.VIEW_TENANT),
+    ("Invitations", "invitations/", Ability.VIEW_INVITATIONS),
     ("People", "people/", Ability.MANAGE_PEOPLE),
     ("Edit", "edit/", Ability.EDIT_TENANT),
 )
@@ -203,6 +206,8 @@ def _covers(rest: str, path: str) -> bool:
     if path == "queue/" and rest.startswith("commands/"):
         return True
     if path == "connection/" and rest.startswith("access-failures/"):
+        return True
+    if path == "invitations/" and rest == "invite/":
         return True
     return rest == path if path == "" else rest.startswith(path)
 
