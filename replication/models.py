@@ -38,11 +38,15 @@ class Reason(models.TextChoices):
 
 
 class LaneName(models.TextChoices):
-    """Commands of a lane run one after another. Checks never wait behind a first sync, hence two a tenant."""
+    """Commands of a lane run one after another. Checks never wait behind a first sync, hence two a tenant.
+
+    A device's commands are the provider's own, and their target is the device.
+    """
 
     DATA = "data", "Data"
     IDENTITY = "identity", "Identity"
     PROVIDER = "provider", "Provider"
+    DEVICE = "device", "Device"
 
 
 class Lane(Owned):
@@ -50,6 +54,9 @@ class Lane(Owned):
 
     tenant = models.ForeignKey(Tenant, models.CASCADE, null=True, related_name="+")
     name = models.CharField(max_length=10, choices=LaneName)
+    device = models.CharField(
+        max_length=40, blank=True, db_default="", help_text="Which SBC; each has one writer at a time."
+    )
     due_at = models.DateTimeField(
         null=True, help_text="When its next queued command may start; none = nothing."
     )
@@ -64,7 +71,9 @@ class Lane(Owned):
 
     class Meta(Owned.Meta):
         constraints = [
-            models.UniqueConstraint(fields=["tenant", "name"], name="lane_once", nulls_distinct=False),
+            models.UniqueConstraint(
+                fields=["tenant", "name", "device"], name="lane_once", nulls_distinct=False
+            ),
             models.UniqueConstraint(fields=["tenant", "id"], name="lane_of_tenant"),
         ]
         indexes = [

@@ -50,9 +50,7 @@ def submit(
             "invalid_input", field="dry_run", why=f"{kind.title} cannot be tried without doing it"
         )
     tenant_id = tenant.id if tenant else None
-    # The provider's checks wait for no other work of its own.
-    own_lane = tenant or kind.lane == LaneName.IDENTITY
-    lane_id = states.lane_for(tenant_id, kind.lane if own_lane else LaneName.PROVIDER)
+    lane_id = _lane(tenant_id, kind.lane, target)
     command_id, created = states.insert(
         tenant_id=tenant_id,
         lane_id=lane_id,
@@ -71,6 +69,15 @@ def submit(
         _created(actor, command_id, tenant_id, lane_id, kind.title)
     doorbell.ring_after_commit()
     return Command.objects.get(id=command_id)
+
+
+def _lane(tenant_id: uuid.UUID | None, name: LaneName, target: str) -> int:
+    """The provider's checks wait for no other work of its own, and one device for no other."""
+    if name == LaneName.DEVICE:
+        return states.lane_for(None, name, target)
+    if tenant_id is None and name != LaneName.IDENTITY:
+        name = LaneName.PROVIDER
+    return states.lane_for(tenant_id, name)
 
 
 @transaction.atomic

@@ -52,17 +52,17 @@ class Claimed:
     slices: int
 
 
-def lane_for(tenant_id: uuid.UUID | None, name: LaneName) -> int:
+def lane_for(tenant_id: uuid.UUID | None, name: LaneName, device: str = "") -> int:
     """The lane's id; it is made at its first use."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO replication_lane (tenant_id, name, suspended_code) VALUES (%s, %s, '')"
-            " ON CONFLICT (tenant_id, name) DO NOTHING",
-            [tenant_id, name],
+            "INSERT INTO replication_lane (tenant_id, name, device, suspended_code) VALUES (%s, %s, %s, '')"
+            " ON CONFLICT (tenant_id, name, device) DO NOTHING",
+            [tenant_id, name, device],
         )
         cursor.execute(
-            "SELECT id FROM replication_lane WHERE tenant_id IS NOT DISTINCT FROM %s AND name = %s",
-            [tenant_id, name],
+            "SELECT id FROM replication_lane WHERE tenant_id IS NOT DISTINCT FROM %s AND name = %s AND device = %s",
+            [tenant_id, name, device],
         )
         return int(cursor.fetchone()[0])
 
@@ -137,7 +137,8 @@ at once, and they are how a customer moves to an app of its own."""
 
 _MANY_LANES = """
     INSERT INTO replication_lane (tenant_id, name, suspended_code)
-    SELECT t.id, %(lane)s, '' FROM unnest(%(tenants)s::uuid[]) AS t(id) ON CONFLICT (tenant_id, name) DO NOTHING
+    SELECT t.id, %(lane)s, '' FROM unnest(%(tenants)s::uuid[]) AS t(id)
+    ON CONFLICT (tenant_id, name, device) DO NOTHING
 """
 _MANY_LOCKED = """
     SELECT id FROM replication_lane WHERE tenant_id = ANY(%(tenants)s::uuid[]) AND name = %(lane)s

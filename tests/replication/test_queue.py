@@ -155,6 +155,23 @@ def test_a_check_does_not_wait_behind_a_first_sync(contoso: Tenant) -> None:
         assert {found.kind for found in claim()} == {"long", "check"}
 
 
+def test_each_device_has_a_lane_of_its_own(cast: Cast) -> None:
+    with scripted(name="touch", lane=LaneName.DEVICE), scope.every("two devices"):
+        one, two, again = (
+            services.submit(SYSTEM, "touch", None, target=device, params={"n": n})
+            for n, device in enumerate(("1", "2", "1"))
+        )
+        assert one.id == again.id  # the same wish
+        assert one.lane_id != two.lane_id
+        claimed = claim()
+        assert {each.target for each in claimed} == {"1", "2"}
+        services.submit(SYSTEM, "touch", None, target="1")
+        assert claim() == []  # one writer a device
+        for each in claimed:
+            settle(each)
+        assert [each.target for each in claim()] == ["1"]
+
+
 def test_throttling_is_patience_and_no_attempt(contoso: Tenant) -> None:
     with scripted(UmpError.of("throttled", retry_after=120)), scripted(name="other"):
         command = submit(contoso)
