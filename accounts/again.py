@@ -17,8 +17,9 @@ from core.redaction import is_secret_key, redact_text
 
 KEPT = "typed_before_sign_in"
 MOST_FIELDS, LONGEST = 60, 500
+MOST_IDS, LONGEST_ID = 500, 36
 EXPLAINED = (
-    "Nothing was saved yet: we had to ask first whether it is you. Enter secrets again, and send the form."
+    "Nothing was done yet: we had to ask first whether it is you. Enter secrets again, and send the form."
 )
 
 
@@ -38,7 +39,7 @@ def require(request: HttpRequest) -> None:
         del request.session[KEPT]
         if time.time() - kept["at"] > settings.ACCOUNT_REAUTHENTICATION_TIMEOUT:
             return  # another visit, and nobody remembers
-        request.typed = kept["values"]  # type: ignore[attr-defined]  # ours
+        request.typed, request.ticked = kept["values"], kept.get("ids", [])  # type: ignore[attr-defined]  # ours
         messages.warning(request, EXPLAINED)
 
 
@@ -48,9 +49,20 @@ def typed(request: HttpRequest) -> dict[str, str]:
     return found
 
 
+def ticked(request: HttpRequest) -> list[str]:
+    """The ids of the rows that were ticked then."""
+    found: list[str] = getattr(request, "ticked", [])
+    return found
+
+
 def keep(request: HttpRequest) -> None:
     """Hold what a late POST brought until its form is shown again. Nothing that looks like a secret is held."""
-    request.session[KEPT] = {"path": request.path, "at": time.time(), "values": _harmless(request.POST)}
+    request.session[KEPT] = {
+        "path": request.path,
+        "at": time.time(),
+        "values": _harmless(request.POST),
+        "ids": [one for one in request.POST.getlist("id")[:MOST_IDS] if len(one) <= LONGEST_ID],
+    }
 
 
 def _harmless(data: QueryDict) -> dict[str, str]:

@@ -125,6 +125,13 @@ KINDS: dict[str, Kind] = {
             _flag,
         ),
         Kind(
+            "idle_minutes",
+            "Idle time-out of provider people",
+            "Who works for the provider and does nothing for so many minutes is signed out; 0 = never.",
+            lambda: 30,
+            _number("idle_minutes", 720),
+        ),
+        Kind(
             "max_access_failures",
             "Max Access Failures",
             "So many failures mark a customer's connection Degraded; 0 turns the rule off.",

@@ -10,12 +10,13 @@ import uuid
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from django.conf import settings
+from django.contrib.auth import logout
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
 from django.db.models import F
-from django.http import QueryDict
+from django.http import HttpRequest, QueryDict
 from django.utils import timezone
 
 from accounts.links import path_of
@@ -97,6 +98,13 @@ def end_own_session(who: Who, user: User, key: str) -> str:
     session.delete()
     _record(who, "session.ended", user, {"session": (str(session), None)})
     return str(session)
+
+
+def time_out(who: Who, request: HttpRequest) -> None:
+    """The session was left alone for too long; whoever comes back signs in again."""
+    person = User.objects.get(id=who.id)
+    logout(request)
+    _record(who, "session.timed_out", person)
 
 
 @transaction.atomic

@@ -17,6 +17,8 @@ from django.utils import timezone
 NOTED_EVERY = dt.timedelta(minutes=1)
 FORGOTTEN_AT_ONCE = 100
 LONGEST_AGENT = 200
+LOOKS_BY_ITSELF = ("/live/", "/figures/")
+"""How the addresses end that open pages ask every few seconds."""
 
 
 def hashed(key: str) -> str:
@@ -68,9 +70,22 @@ class SessionStore(db.SessionStore):
             self.model.objects.filter(session_key=hashed(key)).delete()
 
 
+def by_itself(request: HttpRequest) -> bool:
+    """Whether a page asks for its news, and no person does anything."""
+    return request.path.endswith(LOOKS_BY_ITSELF)
+
+
+def idle(request: HttpRequest) -> dt.timedelta:
+    """How long nobody had used this session when the request came; nothing for one who is not signed in."""
+    if SESSION_KEY not in request.session:
+        return dt.timedelta()
+    last: dt.datetime = cast("SessionStore", request.session).row.last_used_at
+    return timezone.now() - last
+
+
 def note_use(request: HttpRequest) -> None:
     """That a signed-in person's session is used, from where and with what: once a minute, or when these change."""
-    if SESSION_KEY not in request.session:
+    if SESSION_KEY not in request.session or by_itself(request):
         return
     row = cast("SessionStore", request.session).row
     said = request.META.get("HTTP_USER_AGENT", "")

@@ -1,5 +1,6 @@
 """Middleware, one job each."""
 
+import datetime as dt
 import ipaddress
 import uuid
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from typing import Any
 from allauth.account.adapter import get_adapter
 from allauth.core.exceptions import ReauthenticationRequired
 from django.conf import settings
+from django.contrib import messages
 from django.db import connection, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
@@ -15,11 +17,13 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django_htmx.http import HttpResponseClientRedirect
 
-from accounts import again, sessions
+from accounts import again, installation, sessions
+from accounts import services as accounts
 from core.errors import Forbidden, UmpError
 from tenants import scope
 from tenants.access import Actor
 from tenants.answers import SeeOther
+from tenants.web import actor_of
 from ump_portal import addresses
 from ump_portal.pages.attention import problem_of
 
@@ -65,6 +69,31 @@ class SessionUseMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         sessions.note_use(request)
         return self.get_response(request)
+
+
+class IdleMiddleware:
+    """Sign out provider people who left their browser; and lead a page that asks by itself to the sign-in, too."""
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        away = sessions.idle(request)
+        if away > sessions.NOTED_EVERY and self._too_long(request, away):
+            accounts.time_out(actor_of(request), request)
+            messages.info(request, "You were signed out, because nothing was done for a while.")
+        response = self.get_response(request)
+        asks_to_sign_in = response.headers.get("Location", "").startswith(reverse(settings.LOGIN_URL))
+        if asks_to_sign_in and request.htmx and not request.user.is_authenticated:  # type: ignore[attr-defined]
+            back = request.htmx.current_url_abs_path or "/"  # type: ignore[attr-defined]  # django_htmx
+            return HttpResponseClientRedirect(f"{reverse(settings.LOGIN_URL)}?{urlencode({'next': back})}")
+        return response
+
+    @staticmethod
+    def _too_long(request: HttpRequest, away: dt.timedelta) -> bool:
+        """Asked in this order, so that a request of somebody who is at work costs nothing."""
+        minutes = installation.get("idle_minutes")
+        return bool(minutes) and away > dt.timedelta(minutes=minutes) and actor_of(request).is_provider
 
 
 class MfaRequiredMiddleware:

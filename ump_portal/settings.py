@@ -73,6 +73,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "ump_portal.middleware.IdleMiddleware",
     "csp.middleware.CSPMiddleware",
     "ump_portal.middleware.MfaRequiredMiddleware",
     "ump_portal.middleware.ScopeMiddleware",

@@ -100,7 +100,7 @@ def test_what_was_typed_is_there_again_but_for_secrets(cast: Cast, late: Late) -
     text = page.content.decode()
     assert page.redirect_chain == [("/tenants/add/", 302)]
     assert 'value="Northwind"' in text
-    assert "Nothing was saved yet" in text
+    assert "Nothing was done yet" in text
     assert SECRET not in text
     with scope.every("the test counts"):
         assert not Tenant.objects.filter(name="Northwind").exists()

@@ -9,11 +9,13 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from accounts import installation
 from accounts.models import Session, User
 from accounts.services import end_sessions
 from accounts.sessions import hashed, words_of
 from audit.models import Entry
 from tenants import scope
+from tenants.access import SYSTEM
 from tests.cast import Cast
 
 pytestmark = pytest.mark.django_db
@@ -189,3 +191,45 @@ def test_sessions_that_ran_out_are_forgotten(cast: Cast, opened: Opener) -> None
 )
 def test_browsers_in_words(agent: str, words: str) -> None:
     assert words_of(agent) == words
+
+
+def left_alone(client: Client, minutes: int) -> None:
+    """Nobody has used this browser for so long."""
+    Session.objects.filter(session_key=key_of(client)).update(
+        last_used_at=timezone.now() - dt.timedelta(minutes=minutes)
+    )
+
+
+def test_a_provider_person_who_was_away_is_signed_out_and_told(cast: Cast, opened: Opener) -> None:
+    olga, adam = opened(cast.olga), opened(cast.adam)
+    left_alone(olga, 29)
+    assert signed_in(olga)
+    for client in (olga, adam):
+        left_alone(client, 31)
+    answer = olga.get("/queue/", follow=True)
+    assert answer.redirect_chain[-1][0] == "/accounts/login/?next=/queue/"
+    assert "nothing was done for a while" in answer.content.decode()
+    assert signed_in(adam), "a customer's own people are not concerned"
+    with scope.every("the test reads the trail"):
+        assert Entry.objects.filter(action="session.timed_out", actor_id=str(cast.olga.id)).count() == 1
+
+
+def test_a_page_that_renews_itself_is_no_use_and_leads_to_the_sign_in(cast: Cast, opened: Opener) -> None:
+    olga = opened(cast.olga)
+    left_alone(olga, 20)
+    polls = {"HX-Request": "true", "HX-Current-URL": "http://testserver/tenants/?q=x"}
+    assert olga.get("/tenants/live/", headers=polls).status_code == 200
+    (last,) = Session.objects.filter(user=cast.olga).values_list("last_used_at", flat=True)
+    assert last < timezone.now() - dt.timedelta(minutes=19)
+    left_alone(olga, 31)
+    answer = olga.get("/tenants/live/", headers=polls)
+    assert answer.headers["HX-Redirect"] == "/accounts/login/?next=%2Ftenants%2F%3Fq%3Dx"
+
+
+@pytest.mark.parametrize(("minutes", "stays"), [(0, True), (5, False)])
+def test_the_time_is_a_setting(cast: Cast, opened: Opener, minutes: int, stays: bool) -> None:
+    installation.change(SYSTEM, "idle_minutes", minutes)
+    olga = opened(cast.olga)
+    left_alone(olga, 600 if stays else 6)
+    assert signed_in(olga) is stays
+    installation.forget()

@@ -85,7 +85,7 @@ def test_what_was_typed_for_a_new_customer_is_there_again(look: Look) -> None:
     confirm(page)
     expect(page.get_by_label("Customer Name")).to_have_value("Nordwind Logistik")
     expect(page.get_by_label("Client Secret")).to_have_value("")
-    expect(page.get_by_text("Nothing was saved yet")).to_be_visible()
+    expect(page.get_by_text("Nothing was done yet")).to_be_visible()
     assert faults(page, "again typed") == []
 
 

@@ -2,13 +2,14 @@
 
 import html
 import re
+import time
 
 import pytest
 from django.utils import timezone
 
 from core.errors import UmpError
 from replication import services as queue
-from tests.cast import Cast
+from tests.cast import Cast, signed_in_at
 from tests.pages.helpers import SignIn, add, change, commands, fresh, post, text_of, verified
 
 pytestmark = pytest.mark.django_db
@@ -109,3 +110,23 @@ def test_nothing_chosen_is_said(cast: Cast, client_of: SignIn) -> None:
     page = post(client_of(cast.olga), "/tenants/bulk/replicate/", {"id": []}, 200).content.decode()
     assert "None of the customers you chose can be taken." in page
     assert "Nothing was done" in text_of(client_of(cast.olga), "/tenants/bulk/result/")
+
+
+def test_pausing_many_asks_who_it_is_and_then_about_the_same_customers(cast: Cast, client_of: SignIn) -> None:
+    client, address = client_of(cast.olga), "/tenants/bulk/pause/"
+    signed_in_at(client, cast.olga, time.time() - 660)
+    for more in ({}, {"confirm": "1", "all": "1"}):
+        asked = client.post(address, {"id": [str(cast.contoso.id)], **more})
+        assert asked.headers["Location"].startswith(
+            "/accounts/reauthenticate/?next=%2Ftenants%2Fbulk%2Fpause%2F"
+        )
+        assert fresh(cast.contoso).paused_at is None
+        signed_in_at(client, cast.olga, time.time())
+        page = text_of(client, address)
+        assert "Pause: 1 customer?" in page
+        assert "<li>Contoso</li>" in page
+        assert 'name="all"' not in page
+        signed_in_at(client, cast.olga, time.time() - 660)
+    signed_in_at(client, cast.olga, time.time())
+    post(client, address, {"id": [str(cast.contoso.id)], "confirm": "1"})
+    assert fresh(cast.contoso).paused_at

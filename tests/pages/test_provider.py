@@ -210,6 +210,7 @@ def test_an_admin_changes_settings_and_cannot_lock_himself_out(cast: Cast, clien
         "own_secret_months": "24",
         "provider_secret_months": "24",
         "renew_before_days": "30",
+        "idle_minutes": "30",
     }
     page = post(client, "/settings/change/", values, 422).content.decode()
     assert "lock yourself out" in page

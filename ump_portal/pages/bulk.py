@@ -10,6 +10,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from accounts.again import ticked
 from authstatus import services as authstatus
 from core.errors import UmpError
 from replication import services as queue
@@ -105,7 +106,7 @@ def check(request: HttpRequest) -> HttpResponse:
     return _bulk(request, "check")
 
 
-@list_view(needs=Ability.PAUSE_TENANT, methods=WRITES)
+@list_view(needs=Ability.PAUSE_TENANT, methods=WRITES, fresh=True)
 def pause(request: HttpRequest) -> HttpResponse:
     return _bulk(request, "pause")
 
@@ -130,7 +131,7 @@ def result(request: HttpRequest) -> HttpResponse:
 def _bulk(request: HttpRequest, name: str) -> HttpResponse:
     act, actor = ACTS[name], actor_of(request)
     every = matching(request.GET).order_by("name", "id")
-    wants_all = request.method != "POST"
+    wants_all = request.method != "POST" and not ticked(request)
     rest = _behind(every, request.GET.get("after", "")) if wants_all else every
     chosen = list(rest[:MOST]) if wants_all else _ticked(request)
     fitting, skipped = _sorted_out(act, chosen)
@@ -174,7 +175,7 @@ def _asked(request: HttpRequest) -> str:
 
 def _ticked(request: HttpRequest) -> list[Tenant]:
     """Those of the posted ids that are in the scope of this act."""
-    ids = list(parse_ids(request.POST.getlist("id")))[:MOST]
+    ids = list(parse_ids(request.POST.getlist("id") or ticked(request)))[:MOST]
     return list(tenants().filter(id__in=ids).order_by("name", "id")) if ids else []
 
 

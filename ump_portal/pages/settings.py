@@ -73,6 +73,10 @@ class SettingsForm(forms.Form):
         required=False,
         help_text="A new customer's first replication then waits until somebody has compared what the check found.",
     )
+    idle_minutes = forms.IntegerField(
+        label="Idle time-out of provider people, in minutes",
+        help_text="Who does nothing for so long is signed out; a page that renews itself is no deed. 0 = never.",
+    )
     own_secret_months = forms.IntegerField(
         label="Life of a client secret of a customer's own app, in months",
         help_text="What the portal asks Microsoft for when it renews one; the real end date is the one shown.",
@@ -273,9 +277,15 @@ def _people() -> list[Setting]:
             "A fresh sign-in",
             f"of the last {_span(settings.ACCOUNT_REAUTHENTICATION_TIMEOUT)}",
             "",
-            "Asked for before credentials, people, API clients and settings are changed, and customers deleted.",
+            "Before credentials, people, API clients or settings change, a customer is deleted, or many are paused.",
         ),
         Setting("A session ends", f"after {_span(settings.SESSION_COOKIE_AGE)}", "", "Or with the browser."),
+        Setting(
+            "Idle time-out",
+            _span(60 * idle) if (idle := installation.get("idle_minutes")) else "never",
+            "",
+            "Of people who work for the provider; customers' own people are signed out with the session's end.",
+        ),
     ]
 
 
