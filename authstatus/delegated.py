@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
 from accounts import installation
@@ -198,12 +198,17 @@ def come_back(browser: Browser, query: Mapping[str, str], *, kind: str = REDEEM)
     return Back(tenant, flow, problem)
 
 
+def flows_of(state: str) -> QuerySet[SignInFlow]:
+    """The sign-in of this state, if there is one."""
+    return SignInFlow.objects.filter(state_hash=_hash(state))
+
+
 def _take(browser: Browser, state: str) -> SignInFlow | UmpError:
     """The flow of this state, used up by this very call; or why it may not be used."""
     mine = Q(browser_hash=browser.hash, actor_id=browser.actor.id)
     living = Q(used_at=None, began_at__gt=Now() - LIFE)
     with scope.every("the state of a sign-in says for which customer it is"):
-        found = SignInFlow.objects.filter(state_hash=_hash(state))
+        found = flows_of(state)
         if not found.filter(mine).exists():
             return UmpError.of("signin_foreign" if found.exists() else "signin_restart")
         if not found.filter(mine, living).update(used_at=Now()):

@@ -31,7 +31,6 @@ urlpatterns = [
     path(f"{TENANT}/switch-to-password/", delegated_views.switch_to_password, name="switch-password"),
     path(f"{TENANT}/sign-in/<uuid:flow_id>/", delegated_views.sign_in, name="sign-in"),
     path(f"{TENANT}/sign-in/<uuid:flow_id>/live/", delegated_views.sign_in_live, name="sign-in-live"),
-    path("authenticate/OAuth2Callback", delegated_views.callback, name="oauth2-callback"),
     path(f"{TENANT}/access-failures/", failure_views.failures, name="access-failures"),
     path(f"{TENANT}/access-failures/rule/", failure_views.change_rule, name="access-failures-rule"),
     path(f"{STATUS}/", status_views.index, name="authentication-status"),

@@ -2,7 +2,10 @@
 
 from accounts import delivery
 from core.errors import UmpError
+from invitations import device as device  # noqa: PLC0414  registers its kind
+from invitations import finishing as finishing  # noqa: PLC0414  registers its chore
 from invitations import mailing, services
+from invitations import signing_in as signing_in  # noqa: PLC0414  registers its kind
 from invitations.models import Invitation
 from invitations.services import SEND, Why
 from replication.context import Context, Done, Outcome

@@ -25,10 +25,12 @@ View = Callable[..., HttpResponseBase]
 class Door:
     """What guards a route: `tenant` one customer, `list` those of the actor, `provider` the whole.
 
+    `visit`: who came by the link of an invitation, and has no account (invitations.visit_web).
+
     `fresh` routes want a sign-in of the last minutes too (accounts.again); their GET asks before anybody types.
     """
 
-    kind: Literal["tenant", "list", "provider", "person"]
+    kind: Literal["tenant", "list", "provider", "person", "visit"]
     needs: Ability | None
     methods: tuple[str, ...]
     fresh: bool = False

@@ -99,7 +99,7 @@ class IdleMiddleware:
 class MfaRequiredMiddleware:
     """Where the provider requires a second factor, a person without one can only set one up."""
 
-    OPEN = ("/accounts/", "/static/", "/healthz", "/api/")
+    OPEN = ("/accounts/", "/static/", "/healthz", "/api/", "/authenticate/")
 
     def __init__(self, get_response: Next) -> None:
         self.get_response = get_response

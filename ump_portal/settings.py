@@ -166,6 +166,10 @@ OUTBOUND_ALLOWED_NETWORKS = env.list(
     "OUTBOUND_ALLOWED_NETWORKS", default=["169.254.0.1/32", "169.254.4.0/24"]
 )
 
+# What Microsoft shows of this machine to a person who enters a device code: its country and public address.
+OUTBOUND_COUNTRY = env.str("OUTBOUND_COUNTRY", default="Iceland" if DEMO else "")
+OUTBOUND_ADDRESS = env.str("OUTBOUND_ADDRESS", default="")
+
 # --- Microsoft 365 (DESIGN 8) -----------------------------------------------------------------------------
 M365_GATEWAY_URL = env.str("M365_GATEWAY_URL", default="")
 M365_CA_BUNDLE = env.str("M365_CA_BUNDLE", default="")

@@ -75,6 +75,7 @@ urlpatterns = [
     path("accounts/", include("allauth.urls")),
     path("", include("tenants.urls")),
     path("", include("authstatus.urls")),
+    path("", include("invitations.visit_urls")),
     path("", include("replication.urls")),
     path("", include("directory.urls")),
     path("", include("webhooks.urls")),

@@ -21,6 +21,7 @@ from tests.walls.routes import Route, routes
 # What answers with a part of a page or with a file; whoever adds another kind says so here.
 PARTS = ("/live/", ".csv", "/figures/")
 PAGES = [r for r in routes() if "GET" in r.doors and not r.api and not r.pattern.endswith(PARTS)]
+PAGES = [r for r in PAGES if r.doors["GET"].kind != "visit"]  # for who has no account: test_browser_invited
 # What the plain address of a route does not show: other customers, other states, empty lists.
 FURTHER = [
     *(f"/tenants/{{{name}}}/" for name in ("fabrikam", "never", "paused", "long", "bare", "disabled", "ending",

@@ -1,0 +1,109 @@
+"""The visitor's door: a cookie of its own instead of a sign-in, one customer, and nothing else of the portal."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+
+from core.errors import UmpError
+from core.kinds import Who
+from invitations import visits
+from invitations.models import VISIT, Invitation
+from tenants.access import Actor
+from tenants.web import Door, View
+
+COOKIE = "__Host-ump-visit" if settings.SECURE else "ump-visit"
+OWN_WORDS = {
+    Who.CUSTOMER_ADMIN: "you, or another administrator of your organisation",
+    Who.MICROSOFT: "Microsoft",
+}
+
+
+def visit_view(*, methods: tuple[str, ...] = ("GET", "HEAD"), over: bool = False) -> Callable[[View], View]:
+    """`view(request, visit, ...)`; the customer's scope is open inside. `over`: also when all is done."""
+
+    def decorate(view: View) -> View:
+        door = Door("visit", None, methods)
+
+        def through(request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
+            visit = visits.visit_of(request.COOKIES.get(COOKIE, ""), over=over)
+            return view(request, visit, **kwargs)
+
+        return _guarded(view, through, door)
+
+    return decorate
+
+
+def link_view(view: View) -> View:
+    """`view(request, invitation, token)` for a route with `<str:token>`; the link itself is what opens it."""
+    door = Door("visit", None, ("GET", "HEAD", "POST"))
+
+    def through(request: HttpRequest, token: str) -> HttpResponseBase:
+        return view(request, visits.invitation_of(token, address_of(request)), token)
+
+    return _guarded(view, through, door)
+
+
+def _guarded(view: View, through: View, door: Door) -> View:
+    def safely(request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
+        try:
+            answer = through(request, **kwargs)
+        except UmpError as error:
+            answer = refused(request, error)
+        # The address may carry the link's token: no other place may learn it.
+        answer.headers["Referrer-Policy"] = "no-referrer"
+        answer.headers["X-Robots-Tag"] = "noindex"
+        return answer
+
+    guarded = never_cache(require_http_methods(list(door.methods))(safely))
+    wrapped: View = functools.wraps(view)(guarded)
+    wrapped.door = door  # type: ignore[attr-defined]  # read by tests/walls
+    return wrapped
+
+
+def refused(request: HttpRequest, error: UmpError) -> HttpResponse:
+    """Why this leads nowhere; of whom it is, it does not say."""
+    answer = render(request, "invitations/visit_refused.html", {"error": told(error)}, status=error.status)
+    if error.retry_after:
+        answer.headers["Retry-After"] = str(int(error.retry_after))
+    return answer
+
+
+def told(error: UmpError) -> dict[str, Any]:
+    """An error for partials/error_box.html, as the customer's administrator reads it."""
+    return {
+        "message": error.message,
+        "advice": error.advice,
+        "who": OWN_WORDS.get(error.who, "your service provider"),
+        "tone": "warn" if error.code == "visit_over" else "bad",
+    }
+
+
+def address_of(request: HttpRequest) -> str | None:
+    found: str | None = getattr(request, "client_address", None)
+    return found
+
+
+def actor_of(request: HttpRequest, invitation: Invitation) -> Actor:
+    return visits.actor_of(invitation, address_of(request), getattr(request, "request_id", None))
+
+
+def set_cookie(answer: HttpResponse, value: str) -> None:
+    answer.set_cookie(
+        COOKIE,
+        value,
+        max_age=VISIT,
+        path="/",
+        secure=settings.SECURE,
+        httponly=True,
+        samesite="Lax",  # it has to come along when Microsoft sends the browser back
+    )
+
+
+def cookie_of(request: HttpRequest) -> str:
+    return request.COOKIES.get(COOKIE, "")
