@@ -6,8 +6,8 @@ from typing import Any
 from django import forms
 from django.utils import timezone
 
-from tenants.forms import guid_field
-from tenants.models import Cloud, Plan, Service
+from tenants.forms import CustomerForm, guid_field
+from tenants.models import Cloud
 
 NO_MEMORY = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}
 
@@ -93,22 +93,13 @@ class CredentialForm(forms.Form):
         return {name: self.cleaned_data[name] for name in ("cloud", "client_id", "expires_at", *self.SECRETS)}
 
 
-class OnboardForm(CredentialForm):
-    """Everything needed to add a customer and to start its first replication."""
+class OnboardForm(CredentialForm, CustomerForm):
+    """Everything needed to add a customer with its app registration at once, and to start its first replication."""
 
-    name = forms.CharField(label="Customer Name", max_length=120)
     entra_tenant_id = guid_field(
         "Azure Tenant Id", "The Directory (tenant) ID on the overview page of Microsoft Entra."
     )
-    domain = forms.CharField(
-        label="Domain",
-        required=False,
-        max_length=253,
-        help_text="The customer's main domain, such as contoso.com.",
-    )
-    plan = forms.ChoiceField(label="Service level", choices=Plan, initial=Plan.PRO)
-    service = forms.ChoiceField(label="Service", choices=Service, initial=Service.DIRECT_ROUTING)
-    licensed_users = forms.IntegerField(label="Licensed users", min_value=0, max_value=1_000_000, initial=0)
+    with_sync = None  # type: ignore[assignment]  # Django's way to leave a field out
     deployed = forms.BooleanField(
         label="Already deployed",
         required=False,

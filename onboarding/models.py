@@ -4,6 +4,7 @@ import datetime as dt
 
 from django.db import models
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from accounts import installation
 from tenants.models import Cloud
@@ -70,6 +71,15 @@ class Onboarding(TenantOwned):
     @property
     def is_open(self) -> bool:
         return self.finished_at is None and self.cancelled_at is None
+
+    @property
+    def number(self) -> int:
+        """Of the step, as it is shown."""
+        return list(Step).index(Step(self.step)) + 1
+
+    @property
+    def late(self) -> bool:
+        return self.deadline < timezone.now()
 
     @property
     def deadline(self) -> dt.datetime:

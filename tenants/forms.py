@@ -27,8 +27,8 @@ def add_error(form: forms.Form, error: InvalidInput) -> None:
     form.add_error(error.field if error.field in form.fields else None, text)
 
 
-class EditForm(forms.Form):
-    """A customer's own data. `version` is the state the person looked at; see tenants.services.edit_tenant."""
+class CustomerForm(forms.Form):
+    """What the provider says of a customer, whoever asks: the wizard, Edit, or Add with app registration."""
 
     name = forms.CharField(label="Customer Name", max_length=120)
     domain = forms.CharField(
@@ -37,15 +37,32 @@ class EditForm(forms.Form):
         max_length=253,
         help_text="The customer's main domain, such as contoso.com.",
     )
-    entra_tenant_id = guid_field("Azure Tenant Id", "The id of the customer's Microsoft 365 tenant.")
-    plan = forms.ChoiceField(label="Service level", choices=Plan)
-    service = forms.ChoiceField(label="Service", choices=Service)
-    licensed_users = forms.IntegerField(label="Licensed users", min_value=0, max_value=1_000_000)
+    entra_tenant_id = guid_field(
+        "Azure Tenant Id",
+        "The Directory (tenant) ID on the overview page of Microsoft Entra. Empty: the customer's administrator "
+        "brings it when he signs in.",
+        required=False,
+    )
+    plan = forms.ChoiceField(label="Service level", choices=Plan, initial=Plan.PRO)
+    service = forms.ChoiceField(label="Service", choices=Service, initial=Service.DIRECT_ROUTING)
+    licensed_users = forms.IntegerField(
+        label="Licensed users",
+        min_value=0,
+        max_value=1_000_000,
+        initial=0,
+        help_text="Users licences for this customer; 0 for none. Its one Tenants licence is taken anyway.",
+    )
     with_sync = forms.BooleanField(
         label="With sync",
         required=False,
+        initial=True,
         help_text="Users and groups are read from Microsoft 365. Only Operator Connect can do without.",
     )
+
+
+class EditForm(CustomerForm):
+    """A customer's own data. `version` is the state the person looked at; see tenants.services.edit_tenant."""
+
     cycle_delay = forms.IntegerField(
         label="QuickReplicationCycleDelay, in seconds",
         required=False,

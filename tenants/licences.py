@@ -87,11 +87,12 @@ class Pools:
 
 
 def pools() -> Pools:
-    """Call it in the scope of every tenant: a pool is the provider's."""
+    """What customers hold now, whoever asks."""
     living = Q(deleted_at=None)
-    held = Tenant.objects.aggregate(
-        number=Count("id", filter=living), users=Sum("licensed_users", filter=living)
-    )
+    with scope.every("licences are counted over all customers"):
+        held = Tenant.objects.aggregate(
+            number=Count("id", filter=living), users=Sum("licensed_users", filter=living)
+        )
     return Pools(
         Pool(TENANTS, settings.LICENSE_CUSTOMERS, held["number"]),
         Pool(USERS, settings.LICENSE_USERS, held["users"] or 0),
@@ -107,8 +108,7 @@ def take(*, customers: int = 0, users: int = 0) -> None:
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [TURN])
-    with scope.every("licences are counted over all customers"):
-        found = pools()
+    found = pools()
     if customers > 0 and customers > found.tenants.available:
         raise UmpError.of("licence_customers_used", field="name", limit=f"{found.tenants.size:,}")
     if users > 0 and users > found.users.available:

@@ -339,6 +339,14 @@ def _cleaned(values: dict[str, object]) -> dict[str, object]:
     return values
 
 
+def check_name(name: str) -> str:
+    """The name as it would be stored. Raises InvalidInput when no customer could be called so."""
+    name = _clean_name(name)
+    with scope.every("names are compared over all customers"):
+        _check_free(Tenant(name=name))
+    return name
+
+
 def clean_domain(domain: str) -> str:
     """Raises InvalidInput (domain)."""
     domain = domain.strip().lower().rstrip(".")

@@ -81,3 +81,4 @@ urlpatterns = [
     path("", include("webhooks.urls")),
     path("", include("invitations.urls")),
 ]
+    path("", include("onboarding.urls")),

@@ -138,8 +138,8 @@ def change(request: HttpRequest) -> HttpResponse:
 def _page(request: HttpRequest, actor: Actor, form: SettingsForm | None) -> dict[str, Any]:
     address: str | None = getattr(request, "client_address", None)
     blocks = installation.get("api_allowed_ips")
-    with scope.every("licences and keys are counted over all customers"):
-        pools, behind, workers = licences.pools(), _keys_behind(), queue.workers()
+    with scope.every("keys are counted over all customers"):
+        behind, workers = _keys_behind(), queue.workers()
     return {
         "groups": _groups(),
         "form": form,
@@ -152,7 +152,7 @@ def _page(request: HttpRequest, actor: Actor, form: SettingsForm | None) -> dict
         "may_pause_all": actor.may(Ability.PAUSE_ALL),
         "silent_since": watch.silent_since(),
         "workers": workers,
-        "pools": pools,
+        "pools": licences.pools(),
         "behind": behind,
         "version": settings.VERSION,
     }
