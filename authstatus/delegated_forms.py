@@ -1,5 +1,7 @@
 """Forms of the ways in on an account's behalf."""
 
+from typing import Any
+
 from django import forms
 
 from authstatus.forms import NO_MEMORY
@@ -11,7 +13,7 @@ class SwitchForm(forms.Form):
     email = forms.EmailField(
         label="Customer IT Administrator email:",
         max_length=254,
-        help_text="Of the person who signs in at Microsoft; it is filled in there.",
+        help_text="Of the person who signs in at Microsoft; the invitation goes there.",
         widget=forms.EmailInput(attrs={**NO_MEMORY, "autocomplete": "email"}),
     )
 
@@ -19,7 +21,12 @@ class SwitchForm(forms.Form):
 class PasswordForm(forms.Form):
     """A user name and a password, which goes in and never comes out again."""
 
-    account = forms.EmailField(label="M365 Email", max_length=254, widget=forms.EmailInput(attrs=NO_MEMORY))
+    account = forms.EmailField(
+        label="User Name",
+        max_length=254,
+        help_text="The address with which the M365 administrator signs in.",
+        widget=forms.EmailInput(attrs=NO_MEMORY),
+    )
     password = forms.CharField(
         label="Password",
         max_length=256,
@@ -27,3 +34,15 @@ class PasswordForm(forms.Form):
         help_text="Of an account without a second factor. It is sealed at once and can never be shown again.",
         widget=forms.PasswordInput(render_value=False, attrs={**NO_MEMORY, "autocomplete": "new-password"}),
     )
+    confirm = forms.CharField(
+        label="Confirm password",
+        max_length=256,
+        strip=False,
+        widget=forms.PasswordInput(render_value=False, attrs={**NO_MEMORY, "autocomplete": "new-password"}),
+    )
+
+    def clean(self) -> dict[str, Any]:
+        found: dict[str, Any] = super().clean() or {}
+        if "password" in found and found.pop("confirm", None) != found["password"]:
+            self.add_error("confirm", "The two passwords differ.")
+        return found

@@ -14,7 +14,7 @@ from django.views.decorators.http import conditional_page, require_GET
 from accounts import installation
 from accounts.again import typed
 from authstatus import delegated
-from authstatus.delegated_forms import PasswordForm, SwitchForm
+from authstatus.delegated_forms import PasswordForm
 from authstatus.shared_app_views import consented
 from authstatus.views import problem as problem_of
 from authstatus.views import told
@@ -43,21 +43,8 @@ def grant_access(request: HttpRequest, tenant: Tenant) -> HttpResponse:
     return render(request, "authstatus/grant_access.html", context)
 
 
-@tenant_view(needs=Ability.MANAGE_CONNECTION, methods=WRITES, fresh=True)
-def switch_to_token(request: HttpRequest, tenant: Tenant) -> HttpResponse:
-    """AUT-31: asks for the administrator's address, and goes to Microsoft with it filled in."""
-    form = SwitchForm(request.POST or None, initial=typed(request))
-    context = _asking(request, tenant) | {"title": f"Switch {tenant.name} to token", "form": form}
-    proven = delegated.may_switch_to_token(tenant)
-    ready = proven and not context["obstacle"]
-    if request.method == "POST" and ready and form.is_valid():
-        return _leave(request, tenant, form.cleaned_data["email"])
-    context |= {"proven": proven, "form": form if ready else None}
-    return render(request, "authstatus/switch_token.html", context, status=422 if form.errors else 200)
-
-
 def _asking(request: HttpRequest, tenant: Tenant) -> dict[str, Any]:
-    """What both ways out show; `obstacle` is why nobody can leave yet, `elsewhere` the address to do it from."""
+    """What it shows; `obstacle` is why nobody can leave yet, `elsewhere` the address to do it from."""
     stored, obstacle, elsewhere = connection_of(tenant), None, ""
     try:
         home = urlsplit(delegated.way_back(tenant))
@@ -79,9 +66,10 @@ def _asking(request: HttpRequest, tenant: Tenant) -> dict[str, Any]:
     }
 
 
-def _leave(request: HttpRequest, tenant: Tenant, login_hint: str = "") -> HttpResponse:
+def _leave(request: HttpRequest, tenant: Tenant) -> HttpResponse:
     """Not by a redirect: our own pages let no form lead to another site, and that is worth keeping."""
-    address, _ = delegated.begin(_browser(request), tenant, login_hint=login_hint)
+    stored = connection_of(tenant)
+    address, _ = delegated.begin(_browser(request), tenant, login_hint=stored.account if stored else "")
     context = {"tenant": tenant, "address": address, "host": urlsplit(address).netloc}
     answer = render(request, "authstatus/leave.html", context)
     answer.headers["Refresh"] = f"0;url={address}"

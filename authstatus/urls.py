@@ -20,14 +20,11 @@ RUN = f"{STATUS}/verify-runs/<uuid:run_id>"
 
 urlpatterns = [
     path("tenants/add/", views.add, name="tenant-add"),
-    path(f"{TENANT}/connection/", views.connection, name="tenant-connection"),
-    path(f"{TENANT}/connection/set/", views.set_connection, name="tenant-connection-set"),
     path(f"{TENANT}/check/", views.check, name="tenant-check"),
     path(f"{TENANT}/organization/", organization_views.confirm, name="organization"),
     path(f"{TENANT}/checks/", views.checks, name="tenant-checks"),
     path(f"{TENANT}/provider-app/", shared_app_views.use_provider_app, name="use-provider-app"),
     path(f"{TENANT}/grant-access/", delegated_views.grant_access, name="grant-access"),
-    path(f"{TENANT}/switch-to-token/", delegated_views.switch_to_token, name="switch-token"),
     path(f"{TENANT}/switch-to-password/", delegated_views.switch_to_password, name="switch-password"),
     path(f"{TENANT}/sign-in/<uuid:flow_id>/", delegated_views.sign_in, name="sign-in"),
     path(f"{TENANT}/sign-in/<uuid:flow_id>/live/", delegated_views.sign_in_live, name="sign-in-live"),

@@ -9,10 +9,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 
-from accounts.again import is_fresh, typed
+from accounts.again import typed
 from authstatus import delegated, selectors, services, shared_app, shown
-from authstatus.forms import CredentialForm, OnboardForm
-from authstatus.models import Check, Result
+from authstatus.forms import OnboardForm
+from authstatus.models import Check, QoeIntegration, Result
 from core.errors import InvalidInput
 from core.kinds import WHO_IN_WORDS, Who
 from m365 import permissions
@@ -22,7 +22,6 @@ from tenants.access import Actor
 from tenants.answers import SeeOther
 from tenants.forms import add_error
 from tenants.models import Connection, Method, ProviderApp, SecretKind, SignIn, Tenant, Verification
-from tenants.selectors import connection_of
 from tenants.web import actor_of, list_view, tenant_view
 
 WRITES = ("GET", "HEAD", "POST")
@@ -45,50 +44,21 @@ def add(request: HttpRequest) -> HttpResponse:
     return render(request, "authstatus/add.html", context, status=422 if form.errors else 200)
 
 
-@tenant_view(needs=Ability.VIEW_TENANT)
-def connection(request: HttpRequest, tenant: Tenant) -> HttpResponse:
-    """How the portal signs in: what is stored (never the secret itself), what the last check found, and a form."""
-    actor, stored = actor_of(request), connection_of(tenant)
-    may = actor.may(Ability.MANAGE_CONNECTION, tenant.id) and is_fresh(request)
-    form = CredentialForm(initial=_initial(stored)) if may else None
-    return render(request, "authstatus/connection.html", _page(actor, tenant, stored, form))
-
-
-@tenant_view(needs=Ability.MANAGE_CONNECTION, methods=WRITES, fresh=True)
-def set_connection(request: HttpRequest, tenant: Tenant) -> HttpResponse:
-    """Apply Changes: store what was entered and have it checked at once."""
-    actor, stored = actor_of(request), connection_of(tenant)
-    if request.method != "POST":
-        if not typed(request):
-            return SeeOther(f"/tenants/{tenant.id}/connection/")
-        form = CredentialForm(initial=_initial(stored) | typed(request))
-        return render(request, "authstatus/connection.html", _page(actor, tenant, stored, form))
-    form = CredentialForm(request.POST)
-    if form.is_valid():
-        try:
-            services.connect(actor, tenant, **form.credential())
-        except InvalidInput as error:
-            add_error(form, error)
-        else:
-            messages.success(request, "Saved. Validating credentials, please wait!")
-            return SeeOther(f"/tenants/{tenant.id}/")
-    context = _page(actor, tenant, stored, form)
-    return render(request, "authstatus/connection.html", context, status=422)
-
-
 @tenant_view(needs=Ability.VERIFY_CONNECTION, methods=WRITES)
 def check(request: HttpRequest, tenant: Tenant) -> HttpResponse:
-    """Check Credentials. Asking twice joins the check that waits already."""
+    """Check Credentials. Asking twice joins the check that waits already; `back` names the page that asked."""
+    asked_at = tables.choice_of(request.GET, "back", ["connection"])
+    back = f"/tenants/{tenant.id}/{asked_at and 'connection/'}"
     if request.method == "POST":
         services.check(actor_of(request), tenant)
         messages.info(request, "Validating credentials, please wait!")
-        return SeeOther(f"/tenants/{tenant.id}/")
+        return SeeOther(back)
     context = {
         "tenant": tenant,
         "title": f"Check the credentials of {tenant.name}?",
         "submit": "Check credentials",
-        "form_action": f"/tenants/{tenant.id}/check/",
-        "cancel_url": f"/tenants/{tenant.id}/",
+        "form_action": request.get_full_path(),
+        "cancel_url": back,
     }
     return render(request, "authstatus/check.html", context)
 
@@ -102,14 +72,12 @@ def checks(request: HttpRequest, tenant: Tenant) -> HttpResponse:
 
 
 # --- What the pages show ------------------------------------------------------------------------------------
-def _page(
-    actor: Actor, tenant: Tenant, stored: Connection | None, form: CredentialForm | None
-) -> dict[str, Any]:
+def about_connection(actor: Actor, tenant: Tenant, stored: Connection | None) -> dict[str, Any]:
+    """What is stored, what the checks found, and what follows; for the page Microsoft 365 Settings."""
     latest = list(selectors.checks(tenant)[:5])
     return {
         "tenant": tenant,
         "connection": stored,
-        "form": form,
         "may_change": actor.may(Ability.MANAGE_CONNECTION, tenant.id),
         "may_check": actor.may(Ability.VERIFY_CONNECTION, tenant.id) and stored is not None,
         "facts": facts(tenant, stored),
@@ -122,24 +90,10 @@ def _page(
         "checks": latest,
         "plot": shown.plot(tenant),
         "needed": needed(),
-        "ways": _ways(tenant, stored) if actor.may(Ability.MANAGE_CONNECTION, tenant.id) else [],
         "for_provider": actor.is_provider,
         "unconfirmed": bool(stored and stored.usable) and confirming.awaited(tenant.id),
         "consent_link": shared_app.consent_link(tenant, stored) if _by_app(stored) else "",
     }
-
-
-def _ways(tenant: Tenant, stored: Connection | None) -> list[tuple[str, str, str]]:
-    """Label, address and icon of what else may be done about the way in (AUT-16, AUT-17)."""
-    here = f"/tenants/{tenant.id}"
-    found = [("Grant Access", f"{here}/grant-access/", "user-check")]
-    if stored and stored.method == Method.TOKEN:
-        found.append(("Switch to password", f"{here}/switch-to-password/", "lock"))
-    if stored and stored.method == Method.PASSWORD:
-        found.append(("Switch to token", f"{here}/switch-to-token/", "key-round"))
-    if not shared_app.in_use(stored):
-        found.append(("Use the provider's app", f"{here}/provider-app/", "building-2"))
-    return found
 
 
 def _by_app(stored: Connection | None) -> bool:
@@ -168,7 +122,8 @@ def _propagating(stored: Connection | None, latest: list[Check]) -> dict[str, An
     return latest[0].problem
 
 
-def _initial(stored: Connection | None) -> dict[str, Any]:
+def initial_of(stored: Connection | None) -> dict[str, Any]:
+    """For CredentialForm."""
     if stored is None:
         return {}
     return {"cloud": stored.cloud, "client_id": stored.client_id}
@@ -209,7 +164,7 @@ def _days(ends: dt.datetime) -> str:
     return f"{-days} days ago" if ends < timezone.now() else f"in {days} days"
 
 
-def shown_secret(stored: SignIn | ProviderApp | None) -> dict[str, Any] | None:
+def shown_secret(stored: SignIn | ProviderApp | QoeIntegration | None) -> dict[str, Any] | None:
     """For partials/secret_field.html."""
     secret = stored.secret if stored else None
     if secret is None:

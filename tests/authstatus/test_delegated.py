@@ -26,6 +26,7 @@ from audit.models import Entry
 from authstatus import delegated
 from authstatus.commands import VERIFY
 from core.errors import UmpError
+from invitations import selectors as invited
 from m365 import identity, identity_delegated, pacing
 from replication import runner, states, sweeper
 from replication import services as queue
@@ -443,15 +444,20 @@ def test_switch_to_token_wants_a_proven_connection_and_an_address(stage: Stage, 
     client, tenant = client_of(stage.cast.olga), stage.cast.contoso
     page = text_of(client, url(tenant, "switch-to-token/"))
     assert "Validate Authentication must return Successful" in page
-    assert "Check Credentials" in page
-    post(client, url(tenant, "check/"), {})
+    post(client, url(tenant, "switch-to-token/"), {"email": "it@contoso.example"}, 200)
+    with scope.one(tenant.id):
+        assert invited.open_of(tenant) is None
+    post(client, url(tenant, "check/?back=connection"), {})
     stage.work()
     page = text_of(client, url(tenant, "switch-to-token/"))
     assert "Customer IT Administrator email:" in page
-    assert "sends no mail" in page
     post(client, url(tenant, "switch-to-token/"), {"email": "nobody"}, 422)
-    address = stage.leave(client, tenant, "switch-to-token/", email="it@contoso.example")
-    assert parse_qs(urlsplit(address).query)["login_hint"] == ["it@contoso.example"]
+    answer = post(client, url(tenant, "switch-to-token/"), {"email": "it@contoso.example"})
+    page = text_of(client, answer.headers["Location"])
+    assert "The invitation goes to it@contoso.example. The mail is on its way." in page
+    assert "Tenant has open invitation." in page
+    with scope.one(tenant.id):
+        assert invited.open_of(tenant) is not None
 
 
 def allow(yes: bool) -> None:
@@ -461,12 +467,18 @@ def allow(yes: bool) -> None:
 def test_a_password_is_saved_only_where_the_settings_allow_it(stage: Stage, client_of: SignIn) -> None:
     client, tenant = client_of(stage.cast.olga), stage.cast.contoso
     stage.grant(client, tenant)
-    form = {"account": stage.admin(stage.contoso), "password": "Her own~pass word"}
+    form = {
+        "account": stage.admin(stage.contoso),
+        "password": "Her own~pass word",
+        "confirm": "Her own~pass word",
+    }
     assert "Not allowed here" in text_of(client, url(tenant, "switch-to-password/"))
     post(client, url(tenant, "switch-to-password/"), form, 200)
     assert stage.row(tenant).method == Method.TOKEN
     allow(True)
-    post(client, url(tenant, "switch-to-password/"), form | {"password": " x"}, 422)
+    post(client, url(tenant, "switch-to-password/"), form | {"password": " x", "confirm": " x"}, 422)
+    differ = post(client, url(tenant, "switch-to-password/"), form | {"confirm": "Her own~pass"}, 422)
+    assert "The two passwords differ." in differ.content.decode()
     refused_form = post(
         client, url(tenant, "switch-to-password/"), form | {"account": "x"}, 422
     ).content.decode()
@@ -479,7 +491,7 @@ def test_a_password_is_saved_only_where_the_settings_allow_it(stage: Stage, clie
     assert stage.row(tenant).usable
     page = text_of(client, url(tenant, "connection/"))
     assert form["password"] not in page
-    assert "Switch to token" in page
+    assert "Switch to auth token (recommended way)" in page
     allow(False)
     stage.work()
     assert stage.row(tenant).usable, "one that is stored stays in use"
@@ -502,7 +514,8 @@ def test_a_password_that_needs_a_second_factor_holds_the_work_and_is_explained(
         assert not Command.objects.filter(tenant_id=tenant.id, state=State.QUEUED).exists()
     page = text_of(client, url(tenant, "connection/"))
     assert "second factor" in page
-    address = stage.leave(client, tenant, "switch-to-token/", email=stage.admin(stage.contoso))
+    address = stage.leave(client, tenant)
+    assert parse_qs(urlsplit(address).query)["login_hint"] == [stage.admin(stage.contoso)]
     assert client.get(stage.sign_in(address)).status_code == 303
     assert (VERIFY, State.SUCCEEDED, "") in stage.work(), "a token meets what a password cannot"
 
