@@ -147,14 +147,14 @@ KINDS: dict[str, Kind] = {
         ),
         Kind(
             "own_secret_months",
-            "Life of a client secret, customer's own app",
+            "Life of a client secret or certificate, customer's own app",
             "So many months the portal asks for; Microsoft's real end date is the one shown.",
             lambda: 36,
             _number("own_secret_months", MOST_MONTHS, 1),
         ),
         Kind(
             "renew_before_days",
-            "Renew client secrets by itself",
+            "Renew credentials by itself",
             "So many days before they end, where the portal may change the registration; 0 = only when asked.",
             lambda: 30,
             _number("renew_before_days", 365),
@@ -175,8 +175,8 @@ KINDS: dict[str, Kind] = {
         ),
         Kind(
             "provider_secret_months",
-            "Life of a client secret, provider's app",
-            "So many months the set-up guide asks for.",
+            "Life of a client secret or certificate, provider's app",
+            "So many months the set-up guide asks for, and the portal when it renews.",
             lambda: 24,
             _number("provider_secret_months", MOST_MONTHS, 1),
         ),

@@ -233,6 +233,7 @@ PROVIDER_APP = _gives(
         "verification_text": "Successful",
         "verified_at": "2026-11-20T08:14:03Z",
         "problem": None,
+        "why_not_renewable": "",
         "row_version": 4,
     },
 )

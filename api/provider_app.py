@@ -10,10 +10,11 @@ from rest_framework.response import Response
 
 from api import etags, examples
 from api.connections import CredentialIn, CredentialOut, TroubleOut, trouble
+from api.idempotency import idempotent
 from api.permissions import provider
-from api.serializers import CommandRef, Out
-from api.views import ApiView, queued
-from authstatus import services
+from api.serializers import CommandRef, Nothing, Out
+from api.views import ApiView, accepted, queued
+from authstatus import registrations, services
 from tenants import provider_app
 from tenants.abilities import Ability
 from tenants.models import ProviderApp, Verification
@@ -46,7 +47,16 @@ class ProviderAppOut(Out):
     verification_text = serializers.CharField(source="get_verification_display")
     verified_at = serializers.DateTimeField(allow_null=True)
     problem = serializers.SerializerMethodField()
+    why_not_renewable = serializers.SerializerMethodField()
     row_version = serializers.IntegerField(help_text="The number in the ETag.")
+
+    @extend_schema_field(
+        serializers.CharField(
+            allow_blank=True, help_text="Empty: the portal may try to renew its credential."
+        )
+    )
+    def get_why_not_renewable(self, row: ProviderApp) -> str:
+        return registrations.why_app_not_renewable(row)
 
     @extend_schema_field(CredentialOut(allow_null=True))
     def get_credential(self, row: ProviderApp) -> dict[str, Any] | None:
@@ -85,3 +95,14 @@ class OneProviderApp(ApiView):
             found, command = services.set_provider_app(self.actor, **values)
         body = {**ProviderAppOut(found).data, "check": queued(request, command)}
         return Response(body, headers={"ETag": etags.etag(found.row_version)})
+
+
+class RenewProviderApp(ApiView):
+    doors = {"POST": provider(Ability.CHANGE_SETTINGS)}
+
+    @extend_schema(operation_id="provider_app_renew", request=Nothing, responses={202: CommandRef})
+    @idempotent
+    def post(self, request: Request) -> Response:
+        """Renew the credential of the provider's own app at Microsoft without a gap."""
+        self.body(Nothing)
+        return accepted(request, registrations.renew_app(self.actor))

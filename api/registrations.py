@@ -167,7 +167,7 @@ class Renew(ApiView):
     @extend_schema(operation_id="registration_renew", request=Nothing, responses={202: CommandRef})
     @idempotent
     def post(self, request: Request, uid: str) -> Response:
-        """Renew the client secret at Microsoft without a gap."""
+        """Renew the client secret or certificate at Microsoft without a gap."""
         self.body(Nothing)
         return accepted(request, registrations.renew(self.actor, self.tenant))
 
@@ -199,6 +199,6 @@ class RenewAll(ApiView):
     @extend_schema(operation_id="renew_all_secrets", request=Nothing, responses={202: CommandRef})
     @idempotent
     def post(self, request: Request) -> Response:
-        """Renew every client secret that the portal can renew: one command a customer."""
+        """Renew every credential that the portal can renew: one command a customer, one for the provider's app."""
         self.body(Nothing)
         return accepted(request, registrations.renew_all(self.actor))

@@ -76,6 +76,7 @@ v1 = [
     path("queue/renew-secrets", registrations.RenewAll.as_view(), name="renew-secrets"),
     path("queue/resume", queue.Resume.as_view(), name="queue-resume"),
     path("provider-app", provider_app.OneProviderApp.as_view(), name="provider-app"),
+    path("provider-app/renew", provider_app.RenewProviderApp.as_view(), name="provider-app-renew"),
     path("verify-runs", verify_runs.VerifyRuns.as_view(), name="verify-runs"),
     path("verify-runs/<uuid:run_id>", verify_runs.OneVerifyRun.as_view(), name="verify-run"),
     path("verify-runs/<uuid:run_id>/rows", verify_runs.VerifyRunRows.as_view(), name="verify-run-rows"),

@@ -3,9 +3,11 @@
 import datetime as dt
 import threading
 import uuid
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -13,13 +15,16 @@ from accounts import installation
 from core.errors import UmpError
 from m365 import registrations as far
 from m365.registrations import KeyOnFile, Registration
-from tenants import lines, secrets
-from tenants.models import Connection, Secret, SecretKind
+from tenants import lines, provider_app, secrets
+from tenants.models import Connection, ProviderApp, ProviderSecret, Secret, SecretKind
+
+RENEWED = (SecretKind.CLIENT_SECRET, SecretKind.CERTIFICATE_KEY)
+"""What the portal can renew, where it may change the registration."""
 
 
-def marker(tenant_id: uuid.UUID) -> str:
-    """How the names of everything that the portal makes at Microsoft for this customer begin."""
-    return f"ump {tenant_id.hex[:8]}"
+def marker(tenant_id: uuid.UUID | None) -> str:
+    """How the names of everything that the portal makes at Microsoft for this customer begin; None: for itself."""
+    return f"ump {tenant_id.hex[:8]}" if tenant_id else "ump provider"
 
 
 def look(line: lines.Line, stop: threading.Event | None = None) -> Registration | None:
@@ -39,37 +44,39 @@ def may_change(line: lines.Line) -> bool:
     return not line.token().granted.isdisjoint(far.CHANGES_OWN)
 
 
-def ends_soon(tenant_id: uuid.UUID) -> bool:
-    """Whether the client secret in use is to be renewed without anybody asking."""
+def ends_soon(tenant_id: uuid.UUID | None) -> bool:
+    """Whether the credential in use is to be renewed without anybody asking."""
     ahead = dt.timedelta(days=installation.get("renew_before_days"))
-    soon = Connection.objects.filter(
-        tenant_id=tenant_id,
-        secret__kind=SecretKind.CLIENT_SECRET,
-        secret__ends_read_at__isnull=False,
-        secret__expires_at__lt=timezone.now() + ahead,
-    )
-    return bool(ahead) and soon.exists()
+    secret = in_use(tenant_id).secret
+    if not ahead or secret is None or secret.kind not in RENEWED or secret.ends_read_at is None:
+        return False
+    return secret.expires_at is not None and secret.expires_at < timezone.now() + ahead
 
 
-def note(tenant_id: uuid.UUID, found: Registration) -> list[KeyOnFile]:
-    """Keep the id and the real end of the connection's credential; the answer are secrets that nobody can know.
+def in_use(tenant_id: uuid.UUID | None) -> Connection | ProviderApp:
+    """What the customer's connection signs in with; None: the provider's own app."""
+    if tenant_id is None:
+        return provider_app.current()
+    found: Connection = Connection.objects.select_related("secret", "secret__key").get(tenant_id=tenant_id)
+    return found
 
-    Those carry the portal's marker, and no row of ours: an attempt to add them was cut off. In the customer's
-    scope and in a worker.
-    """
-    connection: Connection = Connection.objects.select_related("secret", "secret__key").get(
-        tenant_id=tenant_id
-    )
-    if connection.secret is not None and str(connection.client_id) == found.client_id:
-        own = find(connection.secret, found, connection.certificate)
+
+def note(tenant_id: uuid.UUID | None, found: Registration) -> None:
+    """Keep Microsoft's id and the real end of the credential in use. In the customer's scope and in a worker."""
+    row = in_use(tenant_id)
+    if row.secret is not None and str(row.client_id) == found.client_id:
+        own = find(row.secret, found, row.certificate)
         if own is not None and own.ends is not None:
-            is_key(connection.secret, uuid.UUID(own.key_id), own.ends)
-    known = _known(tenant_id)
-    mark = f"{marker(tenant_id)} "
-    return [key for key in found.secrets if key.name.startswith(mark) and key.key_id not in known]
+            is_key(row.secret, uuid.UUID(own.key_id), own.ends)
 
 
-def find(secret: Secret, found: Registration, certificate: str = "") -> KeyOnFile | None:
+def lost(tenant_id: uuid.UUID | None, found: Registration) -> list[KeyOnFile]:
+    """What carries the portal's marker and no row of ours: an attempt to add it was cut off, so nobody knows it."""
+    known, mark = _known(tenant_id), f"{marker(tenant_id)} "
+    return [key for key in found.keys if key.name.startswith(mark) and key.key_id not in known]
+
+
+def find(secret: Secret | ProviderSecret, found: Registration, certificate: str = "") -> KeyOnFile | None:
     """The one that Microsoft lists for this secret or certificate; None when that is not certain.
 
     By its id where we have it. Otherwise a certificate by its thumbprint, and a secret by its first three
@@ -79,23 +86,30 @@ def find(secret: Secret, found: Registration, certificate: str = "") -> KeyOnFil
     if secret.microsoft_id is not None:
         return next((key for key in listed if key.key_id == str(secret.microsoft_id)), None)
     if secret.kind == SecretKind.CLIENT_SECRET:
-        hint, known = secrets.open_secret(secret)[:3], _known(secret.tenant_id)
+        owner = secret.tenant_id if isinstance(secret, Secret) else None
+        hint, known = secrets.open_secret(secret)[:3], _known(owner)
         fitting = [key for key in listed if key.hint == hint and key.key_id not in known]
         return fitting[0] if len(fitting) == 1 else None
     thumbprint = _thumbprint(certificate)
     return next((key for key in listed if thumbprint and key.thumbprint == thumbprint), None)
 
 
-def is_key(secret: Secret | None, key_id: uuid.UUID, ends: dt.datetime) -> None:
-    """Microsoft has just said so."""
+def is_key(secret: Secret | ProviderSecret | None, key_id: uuid.UUID, ends: dt.datetime | None) -> None:
+    """Microsoft has just said so; an end that it does not name stays as it was."""
     if secret is not None:
+        ends = ends or secret.expires_at
         secret.microsoft_id, secret.expires_at = key_id, ends
-        Secret.objects.filter(id=secret.id).update(microsoft_id=key_id, expires_at=ends, ends_read_at=Now())
+        rows = type(secret).objects.filter(id=secret.id)
+        rows.update(microsoft_id=key_id, expires_at=ends, ends_read_at=Now())
 
 
-def _known(tenant_id: uuid.UUID) -> set[str]:
-    rows = Secret.objects.filter(tenant_id=tenant_id, microsoft_id__isnull=False)
-    return {str(key_id) for key_id in rows.values_list("microsoft_id", flat=True)}
+def _known(tenant_id: uuid.UUID | None) -> set[str]:
+    """Microsoft's ids of everything that lies sealed here."""
+    rows: QuerySet[Any] = ProviderSecret.objects.all()
+    if tenant_id is not None:
+        rows = Secret.objects.filter(tenant_id=tenant_id)
+    ids = rows.filter(microsoft_id__isnull=False).values_list("microsoft_id", flat=True)
+    return {str(key_id) for key_id in ids}
 
 
 def _thumbprint(certificate: str) -> str:

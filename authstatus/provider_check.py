@@ -4,31 +4,46 @@ What it finds is kept on the provider's app and never on a customer: when our ow
 connection is at fault.
 """
 
-import hashlib
+import datetime as dt
 import uuid
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
+from django.db.models.functions import Now
 from django.utils import timezone
 
+from authstatus import keys_on_file
 from breakers.models import Name
 from core.errors import Remedy, UmpError
 from m365 import registrations
-from m365.clouds import CLOUDS
 from m365.graph import segment
-from m365.identity import AppCredential
+from replication import services as queue
 from replication.commands import close
 from replication.context import Context, Done, Outcome
-from replication.models import LaneName
-from replication.registry import Kind, register
+from replication.models import Command, LaneName
+from replication.registry import Kind, chore, register
 from tenants import lines, provider_app, scope
 from tenants.abilities import Ability
+from tenants.access import SYSTEM
 from tenants.lines import OF_PROVIDER_APP
-from tenants.models import AppOwner, Cloud, Connection, Method, ProviderApp, ProviderSecret, Verification
+from tenants.models import AppOwner, Connection, Method, ProviderApp, Verification
 
 VERIFY_APP = "verify_provider_app"
 MULTI_TENANT = frozenset({"AzureADMultipleOrgs", "AzureADandPersonalMicrosoftAccount"})
+
+
+@chore
+def check_daily() -> int:
+    """Once a day without anybody asking, as customers' credentials are: it also reads back when the secret ends."""
+    if provider_app.current().secret is None:
+        return 0
+    with scope.every("the provider's app is checked daily"):
+        of_today = Command.objects.filter(
+            tenant=None, kind=VERIFY_APP, queued_at__gt=Now() - dt.timedelta(days=1)
+        )
+        if of_today.exists():
+            return 0
+        queue.submit(SYSTEM, VERIFY_APP, None)
+    return 1
 
 
 @register
@@ -45,7 +60,7 @@ class VerifyProviderApp(Kind):
     def run(self, ctx: Context) -> Outcome:
         app = provider_app.current()
         try:
-            line = _line(app)
+            line = lines.line_home(app, elsewhere=None if app.home_tenant_id else _known_customer())
             ctx.report(label="Asking Microsoft for a token", force=True)
             line.token(fresh=True)
         except UmpError as error:
@@ -54,6 +69,8 @@ class VerifyProviderApp(Kind):
         _keep(app, Verification.SUCCESSFUL, None)
         with scope.every("what waited for the provider's app goes on"):
             close(Name.PROVIDER_APP)
+            if found.get("may_renew") and keys_on_file.ends_soon(None):
+                queue.submit(SYSTEM, "renew_provider_secret", None)
         return Done("Microsoft accepted the credential of the provider's app.", result=found)
 
     @staticmethod
@@ -69,19 +86,6 @@ class VerifyProviderApp(Kind):
         )  # customers' work waits for somebody to mend it; this check has its answer
         _keep(app, Verification.FAILED, dict(error.to_dict()))
         return error
-
-
-def _line(app: ProviderApp) -> lines.Line:
-    """Where its credential is tried. Raises UmpError: provider_app_missing, provider_app_untried, key_unavailable."""
-    try:
-        credential = lines.credential_of(app)
-    except UmpError as error:
-        raise lines.of_provider(error) from error
-    home = app.home_tenant_id or _known_customer()
-    if home is None:
-        raise UmpError.of("provider_app_untried")
-    name = "your own organisation" if app.home_tenant_id else "a customer's organisation"
-    return lines.Line(home, name, str(home), CLOUDS[Cloud.GLOBAL], credential, shared=True)
 
 
 def _known_customer() -> uuid.UUID | None:
@@ -108,8 +112,8 @@ def _keep(app: ProviderApp, result: Verification, problem: dict[str, Any] | None
 
 
 def _registration(line: lines.Line, app: ProviderApp) -> dict[str, Any]:
-    """What the registration says about itself, where the app may read it; an empty answer where it may not."""
-    graph = line.graph()
+    """What the registration says about itself, where the app may read it; and whether it may change it."""
+    graph, told = line.graph(), {"may_renew": keys_on_file.may_change(line)}
     try:
         found = registrations.by_client_id(graph, str(app.client_id))
         path = f"/applications(appId='{segment(str(app.client_id))}')?$select=id,signInAudience,web"
@@ -117,32 +121,13 @@ def _registration(line: lines.Line, app: ProviderApp) -> dict[str, Any]:
     except UmpError as error:
         if error.remedy == Remedy.LATER:
             raise
-        return {}
+        return told
     if found is None:
-        return {}
-    if app.secret is not None:
-        _note_end(app.secret, _same_key(found, line.credential))
+        return told
+    keys_on_file.note(None, found)
     web = row.get("web")
     uris = web.get("redirectUris") if isinstance(web, dict) else None
-    return {
+    return told | {
         "redirect_registered": isinstance(uris, list) and app.redirect_uri in uris,
         "multi_tenant": row.get("signInAudience") in MULTI_TENANT,
     }
-
-
-def _same_key(found: registrations.Registration, used: AppCredential) -> registrations.KeyOnFile | None:
-    """The entry of the credential in use: by its first three characters, or by its thumbprint."""
-    if used.secret is not None:
-        fitting = [key for key in found.secrets if key.hint and used.secret.startswith(key.hint)]
-    else:
-        der = x509.load_pem_x509_certificate((used.certificate_pem or "").encode()).public_bytes(Encoding.DER)
-        thumbprint = hashlib.sha1(der, usedforsecurity=False).hexdigest().upper()
-        fitting = [key for key in found.certificates if key.thumbprint == thumbprint]
-    return fitting[0] if len(fitting) == 1 else None
-
-
-def _note_end(secret: ProviderSecret, key: registrations.KeyOnFile | None) -> None:
-    if key is not None and key.ends is not None:
-        ProviderSecret.objects.filter(id=secret.id).update(
-            expires_at=key.ends, ends_read_at=timezone.now(), microsoft_id=uuid.UUID(key.key_id)
-        )

@@ -13,7 +13,8 @@ from django.conf import settings
 from django.utils import timezone
 
 from authstatus import keys_on_file, registrations
-from authstatus.registration_commands import LOOK_AGAIN, SETTLE, add_secret, asker, seal_candidate
+from authstatus.registration_commands import seal_candidate
+from authstatus.renewal import LOOK_AGAIN, SETTLE, add_secret, asker
 from core.errors import Conflict, NotFound, UmpError
 from m365 import permissions
 from m365 import registrations as far
@@ -24,7 +25,7 @@ from replication.models import LaneName
 from replication.registry import Kind, register
 from tenants import lines, scope
 from tenants.abilities import Ability
-from tenants.models import Cloud, Connection, Purpose, Tenant
+from tenants.models import Cloud, Connection, Tenant
 from tenants.provider_app import current, default_redirect_uri
 
 TEAMS_ADMINISTRATOR = permissions.ROLES["Teams Administrator"].template_id
@@ -135,7 +136,7 @@ class _Making:
         actor = asker(ctx)
         if registrations.in_the_way(self.tenant.id):
             raise Conflict(thing="the connection", why="its credentials were changed meanwhile")
-        seal_candidate(actor, self.tenant, Purpose.MIGRATION, new, Cloud(connection.cloud), client_id)
+        seal_candidate(actor, self.tenant, new, Cloud(connection.cloud), client_id)
         migration = queue.submit(actor, registrations.MIGRATE, self.tenant)
         ctx.checkpoint(done=[*STEPS], migration=migration.id)
 

@@ -9,7 +9,7 @@ from django.shortcuts import render
 
 from accounts.again import typed
 from authstatus import guide as guides
-from authstatus import registrations, selectors
+from authstatus import registrations, renewal, selectors
 from authstatus.forms import CreateRegistrationForm, CredentialForm
 from authstatus.models import Check
 from authstatus.registration_creation import STEPS
@@ -17,12 +17,12 @@ from authstatus.views import shown_secret
 from core.errors import InvalidInput, NotFound, UmpError
 from m365.registrations import CREATES
 from replication.models import FINAL, Command, State
-from tenants import scope
+from tenants import provider_app, scope
 from tenants.abilities import Ability
 from tenants.access import Actor
 from tenants.answers import SeeOther
 from tenants.forms import add_error
-from tenants.models import AppOwner, Connection, Purpose, SecretKind, Standby, StandbyRole, Tenant
+from tenants.models import AppOwner, Connection, Purpose, Secret, SecretKind, Standby, StandbyRole, Tenant
 from tenants.selectors import connection_of
 from tenants.web import actor_of, provider_view, tenant_view
 
@@ -86,6 +86,7 @@ def _state(actor: Actor, tenant: Tenant, stored: Connection | None) -> dict[str,
         "making": _making(command),
         "why_not_renewable": why_not,
         "may_renew": may and not why_not,
+        "renew_what": _what(stored.secret if stored else None),
         "may_migrate": may and stored is not None and former is None,
         "may_create": may and stored is not None and not rows,
         "may_go_back": may and former is not None and former.purpose == Purpose.MIGRATION,
@@ -108,6 +109,12 @@ def _facts(stored: Connection | None) -> list[tuple[str, Any, str]]:
     ]
 
 
+def _what(secret: Secret | None) -> str:
+    """The word for people."""
+    is_certificate = secret is not None and secret.kind == SecretKind.CERTIFICATE_KEY
+    return renewal.CERTIFICATE if is_certificate else renewal.SECRET
+
+
 def _moving(
     stored: Connection | None, candidate: Standby | None, former: Standby | None
 ) -> list[dict[str, Any]]:
@@ -115,10 +122,10 @@ def _moving(
     waiting = candidate or former
     if waiting is None or stored is None:
         return []
-    renewal = waiting.purpose == Purpose.ROTATION
-    new = "new client secret" if renewal else "new app registration"
+    rotation = waiting.purpose == Purpose.ROTATION
+    new = f"new {_what(waiting.secret)}" if rotation else "new app registration"
     asked = {
-        "title": f"The {new} was {'added at Microsoft' if renewal else 'entered'}",
+        "title": f"The {new} was {'added at Microsoft' if rotation else 'entered'}",
         "text": f"Asked for by {waiting.set_by}.",
         "state": "done",
         "at": waiting.since,
@@ -128,7 +135,7 @@ def _moving(
         proof |= {"state": "failed", "text": str(candidate.problem.get("message", ""))}
     switch = {"title": "Use it", "state": "done" if former else "waiting"}
     last = {"title": "Remove the old one at Microsoft", "text": "After a few minutes of overlap."}
-    if not renewal:
+    if not rotation:
         kept = f" {former.get_app_owner_display()}, {former.client_id}, is kept until then." if former else ""
         last = {"title": "Forget the old way in", "text": f"Once a replication has gone well.{kept}"}
     return [asked, proof, switch, {**last, "state": "running" if former else "waiting"}]
@@ -198,14 +205,16 @@ def create(request: HttpRequest, tenant: Tenant) -> HttpResponse:
 
 @tenant_view(needs=Ability.MANAGE_CONNECTION, methods=WRITES, fresh=True)
 def renew(request: HttpRequest, tenant: Tenant) -> HttpResponse:
-    """Renew the client secret at Microsoft, without a gap."""
+    """Renew the credential at Microsoft, without a gap."""
+    stored = connection_of(tenant)
+    what = _what(stored.secret if stored else None)
     return _confirmed(
         request,
         tenant,
         "renew",
-        title=f"Renew the client secret of {tenant.name}?",
+        title=f"Renew the {what} of {tenant.name}?",
         submit="Renew",
-        ask="The portal adds a new secret at Microsoft, proves it, uses it, and then removes the old one. "
+        ask=f"The portal adds a new {what} at Microsoft, proves it, uses it, and then removes the old one. "
         "Replication goes on all the while.",
         act=lambda: _of_command(tenant, registrations.renew(actor_of(request), tenant)),
     )
@@ -248,18 +257,20 @@ def forget(request: HttpRequest, tenant: Tenant) -> HttpResponse:
 
 @provider_view(needs=Ability.ROTATE_KEYS, methods=WRITES, fresh=True)
 def renew_all(request: HttpRequest) -> HttpResponse:
-    """The bad day: renew every client secret that can be renewed."""
+    """The bad day: renew every credential that can be renewed."""
     if request.method == "POST":
         command = registrations.renew_all(actor_of(request))
         messages.info(request, "The renewals are being queued, one for each customer.")
         return SeeOther(f"/queue/{command.id}/")
     with scope.every("the renewals of all customers are counted before somebody asks for them"):
         count, others = registrations.count_renewable()
+    why_not_own = registrations.why_app_not_renewable(provider_app.current())
     context = {
-        "title": "Renew all client secrets?",
-        "submit": f"Renew {count:,}",
+        "title": "Renew all credentials?",
+        "submit": f"Renew {count + (not why_not_own):,}",
         "count": count,
         "others": others,
+        "why_not_own": why_not_own,
         "cancel_url": "/settings/",
         "danger": True,
     }

@@ -1,4 +1,4 @@
-"""App registrations of customers: moving to the customer's own, renewing its secret, having one made.
+"""App registrations of customers: moving to the customer's own, renewing its credential, having one made.
 
 For a while there are two ways in (tenants.models.Standby): a candidate until it is proven, and the former one
 until its successor is. Whoever stops in between leaves rows from which the next run goes on.
@@ -10,13 +10,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db import transaction
+from django.utils import timezone
 
 from authstatus.commands import VERIFY
+from authstatus.keys_on_file import RENEWED
 from authstatus.trail import record_connection
 from core.errors import Conflict, InvalidInput, UmpError
 from replication import services as queue
 from replication.models import Command
-from tenants import scope, secrets
+from tenants import provider_app, scope, secrets
 from tenants.access import Actor
 from tenants.credentials import Given
 from tenants.models import (
@@ -25,6 +27,8 @@ from tenants.models import (
     Connection,
     Method,
     Plan,
+    ProviderApp,
+    ProviderSecret,
     Purpose,
     Secret,
     SecretKind,
@@ -37,6 +41,7 @@ from tenants.models import (
 
 MIGRATE = "migrate"
 RENEW = "renew_secret"
+RENEW_APP = "renew_provider_secret"
 RENEW_ALL = "renew_all_secrets"
 CREATE = "create_registration"
 
@@ -128,7 +133,7 @@ def go_back(actor: Actor, tenant: Tenant) -> Command:
 
 @transaction.atomic
 def renew(actor: Actor, tenant: Tenant, *, run: int | None = None) -> Command:
-    """Renew the client secret at Microsoft without a gap. Raises InvalidInput or Conflict when it cannot be.
+    """Renew the credential at Microsoft without a gap. Raises InvalidInput or Conflict when it cannot be.
 
     `run` is the command that renews everybody's; when that is cancelled, those that wait do nothing.
     """
@@ -148,23 +153,46 @@ def why_not_renewable(connection: Connection | None) -> str:
     if connection.app_owner == AppOwner.PROVIDER:
         return "the customer uses the provider's app registration, whose secret is the provider's"
     if connection.method == Method.PASSWORD or connection.secret is None:
-        return "there is no client secret to renew"
-    if connection.secret.kind != SecretKind.CLIENT_SECRET:
-        return "it signs in with a certificate; upload the next one by hand"
+        return "there is no client secret or certificate to renew"
+    if connection.secret.kind == SecretKind.CERTIFICATE_KEY and _is_over(connection.secret):
+        return "its certificate has ended, and Microsoft takes the next one only from who holds a valid one"
     return ""
 
 
+def why_app_not_renewable(app: ProviderApp) -> str:
+    """The same of the provider's own app."""
+    if app.client_id is None or app.secret is None:
+        return "no app is entered yet"
+    if app.home_tenant_id is None:
+        return "the Azure Tenant Id of your own organisation, where it is registered, is not given"
+    if app.secret.kind == SecretKind.CERTIFICATE_KEY and _is_over(app.secret):
+        return "its certificate has ended, and Microsoft takes the next one only from who holds a valid one"
+    return ""
+
+
+def _is_over(secret: Secret | ProviderSecret) -> bool:
+    return secret.expires_at is not None and secret.expires_at <= timezone.now()
+
+
+def renew_app(actor: Actor, *, run: int | None = None) -> Command:
+    """Renew the credential of the provider's own app without a gap. Raises InvalidInput when it cannot be."""
+    if why := why_app_not_renewable(provider_app.current()):
+        raise InvalidInput(field="client_secret", why=why)
+    with scope.every("a command of the provider as a whole"):
+        return queue.submit(actor, RENEW_APP, None, params={"run": run} if run else {})
+
+
 def renew_all(actor: Actor) -> Command:
-    """Renew every secret that can be: one command a customer (provider-wide)."""
+    """Renew every credential that can be: one command a customer, and one for the provider's own app."""
     with scope.every("a command of the provider as a whole"):
         return queue.submit(actor, RENEW_ALL, None)
 
 
 def renewable() -> list[uuid.UUID]:
-    """Customers whose secret the portal may try to renew, in a fixed order. In the scope of every tenant."""
+    """Customers whose credential the portal may try to renew, in a fixed order. In the scope of every tenant."""
     found = Connection.objects.filter(
         app_owner=AppOwner.CUSTOMER,
-        secret__kind=SecretKind.CLIENT_SECRET,
+        secret__kind__in=RENEWED,
         tenant__deleted_at=None,
         tenant__enabled=True,
     ).exclude(method=Method.PASSWORD)
@@ -172,7 +200,7 @@ def renewable() -> list[uuid.UUID]:
 
 
 def count_renewable() -> tuple[int, int]:
-    """How many customers' secrets could be renewed, and how many connected customers cannot take part."""
+    """How many customers' credentials could be renewed, and how many connected customers cannot take part."""
     can = len(renewable())
     connected = Connection.objects.filter(tenant__deleted_at=None, tenant__enabled=True).count()
     return can, connected - can
@@ -214,7 +242,7 @@ def switch(actor: Actor, candidate: Standby) -> Standby:
     candidate.delete()
     if former.purpose == Purpose.ROTATION:  # the same way in, with another secret
         former.granted_id = None
-        _put(connection, {"secret_id": candidate.secret_id})
+        _put(connection, {"secret_id": candidate.secret_id, "certificate": candidate.certificate})
     else:
         _put(connection, _values(candidate))
     former.save()
@@ -294,7 +322,7 @@ def _check_quiet(tenant: Tenant) -> None:
     if not Connection.objects.select_for_update().filter(tenant=tenant).exists():
         raise UmpError.of("connection_missing")
     if Standby.objects.filter(tenant=tenant, purpose=Purpose.ROTATION).exists():
-        raise Conflict(thing="the connection", why="the renewal of its client secret is not finished yet")
+        raise Conflict(thing="the connection", why="the renewal of its credential is not finished yet")
     if Standby.objects.filter(tenant=tenant, role=StandbyRole.FORMER).exists():
         raise Conflict(
             thing="the connection",

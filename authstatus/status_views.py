@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.views.decorators.http import conditional_page
 
 from accounts.again import is_fresh, typed
-from authstatus import runs, services, status
+from authstatus import registrations, runs, services, status
 from authstatus.provider_check import VERIFY_APP
 from authstatus.status_forms import ProviderAppForm
 from authstatus.views import shown_secret
@@ -166,6 +166,28 @@ def check_app(request: HttpRequest) -> HttpResponse:
     return SeeOther(PAGE)
 
 
+@provider_view(needs=Ability.CHANGE_SETTINGS, methods=WRITES, fresh=True)
+def renew_app(request: HttpRequest) -> HttpResponse:
+    """Renew the credential of the provider's own app, without a gap."""
+    if request.method == "POST":
+        try:
+            command = registrations.renew_app(actor_of(request))
+        except InvalidInput as error:
+            messages.error(request, f"{error.message} {error.advice}")
+            return SeeOther(PAGE)
+        return SeeOther(f"/queue/{command.id}/")
+    context = {
+        "title": "Renew the credential of the provider's app?",
+        "submit": "Renew",
+        "ask": "The portal adds a new one at Microsoft, proves it, uses it, and then removes the old one. The "
+        "customers who use this app notice nothing. It needs the permission Application.ReadWrite.OwnedBy in your "
+        "own organisation, and the app must be an owner of its own registration; without that nothing is changed.",
+        "form_action": f"{PAGE}app/renew/",
+        "cancel_url": PAGE,
+    }
+    return render(request, "authstatus/registration_confirm.html", context)
+
+
 @provider_view(needs=Ability.VIEW_PROVIDER)
 @conditional_page
 def app_live(request: HttpRequest) -> HttpResponse:
@@ -185,6 +207,7 @@ def _card(request: HttpRequest, form: ProviderAppForm | None) -> dict[str, Any]:
     return {
         "form": form,
         "may_change": may_change,
+        "may_renew_app": may_change and not registrations.why_app_not_renewable(app),
         "may_check_app": actor.may(Ability.VERIFY_CONNECTION) and app.secret is not None,
         "secret": shown_secret(app),
         "app_live_url": reverse("authentication-status-app-live"),
@@ -202,12 +225,23 @@ def _checked(app: ProviderApp) -> dict[str, Any]:
         "app_check": last,
         "app_check_open": is_open,
         "app_problem": app.problem | {"who": status.who_in_words(app.problem)} if app.problem else None,
+        "renewal": _renewal(app),
         "untried": last is not None and (last.error or {}).get("code") == "provider_app_untried",
         "checklist": _checklist(app, last.result if last is not None and current else {}, checked=current),
         "app_days": (app.secret.expires_at - timezone.now()).days
         if app.secret and app.secret.expires_at
         else None,
     }
+
+
+def _renewal(app: ProviderApp) -> Command | None:
+    """The renewal that is under way, or that failed for the credential in use."""
+    last: Command | None = (
+        Command.objects.filter(tenant=None, kind=registrations.RENEW_APP).order_by("-id").first()
+    )
+    if last is None or last.state in OPEN:
+        return last
+    return last if last.state == State.FAILED and last.queued_at >= app.changed_at else None
 
 
 def _checklist(app: ProviderApp, found: dict[str, Any], *, checked: bool) -> list[dict[str, Any]]:
@@ -233,5 +267,12 @@ def _checklist(app: ProviderApp, found: dict[str, Any], *, checked: bool) -> lis
             "fine": found.get("multi_tenant"),
             "text": "The app is open to accounts in any organizational directory.",
             "hint": unread if "multi_tenant" not in found else "",
+        },
+        {
+            "fine": found.get("may_renew"),
+            "text": "The portal may renew its credential.",
+            "hint": "It needs Application.ReadWrite.OwnedBy in your own organisation, and to be an owner of itself. "
+            "Until then somebody creates the next one under Certificates & secrets at Microsoft, enters it here, and "
+            "removes the old one",
         },
     ]

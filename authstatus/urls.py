@@ -37,6 +37,7 @@ urlpatterns = [
     path(f"{STATUS}/<uuid:uid>/check/", status_views.check, name="authentication-status-check"),
     path(f"{STATUS}/app/", status_views.set_app, name="authentication-status-app"),
     path(f"{STATUS}/app/check/", status_views.check_app, name="authentication-status-app-check"),
+    path(f"{STATUS}/app/renew/", status_views.renew_app, name="authentication-status-app-renew"),
     path(f"{STATUS}/app/live/", status_views.app_live, name="authentication-status-app-live"),
     path(f"{STATUS}/verify-all/", run_views.verify_all, name="verify-all"),
     path(f"{STATUS}/verify-runs/", run_views.history, name="verify-runs"),

@@ -84,9 +84,14 @@ _APP: tuple[_Row, ...] = (
     ("registration_not_ours", 422, _FIX, _CUSTOMER, "target",
      "The portal may not change {app} at Microsoft. Missing: {permission}.",
      ("The customer's administrator grants it and makes the app an owner of its own registration. Or somebody "
-      "creates a new client secret by hand and enters it on the connection page.")),
+      "creates a new credential by hand and enters it on the connection page.")),
+    ("provider_app_not_ours", 422, _FIX, _PROVIDER, "target",
+     "The portal may not change the provider's own app registration at Microsoft. Missing: {permission}.",
+     ("In your own organisation, grant it and make the app an owner of its own registration. Or create a new client "
+      "secret there by hand under Certificates & secrets, enter it on Authentication Status, and remove the old one "
+      "once a check has succeeded.")),
     ("secret_life_refused", 422, _FIX, _CUSTOMER, "target",
-     "The rules of {tenant} for app registrations do not allow a client secret to live that long.",
+     "The rules of {tenant} for app registrations do not allow a client secret or certificate to live that long.",
      ("The portal asks for shorter lives by itself. Where even the shortest is refused, use a certificate, or the "
       "customer's administrator exempts {app} from the rule.")),
     ("secret_type_refused", 422, _FIX, _CUSTOMER, "target",
@@ -94,7 +99,7 @@ _APP: tuple[_Row, ...] = (
      ("Use a certificate: upload it to {app} and enter it with its key on the connection page. Or the customer's "
       "administrator exempts {app} from the rule.")),
     ("secret_not_in_force", 422, _FIX, _MICROSOFT, "target",
-     "Microsoft did not put the new client secret of {app} into force in time, so it was taken away again.",
+     "Microsoft did not put the new {thing} of {app} into force in time, so it was taken away again.",
      "Nothing has changed: the one before is still in use. Try again later."),
     ("provider_app_refused", 503, _LATER, _PROVIDER, "service",
      "Microsoft does not let the provider's own app registration in: {why}.",

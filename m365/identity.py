@@ -30,6 +30,7 @@ from weakref import WeakValueDictionary
 import msal
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from core.errors import UmpError
@@ -49,6 +50,8 @@ ORGANIZATIONS = "organizations"
 # What is kept of a tenant's metadata: what MSAL and the portal read.
 _METADATA = ("token_endpoint", "authorization_endpoint", "issuer", "cloud_instance_name", "msgraph_host",
              "tenant_region_scope", "tenant_region_sub_scope")  # fmt: skip
+PROOF_LIFE = 600
+_PROOF_AUDIENCE = "00000002-0000-0000-c000-000000000000"
 MARGIN = 300.0
 METADATA_LIFE = 24 * 3600.0
 MOST_TOKENS = 16_384
@@ -108,6 +111,25 @@ def _check_pair(certificate_pem: str, private_key_pem: str, app: str) -> None:
     form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     if key.public_key().public_bytes(*form) != certificate.public_key().public_bytes(*form):
         raise UmpError.of("certificate_unreadable", app=app, why="they do not belong together")
+
+
+def proof_of_possession(credential: AppCredential, object_id: str) -> str:
+    """What Graph wants of an app that changes its certificates: signed with one it has, good for ten minutes.
+
+    `object_id` is that of the app registration. Raises `certificate_unreadable`.
+    """
+    if not (credential.certificate_pem and credential.private_key_pem):
+        why = "there is none whose private key the portal holds"
+        raise UmpError.of("certificate_unreadable", app=credential.app, why=why)
+    _check_pair(credential.certificate_pem, credential.private_key_pem, credential.app)
+    certificate = x509.load_pem_x509_certificate(credential.certificate_pem.encode())
+    thumbprint = certificate.fingerprint(hashes.SHA1()).hex()  # noqa: S303  the name of the certificate
+    signer = msal.oauth2cli.JwtAssertionCreator(credential.private_key_pem, "RS256", thumbprint)
+    now = int(time.time())
+    proof: bytes = signer.create_normal_assertion(
+        _PROOF_AUDIENCE, object_id, issued_at=now, not_before=now, expires_at=now + PROOF_LIFE
+    )
+    return proof.decode()
 
 
 @dataclass(frozen=True, slots=True)

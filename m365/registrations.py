@@ -3,7 +3,8 @@
 Least permissions by Microsoft's tables (application / delegated):
 
 - read a registration: Application.Read.All, or Application.ReadWrite.OwnedBy for one that the app owns
-- make, change or delete one, its secrets, its principal: Application.ReadWrite.OwnedBy / Application.ReadWrite.All
+- make, change or delete one, its secrets, its certificates, its principal: Application.ReadWrite.OwnedBy /
+  Application.ReadWrite.All; for certificates also a proof that it holds one already
 - give it application permissions: AppRoleAssignment.ReadWrite.All with Application.Read.All
 - give it delegated permissions: DelegatedPermissionGrant.ReadWrite.All
 - give it a directory role: RoleManagement.ReadWrite.Directory
@@ -13,11 +14,15 @@ Every write here may be repeated: what is there already counts as done.
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import uuid
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from core.errors import Conflict, NotFound, UmpError
 from m365.graph import GraphClient, segment
@@ -35,13 +40,14 @@ _REFUSED_TYPE = ("credentialtypenotallowed", "credential type not allowed")
 
 @dataclass(frozen=True, slots=True)
 class KeyOnFile:
-    """A secret or a certificate as Microsoft lists it: never its value."""
+    """A secret or a certificate (which has a thumbprint) as Microsoft lists it: never its value."""
 
     key_id: str
     name: str
     ends: dt.datetime | None
     hint: str = ""
     thumbprint: str = ""
+    is_certificate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,10 @@ class Registration:
     tags: tuple[str, ...]
     secrets: tuple[KeyOnFile, ...]
     certificates: tuple[KeyOnFile, ...]
+
+    @property
+    def keys(self) -> tuple[KeyOnFile, ...]:
+        return self.secrets + self.certificates
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,9 +255,49 @@ def remove_secret(graph: GraphClient, object_id: str, key_id: str) -> None:
             raise
 
 
+# --- Certificates -------------------------------------------------------------------------------------------
+def add_certificate(
+    graph: GraphClient, object_id: str, *, name: str, certificate_pem: str, proof: str
+) -> KeyOnFile:
+    """Add the public half of a certificate; others stay. Raises as `add_secret`.
+
+    By addKey and not by a change of the whole list, which would take away what somebody else adds meanwhile.
+    `proof` is `m365.identity.proof_of_possession`, made with a certificate that the registration has already.
+    """
+    der = x509.load_pem_x509_certificate(certificate_pem.encode()).public_bytes(Encoding.DER)
+    key = {
+        "type": "AsymmetricX509Cert",
+        "usage": "Verify",
+        "key": base64.b64encode(der).decode(),
+        "displayName": name,
+    }
+    body = {"keyCredential": key, "passwordCredential": None, "proof": proof}
+    try:
+        row = graph.post(f"/applications/{segment(object_id)}/addKey", body)
+    except UmpError as error:
+        raise _by_policy(error) from error
+    added = next(_keys([row or {}], is_certificate=True), None)
+    if added is None:
+        raise UmpError.of(
+            "bad_reply", host=graph.cloud.graph_host, why="it does not name the new certificate"
+        )
+    return added
+
+
+def remove_certificate(graph: GraphClient, object_id: str, key_id: str, *, proof: str) -> None:
+    """Remove a certificate; one that is gone already is as good."""
+    try:
+        graph.post(f"/applications/{segment(object_id)}/removeKey", {"keyId": key_id, "proof": proof})
+    except NotFound:
+        return
+    except UmpError as error:
+        if error.code != "graph_refused" or _is_there(graph, object_id, key_id):
+            raise
+
+
 def _is_there(graph: GraphClient, object_id: str, key_id: str) -> bool:
     row = graph.get(f"/applications/{segment(object_id)}?$select={_FIELDS}")
-    return any(secret.key_id == key_id.lower() for secret in _registration(row, graph).secrets)
+    return any(key.key_id == key_id.lower() for key in _registration(row, graph).keys)
 
 
 def _by_policy(error: UmpError) -> UmpError:
@@ -271,11 +321,11 @@ def _registration(row: Mapping[str, Any], graph: GraphClient) -> Registration:
         name=str(row.get("displayName") or ""),
         tags=tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else (),
         secrets=tuple(_keys(row.get("passwordCredentials"))),
-        certificates=tuple(_keys(row.get("keyCredentials"))),
+        certificates=tuple(_keys(row.get("keyCredentials"), is_certificate=True)),
     )
 
 
-def _keys(rows: object) -> Iterator[KeyOnFile]:
+def _keys(rows: object, *, is_certificate: bool = False) -> Iterator[KeyOnFile]:
     for row in rows if isinstance(rows, list) else ():
         if isinstance(row, Mapping) and (key_id := _guid(row.get("keyId"))):
             yield KeyOnFile(
@@ -284,6 +334,7 @@ def _keys(rows: object) -> Iterator[KeyOnFile]:
                 ends=_moment(row.get("endDateTime")),
                 hint=str(row.get("hint") or ""),
                 thumbprint=str(row.get("customKeyIdentifier") or "").upper(),
+                is_certificate=is_certificate,
             )
 
 

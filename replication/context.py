@@ -78,10 +78,13 @@ class Context:
     def transaction(self) -> Iterator[None]:
         """A transaction in the tenant's scope that commits only while this worker still holds the lease.
 
+        For a command of the provider as a whole the scope is every tenant's.
+
         The fence is checked where the write lands: the command's row is locked by the same transaction, so a
         frozen worker that wakes up too late is rolled back. Raises LeaseLost.
         """
-        with scope.one(self.customer), transaction.atomic():
+        whole = "a command of the provider as a whole"
+        with scope.one(self.tenant_id) if self.tenant_id else scope.every(whole), transaction.atomic():
             if not states.hold(self.command_id, self.fence):
                 raise LeaseLost
             yield

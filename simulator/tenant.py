@@ -51,7 +51,7 @@ class Behaviour:
     mfa_required: bool = False
     teams_principal: bool = True  # whether the Teams resource has its service principal here
     secrets_forbidden: bool = False  # by app management policy
-    secret_max_days: float | None = None  # by app management policy
+    secret_max_days: float | None = None  # by app management policy, certificates included
     multi_tenant_forbidden: bool = False  # by app management policy
 
 

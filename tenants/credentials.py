@@ -5,7 +5,15 @@ import datetime as dt
 from typing import Self
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from cryptography.x509.oid import NameOID
 from django.utils import timezone
 
 from core.errors import InvalidInput
@@ -13,6 +21,9 @@ from m365.identity import VISIBLE, looks_like_guid
 from tenants.models import SecretKind
 
 LONGEST_SECRET = 1000
+KEY_BITS = 2048
+"""Of the pairs made here: RSA, the kind that Microsoft takes for apps."""
+CLOCKS_DIFFER = dt.timedelta(minutes=5)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,3 +80,22 @@ def check_certificate(certificate: str, private_key: str) -> dt.datetime:
     if parsed.not_valid_after_utc <= timezone.now():
         raise InvalidInput(field="certificate", why="it has expired already")
     return parsed.not_valid_after_utc
+
+
+def new_certificate(name: str, ends: dt.datetime) -> Given:
+    """A key pair made here, with its self-signed certificate; the private half has been nowhere else."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=KEY_BITS)
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(timezone.now() - CLOCKS_DIFFER)
+        .not_valid_after(ends)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    public = certificate.public_bytes(Encoding.PEM).decode()
+    return Given(SecretKind.CERTIFICATE_KEY, private, public, certificate.not_valid_after_utc)

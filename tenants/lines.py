@@ -17,7 +17,16 @@ from m365.graph import CallRecord, GraphClient
 from m365.identity_delegated import Grant, Proof, redeem
 from m365.pacing import pacer_for
 from tenants import grants, provider_app, secrets
-from tenants.models import AppOwner, Connection, ProviderApp, SecretKind, SignIn, Tenant
+from tenants.models import (
+    AppOwner,
+    Connection,
+    ProviderApp,
+    ProviderStandby,
+    SecretKind,
+    SignIn,
+    Tenant,
+)
+from tenants.models import Cloud as CloudName
 
 Given = TypeVar("Given")
 
@@ -197,7 +206,24 @@ def line_of(tenant: Tenant, row: SignIn | ProviderApp, cloud: str, *, anywhere: 
     )
 
 
-def credential_of(row: SignIn | ProviderApp) -> identity.AppCredential:
+def line_home(row: ProviderApp | ProviderStandby, *, elsewhere: uuid.UUID | None = None) -> Line:
+    """The provider's app in the provider's own tenant, where it is registered; `elsewhere` where that is unknown.
+
+    Raises UmpError: provider_app_missing, provider_app_untried, provider_app_refused, key_unavailable.
+    """
+    try:
+        credential = credential_of(row)
+    except UmpError as error:
+        raise of_provider(error) from error
+    home = provider_app.current().home_tenant_id
+    place = home or elsewhere
+    if place is None:
+        raise UmpError.of("provider_app_untried")
+    name = "your own organisation" if home else "a customer's organisation"
+    return Line(place, name, str(place), CLOUDS[CloudName.GLOBAL], credential, shared=True)
+
+
+def credential_of(row: SignIn | ProviderApp | ProviderStandby) -> identity.AppCredential:
     """The opened credential of an app registration: the customer's own, or the provider's.
 
     Raises UmpError: connection_missing, provider_app_missing, secret_unreadable, key_unavailable.
@@ -206,7 +232,7 @@ def credential_of(row: SignIn | ProviderApp) -> identity.AppCredential:
         row = provider_app.current()
     secret = row.secret
     if secret is None:
-        raise UmpError.of("provider_app_missing" if isinstance(row, ProviderApp) else "connection_missing")
+        raise UmpError.of("connection_missing" if isinstance(row, SignIn) else "provider_app_missing")
     value = secrets.open_secret(secret)
     is_secret = secret.kind == SecretKind.CLIENT_SECRET
     return identity.AppCredential(

@@ -358,7 +358,7 @@ class Purpose(models.TextChoices):
     """Why there is a second way in for a while."""
 
     MIGRATION = "migration", "Migration"
-    ROTATION = "rotation", "Renewal of the client secret"
+    ROTATION = "rotation", "Renewal of the credential"
 
 
 class Standby(SignIn):
@@ -378,6 +378,17 @@ class Standby(SignIn):
 
     class Meta(TenantOwned.Meta):
         constraints = [models.UniqueConstraint(fields=["tenant", "role"], name="one_standby_a_role")]
+
+
+class ProviderStandby(models.Model):
+    """The same for the provider's own app while its credential is renewed: one an installation for each role."""
+
+    role = models.CharField(primary_key=True, max_length=10, choices=StandbyRole)
+    client_id = models.UUIDField()
+    secret = models.ForeignKey(ProviderSecret, models.RESTRICT, related_name="+")
+    certificate = models.TextField(blank=True, help_text="The public certificate in PEM form.")
+    set_by = models.CharField(max_length=254)
+    since = models.DateTimeField(db_default=Now(), editable=False)
 
 
 class SignInFlow(TenantOwned):

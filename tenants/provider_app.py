@@ -6,6 +6,7 @@ it (SYN-19, facts/microsoft.md 1.1).
 
 import datetime as dt
 import uuid
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -13,11 +14,11 @@ from django.db import transaction
 from django.db.models import F
 
 from audit.services import record
-from core.errors import InvalidInput
+from core.errors import InvalidInput, UmpError
 from tenants import secrets
 from tenants.access import Actor
 from tenants.credentials import Given
-from tenants.models import ProviderApp, ProviderSecret, Verification
+from tenants.models import ProviderApp, ProviderSecret, ProviderStandby, StandbyRole, Verification
 
 CALLBACK = "/authenticate/OAuth2Callback"
 
@@ -61,20 +62,70 @@ def change(
     app.save()
     if given is not None and old is not None:
         old.delete()
-    record(
-        actor,
-        "provider_app.changed",
-        tenant_id=None,
-        object_kind="provider_app",
-        object_id="1",
-        object_label="Provider's app registration",
-        changes={
-            "Client Id": (before["client_id"], client_id),
-            "Redirect Uri": (before["redirect_uri"], app.redirect_uri),
-            "credential replaced": (None, given is not None),
-        },
-    )
+    changes = {
+        "Client Id": (before["client_id"], client_id),
+        "Redirect Uri": (before["redirect_uri"], app.redirect_uri),
+        "credential replaced": (None, given is not None),
+    }
+    _record(actor, "provider_app.changed", changes)
     return app
+
+
+# --- Its credential is renewed; each in a transaction of the caller ------------------------------------------
+def standby(role: StandbyRole) -> ProviderStandby | None:
+    """What waits beside the credential in use."""
+    found: ProviderStandby | None = (
+        ProviderStandby.objects.select_related("secret", "secret__key").filter(role=role).first()
+    )
+    return found
+
+
+def keep_candidate(actor: Actor, given: Given) -> ProviderStandby:
+    """Seal a credential that is to be proven. Raises UmpError (provider_app_missing)."""
+    client_id = current().client_id
+    if client_id is None:
+        raise UmpError.of("provider_app_missing")
+    candidate = ProviderStandby(
+        role=StandbyRole.CANDIDATE,
+        client_id=client_id,
+        secret=_store(actor, given),
+        certificate=given.certificate,
+        set_by=actor.label,
+    )
+    candidate.save(force_insert=True)
+    return candidate
+
+
+def was_replaced(candidate: ProviderStandby) -> bool:
+    """Lock the app, and say whether somebody entered another app or credential since."""
+    app = ProviderApp.objects.select_for_update(of=("self",)).select_related("secret").get(id=1)
+    if app.secret is None or app.client_id != candidate.client_id:
+        return True
+    return bool(app.secret.set_at > candidate.since)
+
+
+def switch(actor: Actor, candidate: ProviderStandby) -> None:
+    """Use the candidate, which was proven; what was used until now is the former one."""
+    app = ProviderApp.objects.select_related("secret").get(id=1)
+    former = ProviderStandby(
+        role=StandbyRole.FORMER,
+        client_id=candidate.client_id,
+        secret=app.secret,
+        certificate=app.certificate,
+        set_by=candidate.set_by,
+    )
+    app.secret, app.certificate = candidate.secret, candidate.certificate
+    app.row_version += 1
+    app.save()
+    candidate.delete()
+    former.save(force_insert=True)
+    _record(actor, "provider_app.secret_renewed", {"credential replaced": (None, True)})
+
+
+def forget(row: ProviderStandby) -> None:
+    """Delete it with what is sealed in it."""
+    row.delete()
+    row.secret.delete()
 
 
 def note_check(*, verification: Verification, problem: dict[str, object] | None, at: dt.datetime) -> None:
@@ -99,4 +150,16 @@ def check_redirect_uri(text: str) -> str:
 def _store(actor: Actor, given: Given) -> ProviderSecret:
     return secrets.store_for_provider(
         given.kind, given.value, set_by=actor.label, expires_at=given.expires_at
+    )
+
+
+def _record(actor: Actor, action: str, changes: Mapping[str, tuple[object, object]]) -> None:
+    record(
+        actor,
+        action,
+        tenant_id=None,
+        object_kind="provider_app",
+        object_id="1",
+        object_label="Provider's app registration",
+        changes=changes,
     )

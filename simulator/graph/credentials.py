@@ -85,7 +85,13 @@ def _check_policy(call: Call, life: float) -> None:
             "Credential type not allowed as per assigned policy 'default app management policy'.",
             "CredentialTypeNotAllowedAsPerAppPolicy",
         )
-    if behaviour.secret_max_days is not None and life > behaviour.secret_max_days * DAY:
+    _check_life(call, life)
+
+
+def _check_life(call: Call, life: float) -> None:
+    """Policies bound the lives of secrets and of certificates; here both by the same number."""
+    longest = call.tenant.behaviour.secret_max_days
+    if longest is not None and life > longest * DAY:
         raise bad_request(
             "Credential lifetime exceeds the max value allowed as per assigned policy "
             "'default app management policy'.",
@@ -168,6 +174,7 @@ def add_key(call: Call) -> Response:
     given = _part(call, "keyCredential", _KEY_FIELDS)
     _check_proof(call, registration)
     added = _certificate(call, given)
+    _check_life(call, added.ends - call.now)
     registration.certificates = [*registration.certificates, added]
     return answer({"@odata.context": call.context("microsoft.graph.keyCredential"), **added.shown()})
 

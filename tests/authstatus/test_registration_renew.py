@@ -1,6 +1,5 @@
 """A client secret is renewed without a gap, and wherever a worker dies, Microsoft is left with no secret too many."""
 
-import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,14 +16,27 @@ from m365 import registrations as far
 from replication import services as queue
 from replication.models import Command, State
 from tenants import scope, secrets, services
-from tenants.access import SYSTEM, Actor
-from tenants.models import AppOwner, Cloud, Connection, Secret, Standby, StandbyRole
+from tenants.access import SYSTEM
+from tenants.models import AppOwner, Cloud, Connection, Standby, StandbyRole
+from tests.authstatus.renewing import (
+    OLGA,
+    OWNED,
+    another,
+    app_of,
+    assert_renewed,
+    at_microsoft,
+    connection,
+    finish,
+    let_it_renew,
+    renew,
+    run_everything,
+    steps,
+    stored,
+)
 from tests.directory.pretend import Customer, Killed, Worker, code_of
 
 pytestmark = pytest.mark.django_db
-OLGA = Actor(kind="person", id="o", label="Olga")
 AddCustomer = Callable[..., Customer]
-OWNED = "Application.ReadWrite.OwnedBy"
 
 
 @pytest.fixture(autouse=True)
@@ -36,80 +48,11 @@ def _no_overlap(settings: LazySettings) -> Iterator[None]:
     installation.forget()
 
 
-def app_of(customer: Customer) -> Any:
-    return customer.pretend.apps[str(connection(customer).client_id)]
-
-
-def connection(customer: Customer) -> Connection:
-    with scope.one(customer.tenant.id):
-        found: Connection = Connection.objects.select_related("secret", "secret__key").get(
-            tenant=customer.tenant
-        )
-        return found
-
-
 @pytest.fixture
 def renewable(customer: Customer) -> Customer:
     """Its app may change its own registration, and is an owner of it."""
     let_it_renew(customer)
     return customer
-
-
-def let_it_renew(customer: Customer) -> None:
-    app = app_of(customer)
-    app.principal.grant([*app.principal.granted(), OWNED], 0.0)
-    app.registration.owners.add(app.principal.object_id)
-
-
-def another(registration: Any, value: str) -> Any:
-    """A secret that somebody else added."""
-    old = registration.secrets[0]
-    secret = type(old)(value, old.ends, old.starts, str(uuid.uuid4()))
-    registration.secrets.append(secret)
-    return secret
-
-
-def renew(customer: Customer) -> Command:
-    with scope.one(customer.tenant.id):
-        return registrations.renew(OLGA, customer.tenant)
-
-
-def finish(worker: Worker, command: Command, most: int = 30) -> Command:
-    """The command's waits are over at once, until it has ended."""
-    for _ in range(most):
-        with scope.every("a test looks"):
-            command.refresh_from_db()
-        if command.state not in (State.QUEUED, State.EXECUTING):
-            return command
-        worker.wait_is_over(command)
-        worker.step()
-    raise AssertionError((command.state, command.message, command.error))
-
-
-def at_microsoft(customer: Customer) -> list[str]:
-    return [secret.value for secret in app_of(customer).registration.secrets]
-
-
-def stored(customer: Customer) -> str:
-    with scope.one(customer.tenant.id):
-        secret = connection(customer).secret
-        assert secret is not None
-        return secrets.open_secret(secret)
-
-
-def assert_renewed(customer: Customer, old: str) -> None:
-    """One secret at Microsoft, another than before, and it is the one that is used; nothing waits any more."""
-    assert at_microsoft(customer) == [stored(customer)]
-    assert stored(customer) != old
-    with scope.one(customer.tenant.id):
-        assert Secret.objects.count() == 1
-        assert not Standby.objects.exists()
-        secret = Secret.objects.get()
-    (far_end,) = app_of(customer).registration.secrets
-    assert str(secret.microsoft_id) == far_end.key_id
-    assert secret.expires_at is not None
-    assert abs(secret.expires_at.timestamp() - far_end.ends) < 1
-    assert secret.ends_read_at is not None
 
 
 def test_a_secret_is_added_proven_used_and_the_old_one_removed(renewable: Customer, worker: Worker) -> None:
@@ -138,11 +81,6 @@ def test_a_secret_is_added_proven_used_and_the_old_one_removed(renewable: Custom
         assert ("connection.secret_renewed", "Olga") in Entry.objects.values_list("action", "actor_label")
     told = " ".join(step["text"] for step in steps(command))
     assert stored(renewable) not in told
-
-
-def steps(command: Command) -> list[dict[str, Any]]:
-    with scope.every("a test reads a history"):
-        return [dict(step) for step in command.steps.values("text", "detail")]
 
 
 @pytest.mark.parametrize("name", ["add_secret", "remove_secret"])
@@ -230,7 +168,7 @@ def test_propagation_is_waited_for(renewable: Customer, worker: Worker) -> None:
     with scope.every("a test looks"):
         command.refresh_from_db()
     assert (command.state, command.attempts) == (State.QUEUED, 0)
-    assert "does not accept the new secret everywhere yet" in command.message
+    assert "does not accept the new client secret everywhere yet" in command.message
     assert stored(renewable) == old
     for secret in app_of(renewable).registration.secrets:
         secret.works_from = 0.0
@@ -364,18 +302,6 @@ def test_cancelling_the_run_stops_those_that_have_not_begun(
         told = set(Command.objects.filter(kind=registrations.RENEW).values_list("message", flat=True))
     assert len(told) == 1
     assert "was cancelled before it came to this one" in told.pop()
-
-
-def run_everything(worker: Worker, most: int = 60) -> None:
-    for _ in range(most):
-        with scope.every("a test's worker"):
-            waiting = list(Command.objects.filter(state=State.QUEUED))
-        if not waiting:
-            return
-        for command in waiting:
-            worker.wait_is_over(command)
-        worker.step()
-    raise AssertionError("it does not come to an end")
 
 
 def test_a_check_reads_when_the_secret_really_ends(renewable: Customer, worker: Worker) -> None:

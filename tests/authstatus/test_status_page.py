@@ -292,7 +292,7 @@ def test_the_check_of_our_own_app_reads_back_what_it_may(
     done = check_app(cast, client_of)
     assert (done.state, done.result) == (
         State.SUCCEEDED,
-        {"redirect_registered": True, "multi_tenant": False},
+        {"may_renew": False, "redirect_registered": True, "multi_tenant": False},
     )
     secret = ProviderSecret.objects.get()
     assert secret.expires_at is not None
@@ -315,7 +315,7 @@ def test_the_demo_has_an_app_as_it_should_be(
     done = provider_commands()[0]
     assert (done.state, done.result) == (
         State.SUCCEEDED,
-        {"redirect_registered": True, "multi_tenant": True},
+        {"may_renew": False, "redirect_registered": True, "multi_tenant": True},
     )
 
 

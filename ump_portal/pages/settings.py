@@ -78,16 +78,16 @@ class SettingsForm(forms.Form):
         help_text="Who does nothing for so long is signed out; a page that renews itself is no deed. 0 = never.",
     )
     own_secret_months = forms.IntegerField(
-        label="Life of a client secret of a customer's own app, in months",
+        label="Life of a client secret or certificate of a customer's own app, in months",
         help_text="What the portal asks Microsoft for when it renews one; the real end date is the one shown.",
     )
     renew_before_days = forms.IntegerField(
-        label="Renew client secrets by itself, days before they end",
-        help_text="Where the portal may change the customer's own registration; 0 = only when somebody asks.",
+        label="Renew credentials by itself, days before they end",
+        help_text="Where the portal may change the registration; 0 = only when somebody asks.",
     )
     provider_secret_months = forms.IntegerField(
-        label="Life of the provider's client secret, in months",
-        help_text="What the guide for the provider's app registration asks for.",
+        label="Life of the provider's client secret or certificate, in months",
+        help_text="What the guide for the provider's app registration asks for, and the portal when it renews it.",
     )
 
     @staticmethod
