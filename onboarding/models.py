@@ -30,6 +30,11 @@ class Way(models.TextChoices):
 ROUTE_DAYS = 14
 
 
+def limit_of(step: Step) -> dt.timedelta:
+    """How long a step should take at most: access as long as an invitation lives."""
+    return dt.timedelta(days=ROUTE_DAYS if step == Step.ROUTE else installation.get("invitation_days"))
+
+
 class Onboarding(TenantOwned):
     """One attempt to take on a customer; a customer has one open attempt at most.
 
@@ -84,5 +89,4 @@ class Onboarding(TenantOwned):
     @property
     def deadline(self) -> dt.datetime:
         """When the step should be done; nothing ends by itself then, but people are told."""
-        days = installation.get("invitation_days") if self.step == Step.CONNECT else ROUTE_DAYS
-        return self.step_since + dt.timedelta(days=days)
+        return self.step_since + limit_of(Step(self.step))

@@ -1,12 +1,13 @@
 """Reads about onboardings, within the scope in force."""
 
+import uuid
 from collections.abc import Iterable
-from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
+from django.utils import timezone
 
 from core.errors import NotFound
-from onboarding.models import Onboarding
+from onboarding.models import Onboarding, Step, limit_of
 from replication.models import Command
 from tenants import scope
 from tenants.models import Tenant
@@ -33,9 +34,17 @@ def unfinished() -> QuerySet[Onboarding]:
     return found.order_by("step_since", "id")
 
 
-def open_ids(tenant_ids: Iterable[Any]) -> set[Any]:
-    """Of these customers, those that are being onboarded."""
-    return set(unfinished().filter(tenant_id__in=list(tenant_ids)).values_list("tenant_id", flat=True))
+def open_of(tenant_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, Onboarding]:
+    """The open onboarding of each of these customers that has one; one query."""
+    return {row.tenant_id: row for row in unfinished().filter(tenant_id__in=list(tenant_ids))}
+
+
+def late(limit: int) -> list[Onboarding]:
+    """Those that nobody has finished in time, at whatever step."""
+    now = timezone.now()
+    connecting = Q(step=Step.CONNECT, step_since__lt=now - limit_of(Step.CONNECT))
+    routing = Q(step=Step.ROUTE, step_since__lt=now - limit_of(Step.ROUTE))
+    return list(unfinished().filter(connecting | routing, tenant__enabled=True)[:limit])
 
 
 def discovery(number: int) -> Command:

@@ -49,7 +49,8 @@ def add(page: Page, pretend: Pretend, secret: str = "") -> None:
     """Fill in the form for this customer and send it."""
     app = pretend.app()
     page.goto("/tenants/")
-    page.get_by_role("link", name="Add customer").first.click()
+    page.get_by_role("link", name="Onboard customer").first.click()
+    page.get_by_role("link", name="Add with app registration").click()
     page.get_by_label("Customer Name").fill("Nordwind Logistik")
     page.get_by_label("Azure Tenant Id").fill(pretend.id)
     page.get_by_label("Client Id").fill(app.client_id)
@@ -278,8 +279,8 @@ def test_a_new_installation_says_what_to_do_first(browser: Browser, house: str) 
             eyes.page.goto(path)
             found += faults(eyes.page, f"new {path}")
         eyes.page.goto("/")
-        eyes.page.get_by_role("main").get_by_role("link", name="Add customer").last.click()
-        expect(eyes.page.get_by_role("heading", level=1)).to_have_text("Add customer")
+        eyes.page.get_by_role("main").get_by_role("link", name="Onboard customer").last.click()
+        expect(eyes.page.get_by_role("heading", level=1)).to_have_text("Onboard customer")
     connections.close_all()
     assert found + eyes.complaints == []
 

@@ -413,3 +413,42 @@ def test_the_list_asks_as_often_for_three_as_for_one(cast: Cast, client_of: Sign
     assert queries() == one
     with scope.every("a test"):
         assert Connection.objects.filter(tenant__name="Three").count() == 0
+
+
+def test_the_dashboard_and_tenants_lead_back_to_it(cast: Cast, client_of: SignIn) -> None:
+    verified(cast.contoso)
+    verified(cast.fabrikam)
+    made = begun(cast)
+    client = client_of(cast.olga)
+    shown = text_of(client, "/")
+    assert "Its onboarding is at step 2, M365, and is not finished." in shown
+    assert f'href="{at(made)}">Resume' in shown
+    assert "Resume" in text_of(client, url(made.tenant))
+    page = text_of(client, "/tenants/")
+    assert "1 unfinished onboarding<" in page
+    assert 'href="/onboarding/start/"' in page
+    with scope.one(made.tenant_id):
+        services.enter_app(
+            SYSTEM, made.tenant, cloud=Cloud.GLOBAL, client_id=uuid.uuid4(), client_secret=SECRET
+        )
+    over(made.tenant)
+    verified(made.tenant)
+    with scope.one(made.tenant_id):
+        services.finish(SYSTEM, made.tenant)
+    assert "unfinished onboarding" not in text_of(client, "/tenants/")
+
+
+def test_one_that_is_late_at_step_3_is_told_of_too(cast: Cast, client_of: SignIn) -> None:
+    verified(cast.contoso)
+    verified(cast.fabrikam)
+    made = connected(cast)
+    verified(made.tenant)
+    services.follow()
+    client = client_of(cast.olga)
+    assert "Its onboarding" not in text_of(client, "/")
+    with scope.one(made.tenant_id):
+        Onboarding.objects.update(step_since=timezone.now() - dt.timedelta(days=15))
+    shown = text_of(client, "/")
+    assert (
+        "Its onboarding is at step 3, Voice Route, and is not finished. It should have been done by" in shown
+    )

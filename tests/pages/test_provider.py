@@ -36,7 +36,8 @@ def _settings_are_read_anew() -> Iterator[None]:
 def test_who_did_what_with_before_and_after(cast: Cast, client_of: SignIn) -> None:
     client = client_of(cast.olga)
     data = {
-        "name": "Contoso", "plan": "pro", "service": "direct_routing", "licensed_users": "77", "enabled": "on", "with_sync": "on",
+        "name": "Contoso", "plan": "pro", "service": "direct_routing", "licensed_users": "77", "enabled": "on",
+        "with_sync": "on",
         "entra_tenant_id": str(cast.contoso.entra_tenant_id), "domain": cast.contoso.domain,
         "version": str(cast.contoso.row_version), "cycle_delay": "",
     }  # fmt: skip

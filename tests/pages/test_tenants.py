@@ -178,7 +178,7 @@ def test_what_one_may_not_do_is_not_offered(cast: Cast, client_of: SignIn) -> No
     for path in ("edit/", "delete/", "queue-replication/", "pause/", "check/"):
         assert url(cast.contoso, path) not in page
     assert "/tenants/bulk/" not in page
-    assert "/tenants/add/" not in page
+    assert "/onboarding/start/" not in page
     assert url(cast.contoso, "delete/") not in text_of(client_of(cast.olga), "/tenants/")
 
 

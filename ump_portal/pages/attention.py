@@ -17,6 +17,8 @@ from authstatus.commands import VERIFY
 from authstatus.models import Check, Finding
 from core.errors import CATALOGUE, UmpError
 from core.kinds import WHO_IN_WORDS, Who
+from onboarding import selectors as onboarding
+from onboarding.models import Onboarding
 from replication.holds import UNPROVEN
 from replication.models import Command, Lane, Reason, State
 from replication.registry import title_of
@@ -91,11 +93,16 @@ def items(actor: Actor, limit: int = 10) -> list[Item]:
     """The most urgent of the scope in force; a fixed number of queries."""
     tenants = health.attention(limit)
     found, checks = connections_of([tenant.id for tenant in tenants]), checking(tenants)
-    listed = [of_connection(actor, tenant, found.get(tenant.id), checks.get(tenant.id)) for tenant in tenants]
+    begun = onboarding.open_of([tenant.id for tenant in tenants])
+    listed = [
+        of_connection(actor, tenant, found.get(tenant.id), checks.get(tenant.id), begun.get(tenant.id))
+        for tenant in tenants
+    ]
     listed += [_of_command(actor, command) for command in stuck(limit)]
     listed += [_held(actor, lane) for lane in held(limit)]
     told = {item.tenant.id for item in listed if item}
     listed += [item for item in changes(actor, limit) if item.tenant.id not in told]
+    listed += [_onboarding(actor, row) for row in onboarding.late(limit) if row.tenant_id not in told]
     order = {"bad": 0, "warn": 1}
     return sorted((item for item in listed if item), key=lambda item: order.get(item.tone, 2))[:limit]
 
@@ -107,9 +114,10 @@ def of_tenant(actor: Actor, tenant: Tenant, connection: Connection | None) -> li
     own = [_of_command(actor, command) for command in stuck(10, tenant)]
     own += [_held(actor, lane) for lane in held(1, tenant)]
     check = checking([tenant]).get(tenant.id)
+    begun = onboarding.open_of([tenant.id]).get(tenant.id) if actor.is_provider else None
     first = [
         _paused(actor, tenant) if tenant.paused_at else None,
-        of_connection(actor, tenant, connection, check),
+        of_connection(actor, tenant, connection, check, begun),
     ]
     return [item for item in [*first, *changes(actor, 1, tenant), *own] if item]
 
@@ -164,9 +172,18 @@ def checking(tenants: Iterable[Tenant]) -> dict[Any, Command]:
 
 
 def of_connection(
-    actor: Actor, tenant: Tenant, connection: Connection | None, check: Command | None = None
+    actor: Actor,
+    tenant: Tenant,
+    connection: Connection | None,
+    check: Command | None = None,
+    begun: Onboarding | None = None,
 ) -> Item | None:
-    """The most urgent thing about a customer's connection, if any; `check` is the one that is under way."""
+    """The most urgent thing about a customer's connection, if any.
+
+    `check` is the one that is under way, `begun` an onboarding that nobody has finished.
+    """
+    if connection is None and begun is not None:
+        return _onboarding(actor, begun)
     if connection is None:
         return _connectionless(actor, tenant) if tenant.with_sync else None
     if connection.verification in {Verification.FAILED, Verification.NO_TOKEN}:
@@ -179,6 +196,21 @@ def of_connection(
 
 
 # --- One function a kind of trouble -------------------------------------------------------------------------
+def _onboarding(actor: Actor, begun: Onboarding) -> Item:
+    late = f" It should have been done by {begun.deadline:%d %B %Y}." if begun.late else ""
+    return Item(
+        "warn" if begun.late else "info",
+        begun.tenant,
+        f"Its onboarding is at step {begun.number}, {begun.get_step_display()}, and is not finished.{late}",
+        who_in_words(Who.PROVIDER, actor),
+        "Resume it: the wizard says what it waits for.",
+        begun.step_since,
+        _way(actor, begun.tenant, Ability.EDIT_TENANT, "Resume", "onboarding/"),
+        "onboarding_open",
+        "Late" if begun.late else "Onboarding",
+    )
+
+
 def _connectionless(actor: Actor, tenant: Tenant) -> Item:
     error = UmpError.of("connection_missing")
     return Item(

@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, QueryDict
 from django.shortcuts import render
 from django.views.decorators.http import conditional_page
 
+from onboarding import selectors as onboarding
 from replication import selectors as queue
 from replication.selectors import TenantCounts
 from tenants import deployment, health, licences, scope, selectors, tables
@@ -100,6 +101,7 @@ def index(request: HttpRequest) -> HttpResponse:
         "bulk_actions": bulk_actions(request),
         "live_url": f"/tenants/live/?{'&'.join(f'id={row.tenant.id}' for row in page.object_list)}",
         "may_add": actor.may(Ability.ADD_TENANT),
+        "unfinished": onboarding.unfinished().count() if actor.may(Ability.ADD_TENANT) else 0,
         "may_restore": actor.may(Ability.DELETE_TENANT),
         "why_not": why_not(request.GET),
     }
