@@ -55,8 +55,9 @@ def _guarded(view: View, through: View, door: Door) -> View:
             answer = through(request, **kwargs)
         except UmpError as error:
             answer = refused(request, error)
-        # The address may carry the link's token: no other place may learn it.
-        answer.headers["Referrer-Policy"] = "no-referrer"
+        # The address may carry the link's token, and no other page may learn it, not even one of ours. With
+        # "no-referrer" browsers would hide the origin of our forms, too, and so fail their check.
+        answer.headers["Referrer-Policy"] = "strict-origin"
         answer.headers["X-Robots-Tag"] = "noindex"
         return answer
 

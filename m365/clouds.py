@@ -104,6 +104,9 @@ HOSTS: frozenset[str] = frozenset(
     host for cloud in CLOUDS.values() for host in (*cloud.authority_hosts, cloud.graph_host)
 )
 
+DEVICE_HOSTS: frozenset[str] = frozenset(urlsplit(cloud.device_page).netloc for cloud in CLOUDS.values())
+"""Where people enter device codes; nothing but a browser goes there."""
+
 
 def cloud_of(metadata: Mapping[str, Any], asked: Cloud) -> Cloud:
     """The cloud that an openid-configuration says the tenant lives in.
@@ -127,7 +130,7 @@ def browser_address(url: str, gateway_url: str = "") -> str:
     A browser cannot send a foreign `Host`, so the gateway is told by the path who is meant.
     """
     parts = urlsplit(url)
-    if not gateway_url or parts.netloc not in HOSTS:
+    if not gateway_url or parts.netloc not in HOSTS | DEVICE_HOSTS:
         return url
     query = f"?{parts.query}" if parts.query else ""
     return f"{gateway_url.rstrip('/')}/{parts.netloc}{parts.path}{query}"

@@ -356,7 +356,7 @@ def test_scanners_change_nothing(way: Way) -> None:
 
 def test_the_page_behind_a_link_tells_no_one_of_it_and_says_what_it_is_about(way: Way) -> None:
     answer = Client().get(way.invite())
-    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    assert answer.headers["Referrer-Policy"] == "strict-origin", "the host name at most, and never the link"
     assert "no-store" in answer.headers["Cache-Control"]
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
     page = words(answer.content)
