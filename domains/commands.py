@@ -222,9 +222,13 @@ class _Work:
 
     # --- Removing ---------------------------------------------------------------------------------------------
     def drop_user(self) -> Brought | Again:
+        """Raises UmpError (domain_in_use) while anybody else has the domain: then nothing at all is removed."""
+        mine = activation.principal_name(self.row.name)
+        others = [one for one in far.users_of(self.graph, self.row.name) if one.lower() != mine]
+        if others and self.row.domain_made:
+            raise UmpError.of("domain_in_use", thing=self.row.name, why=", ".join(others))
         if self.row.user_made and self.row.user_removed_at is None:
-            name = activation.principal_name(self.row.name)
-            found = activation.find(self.graph, self.row.user_id or name)
+            found = activation.find(self.graph, self.row.user_id or mine)
             if found is not None:
                 activation.remove(self.graph, found.id)
         return {"user_removed_at": timezone.now() if self.row.user_made else None}

@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from domains.models import CustomDomain, DomainState
-from domains.services import PROVISION, REMOVE
+from domains.services import PROVISION, RELEASE, REMOVE, TEST
 from domains.steps import BY_HAND, REMOVING, SETTING_UP, Step
 from replication.models import OPEN, Command
 from tenants.models import Tenant
@@ -127,8 +127,14 @@ def steps_of(tenant: Tenant) -> list[dict[str, Any]]:
 def user_release(row: CustomDomain) -> Command | None:
     """The last command that looked whether the activation user can go."""
     found: Command | None = (
-        Command.objects.filter(tenant_id=row.tenant_id, target=str(row.id), kind="remove_activation_user")
+        Command.objects.filter(tenant_id=row.tenant_id, target=str(row.id), kind=RELEASE)
         .order_by("-id")
         .first()
     )
+    return found
+
+
+def zone_test() -> Command | None:
+    """The zone's test that is under way, in the scope of every tenant."""
+    found: Command | None = Command.objects.filter(kind=TEST, state__in=OPEN).first()
     return found

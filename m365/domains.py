@@ -83,13 +83,14 @@ def verify(graph: GraphClient, name: str) -> str:
 
 
 def users_of(graph: GraphClient, name: str) -> list[str]:
-    """Names of the first things that keep the domain from being removed."""
+    """Names of the first things that keep the domain from being removed; none when there is no such domain."""
     pages = graph.pages(f"/domains/{segment(name)}/domainNameReferences")
     rows = itertools.chain.from_iterable(page.value for page in pages)
-    return [
-        str(row.get("userPrincipalName") or row.get("displayName") or row.get("id"))
-        for row in itertools.islice(rows, MOST_NAMED)
-    ]
+    try:
+        first = list(itertools.islice(rows, MOST_NAMED))
+    except NotFound:
+        return []
+    return [str(row.get("userPrincipalName") or row.get("displayName") or row.get("id")) for row in first]
 
 
 def remove(graph: GraphClient, name: str) -> None:

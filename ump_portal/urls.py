@@ -93,3 +93,4 @@ urlpatterns = [
     path("", include("invitations.urls")),
 ]
     path("", include("onboarding.urls")),
+    path("", include("domains.urls")),

@@ -130,6 +130,7 @@ def _provider_tree(request: HttpRequest, actor: Actor) -> list[Entry]:
             _entry(request, "API clients", "/settings/api-clients/")
             if actor.may(Ability.MANAGE_TOKENS)
             else None,
+            _entry(request, "DNS zone", "/settings/dns-zone/") if provider else None,
             _entry(request, "Webhooks", "/settings/webhooks/")
             if actor.may(Ability.MANAGE_WEBHOOKS)
             else None,
@@ -184,6 +185,7 @@ TABS = (
 )
 
 
+    ("Domains", "domains/", Ability.VIEW_TENANT),
 def tabs(request: HttpRequest) -> list[Tab]:
     """The tabs under a customer's header, on every page of that customer; none elsewhere.
 
