@@ -22,7 +22,7 @@ from tenants.answers import SeeOther
 from tenants.models import Connection, SecretKind, Tenant, Verification
 from tenants.selectors import connection_of
 from tenants.web import actor_of, tenant_view
-from ump_portal.pages import attention
+from ump_portal.pages import attention, status
 from ump_portal.pages.tenants import LICENCES, STATUS_TONES, STATUS_WORDS
 
 QUICK_SECONDS = 2
@@ -91,12 +91,19 @@ def _live(actor: Actor, tenant: Tenant) -> dict[str, Any]:
     next_cycle = _next_cycle(tenant, connection)
     busy = counts.executing > 0 or any(step["state"] == "running" for step in steps)
     offered = offers.of_tenant(tenant)
+    items = [item for item in items if item is not broken and not (steps and item.tone == "busy")]
+    items += status.asked(actor, tenant)
+    mine, others = status.in_order(items, actor)
+    check = attention.checking([tenant]).get(tenant.id)
     return {
         "tenant": tenant,
         "connection": connection,
         "for_provider": actor.is_provider,
         "status": _status(tenant, connection),
-        "items": [item for item in items if item is not broken and not (steps and item.tone == "busy")],
+        "items": mine,
+        "others": others,
+        "calm": not (items or broken or steps),
+        "card": status.service_card(actor, tenant, connection, check),
         "problem": _problem(actor, connection, broken),
         "method": _method(connection),
         **shown.about(tenant),
