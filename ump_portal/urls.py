@@ -9,14 +9,14 @@ from ump_portal.pages import (
     dashboard,
     health,
     m365,
-    people,
     overview,
+    people,
     saved_views,
     search,
     sessions,
     settings,
-    styleguide,
     status,
+    styleguide,
     tenants,
 )
 
@@ -48,9 +48,9 @@ urlpatterns = [
     path("tenants/<uuid:uid>/resend-invitation/", m365.resend, name="resend-invitation"),
     path("tenants/<uuid:uid>/keep-password/", m365.keep_password, name="keep-password"),
     path("tenants/<uuid:uid>/open-invitation/", m365.open_invitation, name="open-invitation"),
-    path("tenants/<uuid:uid>/history/export.csv", audit.history_export, name="tenant-history-export"),
     path("tenants/<uuid:uid>/revoke/", status.revoke, name="tenant-revoke"),
     path("tenants/<uuid:uid>/history/", audit.history, name="tenant-history"),
+    path("tenants/<uuid:uid>/history/export.csv", audit.history_export, name="tenant-history-export"),
     path("search", search.search, name="search"),
     path("audit/", audit.trail, name="audit"),
     path("audit/export.csv", audit.export, name="audit-export"),
@@ -91,8 +91,8 @@ urlpatterns = [
     path("", include("invitations.visit_urls")),
     path("", include("replication.urls")),
     path("", include("directory.urls")),
+    path("", include("domains.urls")),
     path("", include("webhooks.urls")),
     path("", include("invitations.urls")),
-]
     path("", include("onboarding.urls")),
-    path("", include("domains.urls")),
+]
