@@ -156,3 +156,23 @@ class SavedView(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Brand(models.Model):
+    """How the provider shows itself (SHP-14, SHP-15): one an installation. What is empty, the environment says."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
+    portal_name = models.CharField(max_length=60, blank=True)
+    provider_name = models.CharField(max_length=60, blank=True)
+    logo = models.BinaryField(null=True, max_length=100_000)
+    logo_type = models.CharField(max_length=20, blank=True)
+    accent = models.CharField(max_length=7, blank=True)
+    support_url = models.CharField(max_length=300, blank=True)
+    security_contact = models.CharField(max_length=300, blank=True)
+    feedback_url = models.CharField(max_length=300, blank=True)
+    changed_by = models.CharField(max_length=254, editable=False)
+    changed_at = models.DateTimeField(auto_now=True, editable=False)
+    row_version = models.PositiveIntegerField(default=1, editable=False)
+
+    class Meta:
+        constraints = [models.CheckConstraint(name="one_brand", condition=models.Q(id=1))]

@@ -4,6 +4,7 @@ from django.urls import include, path
 
 from ump_portal.pages import (
     audit,
+    branding,
     bulk,
     clients,
     dashboard,
@@ -56,6 +57,9 @@ urlpatterns = [
     path("audit/export.csv", audit.export, name="audit-export"),
     path("settings/", settings.in_force, name="settings"),
     path("settings/change/", settings.change, name="settings-change"),
+    path("settings/branding/", branding.edit, name="branding"),
+    path("brand/logo-<int:version>", branding.logo, name="brand-logo"),
+    path("brand/<slug:accent>.css", branding.stylesheet, name="brand-css"),
     path("settings/api-clients/", clients.clients, name="clients"),
     path("settings/api-clients/add/", clients.add, name="client-add"),
     path("settings/api-clients/<uuid:token_id>/revoke/", clients.revoke, name="client-revoke"),

@@ -15,6 +15,8 @@ OPEN = {
     "missing": "what every unknown address below /api/ answers",
     "schema": "the contract itself",
     "docs": "the contract itself",
+    "brand-logo": "the provider's logo, which everybody who gets a link or signs in must see",
+    "brand-css": "the provider's colour, as above",
     "oauth2-callback": "Microsoft sends people back here; a state that only their browser may use says for whom",
 }
 SIGN_IN = ("accounts/",)

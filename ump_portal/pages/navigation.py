@@ -14,6 +14,7 @@ from django.http import HttpRequest
 from django.urls import Resolver404, resolve
 from django.utils.functional import SimpleLazyObject
 
+from accounts import branding
 from replication import states
 from tenants import health, scope
 from tenants.abilities import TITLES, Ability
@@ -46,7 +47,7 @@ class Tab:
 def shell(request: HttpRequest) -> dict[str, Any]:
     """Context processor: brand, version, nav, tabs, crumbs, role_label. A view's own context wins."""
     return {
-        "brand": {"name": settings.BRAND_NAME, "copyright": settings.PROVIDER_NAME},
+        "brand": SimpleLazyObject(branding.current),
         "version": settings.VERSION,
         "demo": settings.DEMO,
         "nav": SimpleLazyObject(lambda: navigation(request)),
@@ -124,6 +125,10 @@ def _provider_tree(request: HttpRequest, actor: Actor) -> list[Entry]:
             "settings",
             _entry(request, "Settings", "/settings/", exact=True) if provider else None,
             _entry(request, "License", "/settings/license/") if provider else None,
+            _entry(request, "Invitation Settings", "/settings/invitations/") if invites else None,
+            _entry(request, "Branding", "/settings/branding/")
+            if actor.may(Ability.CHANGE_SETTINGS)
+            else None,
             _entry(request, "Users & roles", "/settings/people/")
             if actor.may(Ability.MANAGE_PEOPLE)
             else None,
