@@ -12,7 +12,7 @@ from django.db import transaction
 from django.http.request import validate_host
 from django.utils import timezone
 
-from accounts import installation
+from accounts import branding, installation
 from audit.services import Changes, record
 from core.errors import Conflict, InvalidInput, UmpError
 from events.models import Type as Told
@@ -193,8 +193,8 @@ def note_sent(tenant: Tenant, number: int, link: Link, why: Why) -> None:
 def mail() -> InvitationMail:
     """What Invitation Settings say, or the defaults of an installation that never changed them."""
     return InvitationMail.objects.first() or InvitationMail(
-        subject=template.default_subject(settings.PROVIDER_NAME),
-        body=template.default_body(settings.PROVIDER_NAME),
+        subject=template.default_subject(branding.current().provider),
+        body=template.default_body(branding.current().provider),
         portal_url=f"{settings.PORTAL_BASE_URL}{WAY_IN}",
     )
 

@@ -2,12 +2,16 @@
 
 from django.urls import path
 
-from invitations import views
+from invitations import settings_views, views
 
 OF_CUSTOMER = "tenants/<uuid:uid>/invitations/"
 ONE = f"{OF_CUSTOMER}<int:invitation_id>/"
 
 urlpatterns = [
+    path("settings/invitations/", settings_views.show, name="invitation-settings"),
+    path("settings/invitations/change/", settings_views.change, name="invitation-settings-change"),
+    path("settings/invitations/preview/", settings_views.preview, name="invitation-settings-preview"),
+    path("settings/invitations/test/", settings_views.test_mail, name="invitation-settings-test"),
     path("invitations/", views.index, name="invitations"),
     path("invitations/live/", views.live, name="invitations-live"),
     path("invitations/export.csv", views.export, name="invitations-export"),
