@@ -1,1 +1,1 @@
-"""SBC devices, sites and dial plans. The room is empty until its first capability is built."""
+"""SBC devices: which there are, how they fare, and what is on them."""

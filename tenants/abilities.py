@@ -53,6 +53,7 @@ class Ability(enum.StrEnum):
     ROTATE_KEYS = "keys:rotate"
     CHANGE_SETTINGS = "settings:change"
     MANAGE_WEBHOOKS = "webhooks:manage"
+    MANAGE_SBC = "sbc:manage"
 
     @property
     def words(self) -> str:
@@ -69,7 +70,7 @@ ABILITIES: dict[Role, frozenset[Ability]] = {
     Role.OPERATOR: _VIEW
     | _RUN
     | {Ability.VIEW_PROVIDER, Ability.ADD_TENANT, Ability.EDIT_TENANT, Ability.PAUSE_TENANT}
-    | {Ability.MANAGE_CONNECTION, Ability.VIEW_INVITATIONS, Ability.INVITE},
+    | {Ability.MANAGE_CONNECTION, Ability.VIEW_INVITATIONS, Ability.INVITE, Ability.MANAGE_SBC},
     Role.MONITOR: _VIEW | {Ability.VIEW_PROVIDER, Ability.VIEW_INVITATIONS},
     Role.CUSTOMER_ADMIN: _VIEW | _RUN | {Ability.MANAGE_CONNECTION, Ability.MANAGE_PEOPLE},
     Role.CUSTOMER_MONITOR: _VIEW,
@@ -84,5 +85,6 @@ PROVIDER_WIDE = frozenset(
         Ability.ROTATE_KEYS,
         Ability.CHANGE_SETTINGS,
         Ability.MANAGE_WEBHOOKS,
+        Ability.MANAGE_SBC,
     }
 )

@@ -53,6 +53,7 @@ INSTALLED_APPS = [
     "directory",
     "domains",
     "webhooks",
+    "sbc",
     "invitations",
     "onboarding",
     "api",
@@ -145,6 +146,8 @@ DATABASES["default"]["OPTIONS"].setdefault(
 )
 COMMAND_SLICE_SECONDS = env.float("COMMAND_SLICE_SECONDS", default=5.0)
 COMMAND_RETENTION_DAYS = env.int("COMMAND_RETENTION_DAYS", default=30)
+# How often the portal asks each SBC how it fares.
+SBC_CHECK_SECONDS = env.int("SBC_CHECK_SECONDS", default=60 if DEMO else 300)
 QUICK_REPLICATION_CYCLE_DELAY = env.int("QUICK_REPLICATION_CYCLE_DELAY", default=300)
 QUICK_REPLICATION_LONGEST_WAIT = env.int("QUICK_REPLICATION_LONGEST_WAIT", default=1800)
 # The demo looks every minute, so that a change made at the simulator is seen while one watches.

@@ -97,6 +97,7 @@ urlpatterns = [
     path("", include("directory.urls")),
     path("", include("domains.urls")),
     path("", include("webhooks.urls")),
+    path("", include("sbc.urls")),
     path("", include("invitations.urls")),
     path("", include("onboarding.urls")),
 ]

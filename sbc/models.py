@@ -1,0 +1,92 @@
+"""The provider's SBC devices and its OVOC. They belong to no customer; what routes a customer's numbers will."""
+
+import uuid
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models.functions import Now
+
+from tenants.models import ProviderSecret
+
+
+class Link(models.TextChoices):
+    """Status: the connection between the portal and the device (SBC-02, facts/audiocodes.md 4.1)."""
+
+    UNKNOWN = "unknown", "Unknown"
+    CONNECTED = "connected", "Connected"
+    DISCONNECTED = "disconnected", "Disconnected"
+    REFUSED = "refused", "Authentication failed"
+    UNTRUSTED = "untrusted", "TLS error"
+
+
+class Reached(models.Model):
+    """Something reached over HTTP with an account: where, as whom, which certificate."""
+
+    address = models.CharField("Ip Address", max_length=45)
+    port = models.PositiveIntegerField(null=True, help_text="None: 443, or 80 without https.")
+    https = models.BooleanField("Use https", default=True)
+    fingerprint = models.CharField(
+        "Certificate fingerprint",
+        max_length=64,
+        blank=True,
+        help_text="SHA-256 of the one accepted certificate; empty: an authority signed it.",
+    )
+    user = models.CharField("Gateway User", max_length=64)
+    secret = models.ForeignKey(ProviderSecret, models.RESTRICT, null=True, related_name="+")
+    row_version = models.PositiveIntegerField(default=1, editable=False)
+
+    class Meta:
+        abstract = True
+
+    @property
+    def host(self) -> str:
+        """The address as people write it, with the port where it is not the usual one."""
+        host = f"[{self.address}]" if ":" in self.address and self.port else self.address
+        return f"{host}:{self.port}" if self.port else host
+
+    @property
+    def effective_port(self) -> int:
+        return self.port or (443 if self.https else 80)
+
+
+class Sbc(Reached):
+    """A Mediant SBC. `told` is what it said of itself last, `ovoc` what OVOC says of it."""
+
+    uid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
+    name = models.CharField("Name", max_length=120, unique=True)
+    fqdn = models.CharField("Device Fqdn", max_length=253, blank=True)
+    nat_addresses = ArrayField(
+        models.CharField(max_length=253), default=list, verbose_name="NAT Ip Addresses"
+    )
+    ovoc_id = models.BigIntegerField("Ovoc Sbc Id", null=True, unique=True)
+    ovoc = models.JSONField(default=dict)
+    ovoc_missing_since = models.DateTimeField(null=True)
+
+    link = models.CharField("Status", max_length=12, choices=Link, default=Link.UNKNOWN)
+    checked_at = models.DateTimeField(null=True)
+    reached_at = models.DateTimeField(
+        null=True, help_text="When it answered last; `told` and `alarms` are from then."
+    )
+    problem = models.JSONField(null=True, help_text="core.errors.Rendered of the last check.")
+    told = models.JSONField(default=dict)
+    alarms = models.JSONField(default=list)
+    serial = models.CharField(max_length=200, blank=True, help_text="Of the device that answered first.")
+    next_check_at = models.DateTimeField(db_default=Now(), null=True, help_text="None: not by itself.")
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    created_by = models.CharField(max_length=254)
+
+    class Meta:
+        ordering = ["name", "id"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Ovoc(Reached):
+    """OVOC: one an installation, or none."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
+    reloaded_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.CheckConstraint(name="one_ovoc", condition=models.Q(id=1))]

@@ -1,0 +1,118 @@
+"""What a list of OVOC changes in the list of SBCs (facts/audiocodes.md 3.7).
+
+Devices that were added by hand stay as they are, but for one that is clearly the same (one address or FQDN): it gets
+its OVOC id. Nothing is ever removed. An address is not changed under a stored password, which would go elsewhere.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from django.db.models.functions import Now
+
+from audiocodes.ovoc import Device
+from core.errors import InvalidInput
+from nameservers import names
+from sbc.models import Ovoc, Sbc
+from sbc.services import checked_address
+
+MOST_NAMED = 20
+Summary = dict[str, list[str]]
+
+
+def apply(devices: Sequence[Device], by: str) -> Summary:
+    """Names of devices under added, updated, missing, failed and other address; inside a transaction."""
+    told: Summary = defaultdict(list)
+    known = {sbc.ovoc_id: sbc for sbc in Sbc.objects.exclude(ovoc_id=None)}
+    manual = list(Sbc.objects.filter(ovoc_id=None))
+    seen = set()
+    for device in filter(_is_sbc, devices):
+        seen.add(device.id)
+        try:
+            address, port = checked_address(device.address)
+        except InvalidInput as error:
+            told["failed"].append(f"{_name(device)}: {error.fields.get('why', '')}")
+            continue
+        sbc = known.get(device.id) or _same(manual, device, address, port)
+        if sbc is None:
+            _add(device, address, port, by, told)
+        else:
+            _update(sbc, device, address, port, told)
+    for sbc in known.values():
+        if sbc.ovoc_id not in seen:
+            told["missing"].append(sbc.name)
+            Sbc.objects.filter(id=sbc.id, ovoc_missing_since=None).update(ovoc_missing_since=Now())
+    Ovoc.objects.filter(id=1).update(reloaded_at=Now())
+    return told
+
+
+def words(told: Summary) -> str:
+    """ "2 added, 1 updated, none missing, none failed.\""""
+    parts = [f"{len(told.get(key, ())) or 'none'} {key}" for key in ("added", "updated", "missing", "failed")]
+    if told.get("other address"):
+        parts.append(f"{len(told['other address'])} with another address at OVOC")
+    return f"{', '.join(parts)}."
+
+
+def _is_sbc(device: Device) -> bool:
+    product = device.fields.get("product", "").lower()
+    return not product or "mediant" in product or "sbc" in product
+
+
+def _same(manual: list[Sbc], device: Device, address: str, port: int | None) -> Sbc | None:
+    """The one that was added by hand and is this device, if exactly one can be."""
+    fqdn = _fqdn(device)
+    found = [
+        sbc for sbc in manual if (sbc.address, sbc.port) == (address, port) or (fqdn and sbc.fqdn == fqdn)
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def _add(device: Device, address: str, port: int | None, by: str, told: Summary) -> None:
+    name = _name(device)
+    taken = Sbc.objects.filter(name__iexact=name).exists()
+    if taken or Sbc.objects.filter(address=address, port=port).exists():
+        told["failed"].append(f"{name}: another SBC has its {'name' if taken else 'address'}")
+        return
+    Sbc.objects.create(
+        name=name,
+        address=address,
+        port=port,
+        https=device.https is not False,
+        user=device.fields.get("user", "")[:64],
+        ovoc_id=device.id,
+        created_by=by,
+        next_check_at=None,
+        **_facts(device),
+    )
+    told["added"].append(name)
+
+
+def _update(sbc: Sbc, device: Device, address: str, port: int | None, told: Summary) -> None:
+    values: dict[str, object] = {"ovoc_id": device.id, "ovoc_missing_since": None, **_facts(device)}
+    if not values["fqdn"]:
+        del values["fqdn"]
+    if (sbc.address, sbc.port) != (address, port):
+        if sbc.secret_id is None:
+            values |= {"address": address, "port": port}
+        else:
+            told["other address"].append(f"{sbc.name}: {device.address}")
+    changed = {name: value for name, value in values.items() if getattr(sbc, name) != value}
+    if changed:
+        Sbc.objects.filter(id=sbc.id).update(**changed)
+        told["updated"].append(sbc.name)
+
+
+def _facts(device: Device) -> dict[str, object]:
+    nat = [address for address in device.nat_addresses if address.isprintable()][:10]
+    return {"fqdn": _fqdn(device), "nat_addresses": nat, "ovoc": dict(device.fields)}
+
+
+def _fqdn(device: Device) -> str:
+    try:
+        return names.checked(device.fqdn, field="fqdn") if device.fqdn else ""
+    except InvalidInput:
+        return ""
+
+
+def _name(device: Device) -> str:
+    return (device.fields.get("name") or device.fqdn or device.address or f"OVOC {device.id}")[:120]
