@@ -33,6 +33,8 @@ ORDER = ("get", "post", "put", "patch", "delete")
 TITLES = {
     "me": "Who am I",
     "tenants": "Customers",
+    "onboardings": "Onboarding",
+    "license": "The licence",
     "commands": "Commands of all customers",
     "queue": "The queue",
     "provider-app": "The provider's app registration",

@@ -496,3 +496,63 @@ ME = _gives(
         "address": "10.201.80.4",
     },
 )
+
+ONBOARD = _takes(
+    "An administrator gets a link, and a domain is set up afterwards",
+    {
+        "name": "Tailspin Toys",
+        "domain": "tailspintoys.com",
+        "plan": "pro",
+        "service": "direct_routing",
+        "licensed_users": 40,
+        "automatic_dns": True,
+        "invitation": {"email": "isaiah.langer@tailspintoys.com", "full_name": "Isaiah Langer"},
+    },
+)
+ONBOARDING = _gives(
+    "The mail was sent",
+    {
+        "tenant_id": TENANT_ID,
+        "customer": "Tailspin Toys",
+        "step": "m365",
+        "step_since": "2026-11-20T08:14:03Z",
+        "deadline": "2026-11-25T08:14:03Z",
+        "late": False,
+        "way": "invite",
+        "cloud": "global",
+        "automatic_dns": True,
+        "dns_name": "",
+        "dns_problem": None,
+        "started_at": "2026-11-20T08:14:03Z",
+        "started_by": "Olga",
+        "finished_at": None,
+        "cancelled_at": None,
+        "ended_by": "",
+        "url": f"{BASE}/tenants/{TENANT_ID}/onboarding",
+        "access": {
+            "state": "invited",
+            "title": "Sent: isaiah.langer@tailspintoys.com",
+            "text": "The mail was sent, and nobody has opened the link yet.",
+            "deadline": "The link works until 25 November 2026.",
+            "problem": None,
+            "invitation": 7,
+            "command": None,
+        },
+    },
+)
+USER_FILTER = _gives(
+    "Sales with a phone licence",
+    {
+        "text": "Department -eq 'Sales' -and AssignedPlan -contains 'MCOEV'",
+        "set_by": "Adam Admin",
+        "set_at": "2026-11-20T09:02:11Z",
+        "row_version": 3,
+    },
+)
+USER_FILTER_SET = _takes(
+    "Sales with a phone licence", {"text": "Department -eq 'Sales' -and AssignedPlan -contains 'MCOEV'"}
+)
+QOE_SET = _takes(
+    "An application with its secret",
+    {"application_id": CLIENT_ID, "password": "qOe~A1b2C3d4E5f6G7h8I9j0K1l2M3n4O5p6Q7"},
+)

@@ -65,6 +65,35 @@ def start(
         return _open(actor, tenant, cloud=cloud, automatic_dns=automatic_dns, dns_name=dns_name)
 
 
+@transaction.atomic
+def onboard(
+    actor: Actor,
+    *,
+    invitation: Mapping[str, Any] | None = None,
+    connection: Mapping[str, Any] | None = None,
+    provider_app: bool = False,
+    **choices: Any,
+) -> Onboarding:
+    """The whole wizard at once, for programs: what `start` takes, and one way at most.
+
+    With all that was given it goes on by itself; `finish` is left to whoever asked. Raises as the single steps do.
+    """
+    if sum((invitation is not None, connection is not None, provider_app)) > 1:
+        raise InvalidInput(
+            field="invitation", why="give one way at most: invitation, connection or provider_app"
+        )
+    made = start(actor, **choices)
+    with scope.one(made.tenant_id):
+        if invitation is not None:
+            invite(actor, made.tenant, **invitation)
+        elif connection is not None:
+            enter_app(actor, made.tenant, cloud=Cloud(made.cloud), **connection)
+        elif provider_app:
+            use_provider_app(actor, made.tenant)
+        made.refresh_from_db(fields=["way", "step_since"])
+    return made
+
+
 def _check_dns(tenant: Tenant, name: str) -> None:
     """As far as can be said before there is access. Raises InvalidInput naming the field."""
     if why := domains.why_not(tenant):
@@ -127,7 +156,7 @@ def why_not(onboarding: Onboarding, way: Way) -> UmpError | None:
 def invite(actor: Actor, tenant: Tenant, **whom: Any) -> Invitation:
     """Send link to IT administrator. Raises Conflict while an invitation is open."""
     onboarding = _choose(tenant, Way.INVITE)
-    made = invitations.invite(actor, tenant, **whom)
+    made = invitations.invite(actor, tenant, cloud=Cloud(onboarding.cloud), **whom)
     _record(actor, "onboarding.way", onboarding, way=Way.INVITE)
     return made
 
@@ -192,6 +221,7 @@ def _again(actor: Actor, tenant: Tenant, now: standing.Standing) -> str:
         full_name=letter.full_name,
         admin_email=letter.admin_email,
         portal_account=letter.portal_account,
+        cloud=Cloud(letter.cloud),
     )
     return f"A new invitation is on its way to {letter.email}."
 
