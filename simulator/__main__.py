@@ -17,6 +17,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--dns-port", type=int, default=0, help="of its name server, by UDP and TCP; 0 as above"
     )
+    parser.add_argument("--mail-port", type=int, default=0, help="of its mail server; 0 as above")
     parser.add_argument("--seed", choices=SEEDS, default="demo")
     parser.add_argument(
         "--latency-ms", type=float, default=0.0, help="every request takes at least this long"
@@ -39,9 +40,11 @@ def main() -> int:
         tls_cert=given.tls_cert,
         tls_key=given.tls_key,
         dns_port=given.dns_port,
+        mail_port=given.mail_port,
     ) as simulator:
         sys.stdout.write(f"Simulator at {simulator.url}\n")
         sys.stdout.write(f"Its name server at {given.host}:{simulator.dns.port}\n")
+        sys.stdout.write(f"Its mail server at {given.host}:{simulator.mail.port}\n")
         sys.stdout.flush()
         ended.wait()
     return 0

@@ -22,6 +22,8 @@ from simulator.tenant import BadRequestError
 KEPT = 500
 LONGEST_LINE, LARGEST_MAIL, MOST_RECIPIENTS = 2_000, 2_000_000, 50
 IDLE_SECONDS = 60.0
+REFUSED = "refused@"
+"""Who begins like this is not known here, whatever the trouble."""
 TROUBLES = {
     "": "none",
     "busy": "421 at the greeting",
@@ -112,6 +114,7 @@ class MailServer:
     def reset(self) -> None:
         with self._lock:
             self._mails.clear()
+            self._next = 1
             self.behaviour = Behaviour()
 
     def set(self, changes: dict[str, Any]) -> None:
@@ -234,7 +237,7 @@ class _Session(socketserver.StreamRequestHandler):
         trouble = self.house.behaviour.trouble
         if self.sender is None or found is None or not found[1]:
             self._say("503 MAIL FROM first, then RCPT TO:<address>")
-        elif trouble == "refuse":
+        elif trouble == "refuse" or found[1].startswith(REFUSED):
             self._say(f"550 <{found[1]}> is not known here")
         elif trouble == "later" or len(self.recipients) >= MOST_RECIPIENTS:
             self._say("451 Come back later")

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from simulator import html
 from simulator.control import actions
 from simulator.http1 import Request, Response
+from simulator.mailbox import MailServer
+from simulator.outbox import Outbox
 from simulator.tenant import BadRequestError, Tenant
 from simulator.world import World
 
@@ -56,15 +58,22 @@ ACTIONS: dict[str, tuple[str, Callable[[World, Tenant], str]]] = {
 class Pages:
     """The page and its buttons."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, world: World, mail: MailServer) -> None:
+        self._world, self._outbox = world, Outbox(mail)
 
     def handle(self, request: Request) -> Response:
+        mailed = self._outbox.handle(request)
+        if mailed is not None:
+            return mailed
         if request.path == "/" and request.method == "GET":
             return self._list(request.query().get("done", ""))
         if request.path == "/act" and request.method == "POST":
             return self._act(request)
-        return html.page("Not found", '<p>There is only <a href="/">one page</a> here.</p>', 404)
+        return html.page(
+            "Not found",
+            '<p>There are <a href="/">the tenants</a> and <a href="/outbox">the outbox</a>.</p>',
+            404,
+        )
 
     def _list(self, done: str) -> Response:
         tenants = sorted(self._world.tenants.values(), key=lambda tenant: tenant.name)
@@ -76,7 +85,7 @@ class Pages:
         body = (
             '<p class="note">A pretend Microsoft 365. Everyone and everything here is invented. '
             "What the buttons do can also be done by the control API under "
-            '<a href="/_sim/"><code>/_sim/</code></a>.</p>'
+            '<a href="/_sim/"><code>/_sim/</code></a>. Mails are in the <a href="/outbox">Outbox</a>.</p>'
             f'{banner}<div class="wide"><table><caption class="note">{len(tenants)} tenants</caption>'
             f"<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
         )

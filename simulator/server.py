@@ -15,6 +15,7 @@ from simulator.entra.pages import device_page
 from simulator.entra.service import Entra, find_path
 from simulator.graph.dispatch import Graph
 from simulator.http1 import Request, Response, Server
+from simulator.mailbox import MailServer
 from simulator.nameserver import NameServer
 from simulator.pages import Pages
 from simulator.sbc import samples
@@ -27,7 +28,7 @@ _PREFIXED = re.compile(r"/(?P<host>[a-z0-9.-]+\.[a-z]+)(?P<rest>/.*)\Z")
 
 
 class Simulator:
-    """A running simulator: `url` is its own address, `state` its world, `dns` its name server, `sbcs` its devices."""
+    """A running simulator: `url` is its own address, `state` its world, `dns`, `mail`, `sbcs` its other servers."""
 
     def __init__(
         self,
@@ -38,17 +39,20 @@ class Simulator:
         latency_ms: float,
         tls: ssl.SSLContext | None,
         dns_port: int,
+        mail_port: int,
     ) -> None:
         self.state = World(pause=self._pause)
         self.dns = NameServer(
             host, dns_port, clock=self.state.now, record=self.state.record, pause=self._pause
         )
         self.state.dns_address = (self.dns.host, self.dns.port)
+        self.mail = MailServer(host, mail_port, clock=self.state.now, pause=self._pause, tls=tls)
         self.sbcs = Fleet(host, clock=self.state.now, record=self.state.record)
         self.seed(seed)
         self.state.latency_ms = latency_ms
         self._entra, self._graph = Entra(self.state), Graph(self.state)
-        self._control, self._pages = Control(self.state, self.seed, self.dns, self.sbcs), Pages(self.state)
+        self._control = Control(self.state, self.seed, self.dns, self.sbcs, self.mail)
+        self._pages = Pages(self.state, self.mail)
         self._server = Server(host, port, self._handle, self.state.now, tls)
         self.port = self._server.port
         self.url = f"{'https' if tls else 'http'}://{host}:{self.port}"
@@ -57,6 +61,7 @@ class Simulator:
         """Start over: with the demo's customers, or with nobody."""
         self.state.reset()
         self.dns.reset()
+        self.mail.reset()
         self.sbcs.reset()
         if name == "demo":
             demo.plant(self.state)
@@ -65,6 +70,7 @@ class Simulator:
     def close(self) -> None:
         self._server.close()
         self.dns.close()
+        self.mail.close()
         self.sbcs.reset()
 
     def __enter__(self) -> Self:
@@ -123,6 +129,7 @@ def start(
     tls_cert: str | pathlib.Path | None = None,
     tls_key: str | pathlib.Path | None = None,
     dns_port: int = 0,
+    mail_port: int = 0,
 ) -> Simulator:
     """Run a simulator in threads of this process; a port of 0 takes any free one. Close it when done.
 
@@ -134,4 +141,12 @@ def start(
     if tls_cert is not None:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.load_cert_chain(tls_cert, tls_key)
-    return Simulator(host=host, port=port, seed=seed, latency_ms=latency_ms, tls=tls, dns_port=dns_port)
+    return Simulator(
+        host=host,
+        port=port,
+        seed=seed,
+        latency_ms=latency_ms,
+        tls=tls,
+        dns_port=dns_port,
+        mail_port=mail_port,
+    )

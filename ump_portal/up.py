@@ -28,7 +28,7 @@ from ump_portal.supervisor import Console, Ended, Process, Supervisor
 
 BASE = Path(__file__).resolve().parent.parent
 FIRST_PORT = 8000
-FIRST_SIMULATOR_PORT = 8365
+FIRST_SIMULATOR_PORT, FIRST_MAIL_PORT = 8365, 8425
 PORTS_TRIED = 100
 HEALTH_SECONDS = 120.0
 LOCK_SECONDS = 0.5
@@ -193,9 +193,11 @@ class _Run:
         return {**facts, "DEMO": "1"} if self.demo else facts
 
     def start_simulator(self, supervisor: Supervisor, environment: dict[str, str]) -> None:
-        port = free_port(FIRST_SIMULATOR_PORT)
-        command = [sys.executable, "-m", "simulator", "--port", str(port), "--seed", "demo"]
-        supervisor.start(Process("simulator", command, _plain(environment)))
+        port, mail = free_port(FIRST_SIMULATOR_PORT), free_port(FIRST_MAIL_PORT)
+        command = [sys.executable, "-m", "simulator", "--port", str(port), "--mail-port", str(mail)]
+        supervisor.start(Process("simulator", [*command, "--seed", "demo"], _plain(environment)))
+        environment.setdefault("EMAIL_URL", f"smtp://127.0.0.1:{mail}")
+        environment.setdefault("DEFAULT_FROM_EMAIL", "UMP Portal <onboarding@provider.example>")
         environment["M365_GATEWAY_URL"] = f"http://127.0.0.1:{port}"
         if not supervisor.wait_for(lambda: listens(port), HEALTH_SECONDS):
             raise CannotStart("The simulator does not start; see above.")

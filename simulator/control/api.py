@@ -12,6 +12,7 @@ from simulator import demo, many
 from simulator.apps import parse_time
 from simulator.control import access, actions
 from simulator.http1 import Request, Response
+from simulator.mailbox import MailServer
 from simulator.making import describe
 from simulator.nameserver import NameServer
 from simulator.registrations import add_app, change_app
@@ -41,8 +42,10 @@ def _object(request: Request) -> dict[str, Any]:
 class Control:
     """The control API of one world. `seed` starts over with a named seed."""
 
-    def __init__(self, world: World, seed: Callable[[str], None], dns: NameServer, sbcs: Fleet) -> None:
-        self._world, self._seed, self._dns, self._sbcs = world, seed, dns, sbcs
+    def __init__(
+        self, world: World, seed: Callable[[str], None], dns: NameServer, sbcs: Fleet, mail: MailServer
+    ) -> None:
+        self._world, self._seed, self._dns, self._sbcs, self._mail = world, seed, dns, sbcs, mail
         tenant, kind, item = r"/tenants/(?P<tenant>[^/]+)", r"(?P<kind>users|groups)", r"(?P<id>[^/]+)"
         table: list[tuple[str, str, Action]] = [
             ("GET", r"", self._index),
@@ -79,6 +82,8 @@ class Control:
             ("PATCH", r"/settings", self._change_settings),
             ("GET", r"/dns", self._name_server),
             ("PATCH", r"/dns", self._change_name_server),
+            ("GET", r"/mail", self._mails),
+            ("PATCH", r"/mail", self._change_mail_server),
             ("PUT", r"/dns/records/(?P<name>[^/]+)", self._put_record),
             ("DELETE", r"/dns/records/(?P<name>[^/]+)", self._remove_record),
             ("GET", r"/clock", self._clock),
@@ -298,6 +303,13 @@ class Control:
     def _change_name_server(self, request: Request, _args: dict[str, str]) -> Answer:
         self._dns.set(_object(request))
         return self._dns.describe()
+
+    def _mails(self, request: Request, _args: dict[str, str]) -> Answer:
+        return self._mail.describe(request.query().get("to", ""))
+
+    def _change_mail_server(self, request: Request, _args: dict[str, str]) -> Answer:
+        self._mail.set(_object(request))
+        return self._mail.describe()
 
     def _put_record(self, request: Request, args: dict[str, str]) -> Answer:
         self._dns.put(args["name"], str(_object(request)["text"]))
