@@ -14,7 +14,7 @@ from api.idempotency import idempotent
 from api.permissions import tenant
 from api.serializers import CommandRef, In, Nothing, Out
 from api.views import ApiView, accepted, queued
-from authstatus import services, shared_app
+from authstatus import revoking, services, shared_app
 from breakers import services as breakers
 from core.errors import UmpError
 from tenants import selectors
@@ -154,7 +154,11 @@ def trouble(stored: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 class OneConnection(ApiView):
-    doors = {"GET": tenant(Ability.VIEW_TENANT), "PUT": tenant(Ability.MANAGE_CONNECTION)}
+    doors = {
+        "GET": tenant(Ability.VIEW_TENANT),
+        "PUT": tenant(Ability.MANAGE_CONNECTION),
+        "DELETE": tenant(Ability.MANAGE_CONNECTION),
+    }
     versioned = ("PUT",)
     tagged = True
 
@@ -176,6 +180,12 @@ class OneConnection(ApiView):
             found = selectors.connection_of(self.tenant)
         body = {**ConnectionOut(found).data, "check": queued(request, command)}
         return Response(body, headers={"ETag": etags.etag(body["row_version"])})
+
+    @extend_schema(operation_id="connection_revoke", responses={204: None})
+    def delete(self, request: Request, uid: str) -> Response:
+        """Revoke access: every credential is destroyed, and the customer's work waits until there is another."""
+        revoking.revoke(self.actor, self.tenant)
+        return Response(status=204)
 
     def _check_version(self, request: Request) -> None:
         locked = Connection.objects.select_for_update().filter(tenant=self.tenant).first()

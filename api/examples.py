@@ -338,6 +338,22 @@ COMMAND = _gives(
         "url": f"{BASE}/tenants/{TENANT_ID}/commands/4711",
     },
 )
+USER_FILTER = _gives(
+    "Sales with a phone licence",
+    {
+        "text": "Department -eq 'Sales' -and AssignedPlan -contains 'MCOEV'",
+        "set_by": "Adam Admin",
+        "set_at": "2026-11-20T09:02:11Z",
+        "row_version": 3,
+    },
+)
+USER_FILTER_SET = _takes(
+    "Sales with a phone licence", {"text": "Department -eq 'Sales' -and AssignedPlan -contains 'MCOEV'"}
+)
+QOE_SET = _takes(
+    "An application with its secret",
+    {"application_id": CLIENT_ID, "password": "qOe~A1b2C3d4E5f6G7h8I9j0K1l2M3n4O5p6Q7"},
+)
 USER = _gives(
     "A user with a phone licence",
     {
