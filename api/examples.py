@@ -556,19 +556,3 @@ ONBOARDING = _gives(
         },
     },
 )
-USER_FILTER = _gives(
-    "Sales with a phone licence",
-    {
-        "text": "Department -eq 'Sales' -and AssignedPlan -contains 'MCOEV'",
-        "set_by": "Adam Admin",
-        "set_at": "2026-11-20T09:02:11Z",
-        "row_version": 3,
-    },
-)
-USER_FILTER_SET = _takes(
-    "Sales with a phone licence", {"text": "Department -eq 'Sales' -and AssignedPlan -contains 'MCOEV'"}
-)
-QOE_SET = _takes(
-    "An application with its secret",
-    {"application_id": CLIENT_ID, "password": "qOe~A1b2C3d4E5f6G7h8I9j0K1l2M3n4O5p6Q7"},
-)
