@@ -15,6 +15,16 @@ def send_sign_in_link(user: User, address: str) -> bool:
     """Whether the link went out; False where no mail is set up, or the mail server refused."""
     if not settings.EMAIL_URL:
         return False
+    message = sign_in_mail(user, address)
+    message.connection = get_connection(timeout=TIMEOUT_SECONDS)
+    try:
+        return bool(message.send())
+    except (smtplib.SMTPException, OSError):
+        return False
+
+
+def sign_in_mail(user: User, address: str) -> EmailMessage:
+    """The mail with a sign-in link."""
     text = render_to_string(
         "accounts/sign_in_link.txt",
         {
@@ -25,13 +35,4 @@ def send_sign_in_link(user: User, address: str) -> bool:
             "days": settings.PASSWORD_RESET_TIMEOUT // 86_400,
         },
     )
-    message = EmailMessage(
-        subject=f"Your access to {settings.BRAND_NAME}",
-        body=text,
-        to=[user.email],
-        connection=get_connection(timeout=TIMEOUT_SECONDS),
-    )
-    try:
-        return bool(message.send())
-    except (smtplib.SMTPException, OSError):
-        return False
+    return EmailMessage(subject=f"Your access to {settings.BRAND_NAME}", body=text, to=[user.email])

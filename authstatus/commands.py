@@ -11,6 +11,8 @@ from authstatus import expiry as expiry  # noqa: PLC0414  registers its chore
 from authstatus import provider_check as provider_check  # noqa: PLC0414  registers its kind
 from authstatus.models import FindingKind, Result
 from core.errors import UmpError
+from events.models import Type as Told
+from events.services import tell
 from m365.permissions import Held
 from replication import services as queue
 from replication import states
@@ -125,6 +127,9 @@ class VerifyCredentials(Kind):
                 tenant: Tenant = Tenant.objects.get(id=ctx.customer)
                 if tenant.with_sync and tenant.last_replicated_at is None and not freed:
                     queue.submit(SYSTEM, "quick_replication", tenant)
+                if tenant.last_replicated_at is None:
+                    told = {"method": stored.method}
+                    tell(Told.CONNECTED, ctx.customer, told, once=f"tenant-connected-{ctx.customer}")
         return True
 
 

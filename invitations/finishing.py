@@ -14,9 +14,12 @@ from events.models import Type as Told
 from events.services import tell
 from invitations import services, visits
 from invitations.models import Invitation, Way
+from invitations.welcome import WELCOME
+from replication import services as queue
 from replication.models import Command, State
 from replication.registry import chore
 from tenants import scope
+from tenants.access import SYSTEM
 from tenants.models import AppOwner, Connection, Method, Tenant, Verification
 
 BATCH = 100
@@ -81,5 +84,7 @@ def _done(tenant: Tenant, invitation: Invitation, stored: Connection) -> None:
     invitation.save(update_fields=["done_at", "problem"])
     way = Method(stored.method).label
     services.note(visits.actor_of(invitation), "invitation.completed", invitation, {"method": (None, way)})
+    if invitation.portal_account:
+        queue.submit(SYSTEM, WELCOME, tenant, target=str(invitation.pk))
     told = {"invitation": invitation.pk, "method": stored.method}
     tell(Told.INVITATION_COMPLETED, tenant.id, told, once=f"invitation-completed-{invitation.pk}")

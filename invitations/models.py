@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from tenants.models import Secret, SignInFlow
+from tenants.models import Cloud, Secret, SignInFlow
 from tenants.owned import TenantOwned
 
 
@@ -51,6 +51,12 @@ class Invitation(TenantOwned):
     full_name = models.CharField("Full Name", max_length=120, blank=True)
     email = models.EmailField("Invitation Email", max_length=254)
     admin_email = models.EmailField("M365 Admin Email", max_length=254, blank=True)
+    cloud = models.CharField(
+        max_length=10,
+        choices=Cloud,
+        default=Cloud.GLOBAL,
+        help_text="Where the organisation is, as far as the provider knows, while nothing connects it.",
+    )
     created_at = models.DateTimeField("Created at", db_default=Now(), editable=False)
     created_by = models.CharField(max_length=254, editable=False)
     expires_at = models.DateTimeField("Expires at")

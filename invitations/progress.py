@@ -16,6 +16,16 @@ from tenants.models import AppOwner, Connection, Service, Tenant, Verification
 
 VALIDATING = "Validating credentials, please wait!"
 TEAMS = "Voice services in Microsoft Teams"
+WHY = {
+    "Group.ReadWrite.All": "To know who is in which group, and to keep the groups of the voice service",
+    "GroupMember.Read.All": "To know who is in which group",
+    "Directory.AccessAsUser.All": "So that the portal may do what your account may, and nothing more",
+    "User.Read.All": "To know whom to give the voice service to",
+    "AppCatalog.ReadWrite.All": "To offer the apps of the voice service in Teams",
+    "Organization.Read.All": "To know your organisation's name, domains and subscriptions",
+    "LicenseAssignment.Read.All": "To know who has a licence for telephony",
+}
+"""What each permission is for, in words for those who are asked for it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,16 +167,12 @@ def _made(invitation: Invitation, stored: Connection | None) -> list[dict[str, A
 
 
 # --- What is asked, and what came of it ---------------------------------------------------------------------
-def asked(tenant: Tenant) -> list[dict[str, str]]:
+def asked() -> list[dict[str, str]]:
     """What the portal is to be allowed, in words, each with what it is for."""
-    features = [permissions.FEATURES[key] for key in permissions.features_of(tenant.plan, tenant.service)]
-    rows = []
-    for name in delegated.asked_for():
-        why = [one.title for one in features if any(name in need.any_of for need in one.needs)]
-        rows.append(
-            {"name": name, "may": permissions.PERMISSIONS[name].purpose, "why": "; ".join(why) or TEAMS}
-        )
-    return rows
+    return [
+        {"name": name, "may": permissions.PERMISSIONS[name].purpose, "why": WHY.get(name, TEAMS)}
+        for name in delegated.asked_for()
+    ]
 
 
 def roles(tenant: Tenant) -> list[permissions.RoleRow]:

@@ -24,7 +24,7 @@ from replication.models import Command
 from replication.registry import chore
 from tenants import scope
 from tenants.access import SYSTEM, Actor
-from tenants.models import Connection, Tenant
+from tenants.models import Cloud, Connection, Tenant
 
 SEND = "send_invitation"
 WAY_IN = "/authenticate"
@@ -50,9 +50,11 @@ def invite(
     full_name: str = "",
     admin_email: str = "",
     portal_account: bool = True,
+    cloud: Cloud = Cloud.GLOBAL,
 ) -> Invitation:
     """Invite a customer's administrator to let the portal in; the mail is queued.
 
+    `cloud` says where the organisation is while nothing connects it: which ways are open depends on that.
     One that has expired gives way. Raises Conflict while another is open ("Tenant has open invitation.").
     """
     # Not FOR UPDATE: events and audit entries of this customer are written by others who hold its invitation.
@@ -70,6 +72,7 @@ def invite(
         full_name=full_name,
         admin_email=admin_email,
         portal_account=portal_account,
+        cloud=cloud,
         created_by=actor.label,
         expires_at=timezone.now() + dt.timedelta(days=installation.get("invitation_days")),
     )

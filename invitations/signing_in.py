@@ -48,7 +48,7 @@ def begin(visit: Visit, way: Way, cookie: str, *, address: str | None = None) ->
     Raises as `services.locked` and `ways.check`; rate_limited after too many.
     """
     invitation = visits.note_start(visit, way)
-    ways.check(visit.tenant, way)
+    ways.check(invitation, way)
     actor = visits.actor_of(invitation, address)
     check_pace(visit.tenant, actor)
     at_microsoft, flow = delegated.begin(

@@ -20,7 +20,7 @@ from invitations.models import Invitation, Visit, Way
 from invitations.visit_web import address_of, cookie_of, link_view, visit_view
 from tenants.answers import SeeOther
 from tenants.forms import add_error
-from tenants.models import Cloud, Connection, Tenant
+from tenants.models import Connection, Tenant
 
 HUB = "/authenticate/visit/"
 POST = ("POST",)
@@ -46,7 +46,7 @@ def link(request: HttpRequest, invitation: Invitation, token: str) -> HttpRespon
 def _about(request: HttpRequest, tenant: Tenant) -> dict[str, Any]:
     return {
         "tenant": tenant,
-        "asked": progress.asked(tenant),
+        "asked": progress.asked(),
         "roles": progress.roles(tenant),
         "elsewhere": _elsewhere(request, tenant),
     }
@@ -91,9 +91,8 @@ def _standing(visit: Visit) -> dict[str, Any]:
     if standing.state == "done":
         return context | progress.connected(tenant)
     if standing.state == "choose":
-        stored: Connection | None = Connection.objects.filter(tenant=tenant).first()
-        context |= {"offers": ways.offers(tenant, stored), "roles": progress.roles(tenant)}
-        context["asked"] = progress.asked(tenant)
+        context |= {"offers": ways.offers(visit.invitation), "roles": progress.roles(tenant)}
+        context["asked"] = progress.asked()
         context["creates"] = ways.TO_CREATE
     return context | {"device": progress.device_page(visit)}
 
@@ -159,8 +158,8 @@ def use_app(request: HttpRequest, visit: Visit) -> HttpResponse:
     """Use App Registration: the guide for making one, and the form for what it ends in."""
     tenant: Tenant = visit.tenant
     stored: Connection | None = Connection.objects.filter(tenant=tenant).first()
-    form = CredentialForm(request.POST or None, initial={"cloud": stored.cloud if stored else Cloud.GLOBAL})
-    why_not = ways.offers(tenant, stored)["use"].why_not
+    form = CredentialForm(request.POST or None, initial={"cloud": ways.cloud_of(visit.invitation, stored)})
+    why_not = ways.offers(visit.invitation)["use"].why_not
     if request.method == "POST" and not why_not and form.is_valid():
         try:
             with transaction.atomic():

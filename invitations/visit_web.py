@@ -75,11 +75,49 @@ def refused(request: HttpRequest, error: UmpError) -> HttpResponse:
     return answer
 
 
+_BEGIN_AGAIN = "Press Start authentication again, and finish within ten minutes in this browser."
+_ACCEPT = (
+    "Start authentication again as a Global Administrator, tick Consent on behalf of your organization, and press "
+    "Accept. A consent that was just given may need some minutes."
+)
+_RIGHT_ACCOUNT = "Start authentication again, with an account of the organisation that is invited."
+_PROVIDERS = "Your service provider has to mend this. Your invitation stays open; try again later."
+ADVICE = {
+    "signin_restart": _BEGIN_AGAIN,
+    "signin_confirm": _BEGIN_AGAIN,
+    "signin_expired": _BEGIN_AGAIN,
+    "signin_foreign": "Finish in the browser in which you began; or open the link in the mail here, and begin anew.",
+    "consent_missing": _ACCEPT,
+    "consent_needs_admin": f"Or have the request approved by one. {_ACCEPT}",
+    "consent_declined": "If that was a mistake, start authentication again and press Accept. If you are unsure what "
+    "the permissions are for, read below, or ask your service provider.",
+    "permission_missing": _ACCEPT,
+    "wrong_tenant": _RIGHT_ACCOUNT,
+    "account_foreign": _RIGHT_ACCOUNT,
+    "account_personal": "Start authentication again with your work account; a personal one belongs to nobody's "
+    "organisation.",
+    "mfa_required": "Start authentication again, and answer the second factor that Microsoft asks for.",
+    "conditional_access": "A rule of your organisation forbids this. Sign in from a place or device that it allows, "
+    "or make an exception in the Microsoft Entra admin centre; or go another of the ways below.",
+    "secret_expired": "Create a new client secret and enter its Value under Use App Registration.",
+    "app_not_found": "Compare the client ID with the app registration's overview page, and enter it again.",
+    "certificate_unreadable": "Enter certificate and private key again, both in PEM form and without a passphrase.",
+    "registration_not_ours": _ACCEPT,
+    "provider_app_missing": _PROVIDERS,
+    "provider_app_refused": _PROVIDERS,
+    "redirect_unknown": _PROVIDERS,
+    "app_single_tenant": _PROVIDERS,
+    "app_disabled": "Switch the app on again in the Microsoft Entra admin centre, under Enterprise applications.",
+    "bad_reply": "Try again in a few minutes. If it lasts, tell your service provider.",
+}
+"""What to do next, where the catalogue speaks to the provider's people or of pages that a visitor has not."""
+
+
 def told(error: UmpError) -> dict[str, Any]:
     """An error for partials/error_box.html, as the customer's administrator reads it."""
     return {
         "message": error.message,
-        "advice": error.advice,
+        "advice": ADVICE.get(error.code, error.advice),
         "who": OWN_WORDS.get(error.who, "your service provider"),
         "tone": "warn" if error.code == "visit_over" else "bad",
     }

@@ -4,7 +4,7 @@ import dataclasses
 
 from authstatus import delegated, registrations
 from core.errors import Conflict, UmpError
-from invitations.models import Way
+from invitations.models import Invitation, Way
 from m365.registrations import CREATES
 from tenants.models import AppOwner, Cloud, Connection, Plan, Tenant
 
@@ -37,9 +37,11 @@ class Offer:
         return words.format_map(self.error.fields)
 
 
-def offers(tenant: Tenant, stored: Connection | None) -> dict[str, Offer]:
+def offers(invitation: Invitation) -> dict[str, Offer]:
     """By the names of `Way`, each with what stands in the way of it."""
-    by_person = _by_person(tenant)
+    tenant: Tenant = invitation.tenant
+    stored: Connection | None = Connection.objects.filter(tenant=tenant).first()
+    by_person = _by_person(tenant, cloud_of(invitation, stored))
     return {
         "redirect": Offer(Way.REDIRECT, by_person),
         "device": Offer(Way.DEVICE, by_person),
@@ -48,22 +50,26 @@ def offers(tenant: Tenant, stored: Connection | None) -> dict[str, Offer]:
     }
 
 
-def check(tenant: Tenant, way: Way) -> None:
+def cloud_of(invitation: Invitation, stored: Connection | None) -> Cloud:
+    """The cloud of what connects the customer, else the one that the provider named."""
+    return Cloud(stored.cloud if stored else invitation.cloud)
+
+
+def check(invitation: Invitation, way: Way) -> None:
     """Raises the UmpError that stands in the way."""
-    stored: Connection | None = Connection.objects.filter(tenant=tenant).first()
-    error = offers(tenant, stored)[way.value].error
+    error = offers(invitation)[way.value].error
     if error is not None:
         raise error
 
 
-def _by_person(tenant: Tenant) -> UmpError | None:
+def _by_person(tenant: Tenant, cloud: Cloud) -> UmpError | None:
     """The provider's app knows worldwide organisations only (SYN-19)."""
     try:
         flow = delegated.flow_for(tenant, anywhere=True)
     except UmpError as error:
         return error
-    if flow.app_owner == AppOwner.PROVIDER and flow.cloud != Cloud.GLOBAL:
-        return UmpError.of("provider_app_elsewhere", tenant=tenant.name, cloud=Cloud(flow.cloud).label)
+    if flow.app_owner == AppOwner.PROVIDER and cloud != Cloud.GLOBAL:
+        return UmpError.of("provider_app_elsewhere", tenant=tenant.name, cloud=cloud.label)
     return None
 
 

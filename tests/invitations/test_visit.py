@@ -13,6 +13,7 @@ from django.db import connection as database
 from django.test import Client
 from django.utils import timezone
 
+from accounts.models import User
 from audit.models import Entry
 from authstatus import delegated
 from authstatus.commands import VERIFY
@@ -22,12 +23,17 @@ from events.models import Type as Told
 from invitations import confirming, device, finishing, services, signing_in, visits
 from invitations.models import Invitation, Link, Stage, Visit
 from invitations.visit_web import COOKIE
+from invitations.welcome import WELCOME
 from m365 import identity_delegated
+from replication import services as queue
 from replication import states
 from replication.models import Command, State
+from simulator.mailbox import MailServer
 from simulator.registrations import add_app
 from simulator.server import Simulator
-from tenants import provider_app, scope
+from tenants import people, provider_app, scope
+from tenants.abilities import Role
+from tenants.access import SYSTEM, actor_of_user
 from tenants.models import AppOwner, Cloud, Connection, Method, Plan, Secret, SecretKind, SignInFlow, Tenant
 from tests.cast import CANARY_CONTOSO, CANARY_FABRIKAM, Cast
 from tests.invitations.stage import BACK, HUB, Way, build, visits_of, words
@@ -50,7 +56,7 @@ def unknown(way: Way) -> None:
 
 # --- The first way ------------------------------------------------------------------------------------------
 def test_by_signing_in_to_the_end(way: Way) -> None:
-    browser = way.enter()
+    browser = way.enter(way.invite(portal_account=False))
     assert way.row().stage == Stage.OPENED
     assert "Start authentication" in way.hub(browser)
     address = way.start(browser)
@@ -627,11 +633,7 @@ def test_a_wrong_secret_is_found_out_and_can_be_entered_again(way: Way, settings
 
 @pytest.mark.parametrize("cloud", [Cloud.GCC_HIGH, Cloud.DOD, Cloud.CHINA])
 def test_another_cloud_gets_the_third_way_only_and_hears_why(way: Way, cloud: Cloud) -> None:
-    with scope.one(way.tenant.id):
-        Connection.objects.create(
-            tenant=way.tenant, cloud=cloud, app_owner=AppOwner.PROVIDER, client_id=uuid.uuid4()
-        )
-    browser = way.enter()
+    browser = way.enter(way.invite(cloud=cloud))
     page = way.hub(browser)
     assert page.count("Not possible here") == 2
     assert "Each of Microsoft's clouds" in page
@@ -675,3 +677,51 @@ def test_two_who_press_at_once_open_one_event(way: Way) -> None:
         assert Event.objects.filter(type=Told.INVITATION_OPENED).count() == 1
         with pytest.raises(UmpError):
             services.locked(way.tenant, way.number + 1)
+
+
+# --- An account of the customer's portal --------------------------------------------------------------------
+def finished(way: Way, **more: Any) -> list[tuple[str, State, str]]:
+    browser = way.enter(way.invite(**more))
+    browser.get(way.sign_in(way.start(browser)))
+    return way.work()
+
+
+def test_who_has_connected_the_customer_may_sign_in_here(way: Way, mailbox: MailServer) -> None:
+    assert (WELCOME, State.SUCCEEDED, "") in finished(way)
+    user = User.objects.get(email="it@contoso.example")
+    actor = actor_of_user(user.id, str(user))
+    assert actor.tenant_roles == {way.tenant.id: Role.CUSTOMER_ADMIN}
+    (mail,) = mailbox.mails("it@contoso.example")
+    assert b"/accounts/password/reset/key/" in mail.raw
+
+
+def test_nobody_gets_an_account_unless_it_was_ticked(way: Way, mailbox: MailServer) -> None:
+    assert WELCOME not in {kind for kind, _, _ in finished(way, portal_account=False)}
+    assert not User.objects.filter(email="it@contoso.example").exists()
+    assert not mailbox.mails()
+
+
+def test_somebody_who_has_an_account_keeps_it_and_gets_no_link(way: Way, mailbox: MailServer) -> None:
+    with scope.one(way.cast.fabrikam.id):
+        people.add_person(
+            SYSTEM,
+            email="it@contoso.example",
+            name="Ida",
+            role=Role.CUSTOMER_MONITOR,
+            tenant=way.cast.fabrikam,
+        )
+    assert (WELCOME, State.SUCCEEDED, "") in finished(way)
+    user = User.objects.get(email="it@contoso.example")
+    roles = actor_of_user(user.id, str(user)).tenant_roles
+    assert roles == {way.tenant.id: Role.CUSTOMER_ADMIN, way.cast.fabrikam.id: Role.CUSTOMER_MONITOR}
+    assert not mailbox.mails()
+
+
+def test_a_customer_is_told_connected_once(way: Way) -> None:
+    finished(way)
+    with scope.one(way.tenant.id):
+        Tenant.objects.filter(id=way.tenant.id).update(last_replicated_at=None)
+        queue.submit(SYSTEM, VERIFY, way.tenant)
+    way.work()
+    with scope.one(way.tenant.id):
+        assert Event.objects.filter(type=Told.CONNECTED).count() == 1
