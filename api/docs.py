@@ -39,6 +39,7 @@ TITLES = {
     "queue": "The queue",
     "provider-app": "The provider's app registration",
     "verify-runs": "Verify All",
+    "dns-zone": "The provider's DNS zone",
     "audit": "The trail",
     "people": "People of all customers and the provider",
     "tokens": "Tokens",
@@ -182,7 +183,7 @@ def _noun(path: str) -> str:
     of_tenant = (
         parts[0] == "tenants"
         and len(parts) > 1
-        and parts[1] in {"commands", "connection", "groups", "people", "users"}
+        and parts[1] in {"commands", "connection", "domains", "groups", "people", "users"}
     )
     return "-".join(parts[:2]) if of_tenant else parts[0]
 

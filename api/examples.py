@@ -499,6 +499,62 @@ WEBHOOK_MADE = _gives(
         "secret": "whsec_<base64 of the key>",
     },
 )
+DOMAIN_ID = "7d1e0a55-2f0b-4a34-9a7e-6b1f0c9d8e21"
+DOMAIN_ADD = _takes("A name of its own, its record by hand", {"name": "voice.contoso.example", "by_hand": True})
+DOMAIN = _gives(
+    "A domain whose record is awaited",
+    {
+        "id": DOMAIN_ID,
+        "name": "voice.contoso.example",
+        "state": "setting_up",
+        "stopped": False,
+        "by_hand": True,
+        "text": "MS=ms12345678",
+        "verified_at": None,
+        "activation_user": False,
+        "licence": "",
+        "problem": None,
+        "began_at": "2026-11-20T08:00:00Z",
+        "ready_at": None,
+        "removed_at": None,
+        "set_by": "Pia",
+        "steps": [
+            {
+                "title": "See the TXT record in the DNS",
+                "state": "running",
+                "text": "0 of 2 name servers (ns1.contoso.example, ns2.contoso.example) have the TXT record. "
+                "The portal waits 7 days at most.",
+                "at": "2026-11-20T08:00:21Z",
+            }
+        ],
+    },
+)
+DNS_ZONE_SET = _takes(
+    "A zone that the portal may write to",
+    {
+        "name": "voice.example",
+        "server": "ns1.voice.example",
+        "key_name": "ump-portal",
+        "algorithm": "hmac-sha256",
+        "secret": "c2VjcmV0LW9mLXRoaXMtZXhhbXBsZS1vbmx5ISEhISE=",
+    },
+)
+DNS_ZONE = _gives(
+    "A zone that was tested",
+    {
+        "name": "voice.example",
+        "server": "ns1.voice.example",
+        "key_name": "ump-portal",
+        "algorithm": "hmac-sha256",
+        "has_secret": True,
+        "writable": True,
+        "lookup_servers": [],
+        "release_user": True,
+        "tested_at": "2026-11-20T08:00:00Z",
+        "problem": None,
+        "row_version": 1,
+    },
+)
 ME = _gives(
     "OVOC",
     {

@@ -29,6 +29,7 @@ PATHS = {
     "endpoint_id": "The webhook's `id`.",
     "user_id": "The person's `id`.",
     "run_id": "The run's `id`.",
+    "domain_id": "The domain's `id`.",
 }
 GOOD = {
     "200": "As it is now.",

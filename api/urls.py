@@ -9,6 +9,7 @@ from api import (
     connections,
     directory,
     docs,
+    domains,
     me,
     organization,
     onboardings,
@@ -29,6 +30,7 @@ from api import (
 app_name = "api"
 
 TENANT = "tenants/<uuid:uid>"
+DOMAIN = f"{TENANT}/domains/<uuid:domain_id>"
 COMMAND = f"{TENANT}/commands/<int:number>"
 
 v1 = [
@@ -54,6 +56,12 @@ v1 = [
     path(f"{TENANT}/registration/renew", registrations.Renew.as_view(), name="registration-renew"),
     path(f"{TENANT}/registration/back", registrations.GoBack.as_view(), name="registration-back"),
     path(f"{TENANT}/registration/standbys", registrations.Standbys.as_view(), name="registration-standbys"),
+    path(f"{TENANT}/domains", domains.Domains.as_view(), name="domains"),
+    path(DOMAIN, domains.OneDomain.as_view(), name="domain"),
+    path(f"{DOMAIN}/look", domains.LookNow.as_view(), name="domain-look"),
+    path(f"{DOMAIN}/retry", domains.Retry.as_view(), name="domain-retry"),
+    path(f"{DOMAIN}/cancel", domains.Cancel.as_view(), name="domain-cancel"),
+    path(f"{DOMAIN}/release-user", domains.ReleaseUser.as_view(), name="domain-release-user"),
     path(f"{TENANT}/replications", commands.Replications.as_view(), name="replications"),
     path(f"{TENANT}/process-all", commands.ProcessAll.as_view(), name="process-all"),
     path(f"{TENANT}/commands", commands.Commands.as_view(), name="commands"),
@@ -91,6 +99,8 @@ v1 = [
     path("people", people.People.as_view(), name="people"),
     path("people/<uuid:user_id>", people.OnePerson.as_view(), name="person"),
     path("people/<uuid:user_id>/role", people.ProviderRole.as_view(), name="person-role"),
+    path("dns-zone", domains.OneDnsZone.as_view(), name="dns-zone"),
+    path("dns-zone/test", domains.TryDnsZone.as_view(), name="dns-zone-test"),
     path("events", webhooks.Events.as_view(), name="events"),
     path("onboardings", onboardings.Onboardings.as_view(), name="onboardings"),
     path("onboardings/discover", onboardings.Discover.as_view(), name="onboardings-discover"),

@@ -19,6 +19,7 @@ from accounts.services import create_token
 from audit.services import record
 from authstatus.models import VerifyRow, VerifyRun
 from directory.models import DirectoryGroup, DirectoryUser
+from domains.models import CustomDomain
 from invitations.models import Invitation
 from replication import services as queue
 from replication.models import Command, Removal, RemovalPlan, State
@@ -94,10 +95,12 @@ class Stage:
                 expires_at=timezone.now() + dt.timedelta(days=5),
                 found_tenant_id=uuid.uuid5(tenant.id, "found"),
             )
+            domain = CustomDomain.objects.create(tenant=tenant, name=f"voice.{canary}.example", set_by=canary)
             run = VerifyRun.objects.create(started_by="somebody")
             VerifyRow.objects.create(run=run, tenant=tenant, left_out="paused")
         return {
             "run_id": run.id,
+            "domain_id": domain.id,
             "flow_id": flow.id,
             "number": command.id,
             "object_id": user.object_id,
