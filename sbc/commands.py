@@ -56,7 +56,7 @@ class CheckSbc(Kind):
             return self._failed(ctx, sbc, error)
         self._note(ctx, sbc, **_reached(status, alarms))
         what = f"{status.product} {status.version}, serial number {status.serial or 'not told'}"
-        return Done(f"Connected: {what}; {_count(alarms)}.", result={"product": status.product})
+        return Done(f"{sbc.name} is connected: {what}; {_count(alarms)}.", result={"product": status.product})
 
     def _failed(self, ctx: Context, sbc: Sbc, error: UmpError) -> Outcome:
         link = LINK_OF.get(error.code, Link.DISCONNECTED)

@@ -152,7 +152,12 @@ def _page(request: HttpRequest, sbc: Sbc) -> dict[str, Any]:
         "facts": _facts(sbc),
         "shown": _shown_fingerprint(sbc),
         "alarms": [
-            {**alarm, "tone": status.severity(alarm.get("severity", "")).tone} for alarm in sbc.alarms
+            {
+                **alarm,
+                "tone": status.severity(alarm.get("severity", "")).tone,
+                "word": alarm.get("severity", "").capitalize() or "Not told",
+            }
+            for alarm in sbc.alarms
         ],
     }
 

@@ -19,13 +19,17 @@ from accounts.services import add_user
 from authstatus import delegated
 from authstatus.services import onboard, set_provider_app
 from replication import services as queue
+from sbc import services as devices
+from sbc.models import Sbc
 from tenants import provider_app, scope, services
 from tenants.abilities import Role
 from tenants.access import SYSTEM
 from tenants.models import Cloud, Connection, Method, Plan, Tenant
 from tenants.selectors import tenants
+from ump_portal.management import sample_domains, sample_invitations
 
 PASSWORD = "correct horse battery staple"  # noqa: S105  the demo's, printed at its start
+UNTRUSTED = "sbc3.geneva.provider.example"
 DEPLOYED = {
     "healthy",
     "certificate",
@@ -54,13 +58,18 @@ class Command(BaseCommand):
                 self._add(story)
         self._provider_app()
         self._accounts(there)
+        self._devices()
         known = self._known()
+        sample_invitations.plant(known, self._at_simulator)
         self._people(known)
+        sample_domains.plant(known, _simulator)
         for email, name, role, which in PEOPLE:
             of = f" of {known[which].name}" if which is not None else ""
             self.stdout.write(f"{email:<24} {name}, {role.words}{of}")
         self.stdout.write(f"Password of all: {PASSWORD}")
-        self.stdout.write(f"Simulator: {settings.M365_GATEWAY_URL}")
+        self.stdout.write(
+            f"Simulator: {settings.M365_GATEWAY_URL}  Outbox: {settings.M365_GATEWAY_URL}/outbox"
+        )
 
     @staticmethod
     def _known() -> list[Tenant]:
@@ -128,6 +137,28 @@ class Command(BaseCommand):
                     give(row.tenant, admin)
 
     @staticmethod
+    def _devices() -> None:
+        """The simulator's SBCs, where they are in this run, and its OVOC. One certificate is not trusted."""
+        known = {sbc.name: sbc for sbc in Sbc.objects.all()}
+        for told in _simulator("GET", "/sbcs")["sbcs"]:
+            wish = _reached(told) | {
+                "name": told["name"],
+                "fqdn": told["name"],
+                "fingerprint": "" if told["name"] == UNTRUSTED else told["fingerprint"],
+            }
+            if told["name"] in known:
+                devices.change(SYSTEM, known[told["name"]], **wish)
+            else:
+                devices.add(SYSTEM, **wish)
+        devices.set_ovoc(SYSTEM, **_reached(_simulator("GET", "/ovoc")))
+
+    @staticmethod
+    def _at_simulator(spec: dict[str, Any]) -> None:
+        """A tenant there, unless it is there already."""
+        if spec["domain"] not in {one["domain"] for one in _simulator("GET", "/tenants")["tenants"]}:
+            _simulator("POST", "/tenants", spec)
+
+    @staticmethod
     def _people(known: list[Tenant]) -> None:
         for email, name, role, which in PEOPLE:
             if User.objects.filter(email=email).exists():
@@ -141,7 +172,9 @@ def _at_microsoft(browser: delegated.Browser, tenant: Tenant, account: str) -> d
     """An administrator signs in and consents; what his browser brings back."""
     form = urllib.parse.urlencode({"account": account, "decision": "accept"}).encode()
     try:
-        answer = urllib.request.build_opener(_Stay).open(delegated.begin(browser, tenant)[0], form, timeout=60)
+        answer = urllib.request.build_opener(_Stay).open(
+            delegated.begin(browser, tenant)[0], form, timeout=60
+        )
     except urllib.error.HTTPError as redirect:
         answer = redirect
     with answer:
@@ -172,6 +205,16 @@ def _by_password(tenant: Tenant, account: str) -> None:
 
 WAYS = {"brightwater": (Method.TOKEN, _by_token), "elmstreet": (Method.PASSWORD, _by_password)}
 """By the first word of the domain."""
+
+
+def _reached(told: dict[str, Any]) -> dict[str, Any]:
+    """Address and account of a device, as one enters them."""
+    return {
+        "address": f"{told['host']}:{told['port']}",
+        "https": told["https"],
+        "user": told["user"],
+        "password": told["password"],
+    }
 
 
 def _stories() -> list[dict[str, Any]]:
