@@ -125,18 +125,18 @@ def _provider_tree(request: HttpRequest, actor: Actor) -> list[Entry]:
             "System",
             "settings",
             _entry(request, "Settings", "/settings/", exact=True) if provider else None,
-            _entry(request, "License", "/settings/license/") if provider else None,
             _entry(request, "Invitation Settings", "/settings/invitations/") if invites else None,
             _entry(request, "Branding", "/settings/branding/")
             if actor.may(Ability.CHANGE_SETTINGS)
             else None,
+            _entry(request, "License", "/settings/license/") if provider else None,
+            _entry(request, "DNS zone", "/settings/dns-zone/") if provider else None,
             _entry(request, "Users & roles", "/settings/people/")
             if actor.may(Ability.MANAGE_PEOPLE)
             else None,
             _entry(request, "API clients", "/settings/api-clients/")
             if actor.may(Ability.MANAGE_TOKENS)
             else None,
-            _entry(request, "DNS zone", "/settings/dns-zone/") if provider else None,
             _entry(request, "Webhooks", "/settings/webhooks/")
             if actor.may(Ability.MANAGE_WEBHOOKS)
             else None,
@@ -185,13 +185,13 @@ TABS = (
     ("Queue", "queue/", Ability.VIEW_QUEUE),
     ("History", "history/", Ability.VIEW_AUDIT),
     ("Connection", "connection/", Ability.VIEW_TENANT),
+    ("Domains", "domains/", Ability.VIEW_TENANT),
     ("Invitations", "invitations/", Ability.VIEW_INVITATIONS),
     ("People", "people/", Ability.MANAGE_PEOPLE),
     ("Edit", "edit/", Ability.EDIT_TENANT),
 )
 
 
-    ("Domains", "domains/", Ability.VIEW_TENANT),
 def tabs(request: HttpRequest) -> list[Tab]:
     """The tabs under a customer's header, on every page of that customer; none elsewhere.
 
