@@ -500,7 +500,9 @@ WEBHOOK_MADE = _gives(
     },
 )
 DOMAIN_ID = "7d1e0a55-2f0b-4a34-9a7e-6b1f0c9d8e21"
-DOMAIN_ADD = _takes("A name of its own, its record by hand", {"name": "voice.contoso.example", "by_hand": True})
+DOMAIN_ADD = _takes(
+    "A name of its own, its record by hand", {"name": "voice.contoso.example", "by_hand": True}
+)
 DOMAIN = _gives(
     "A domain whose record is awaited",
     {

@@ -1,6 +1,7 @@
 """/tenants/{id}/registration: the customer's app registration; migrating, renewing, creating, and the guide."""
 
 import dataclasses
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +16,7 @@ from api.permissions import provider, tenant
 from api.serializers import CommandRef, In, Nothing, Out
 from api.views import ApiView, accepted
 from authstatus import guide as guides
-from authstatus import registrations
+from authstatus import registration_keys, registrations
 from authstatus.registration_views import granted
 from core.errors import InvalidInput
 from tenants.abilities import Ability
@@ -44,6 +45,29 @@ class StandbyOut(Out):
         return trouble(row.problem)
 
 
+class RegistrationKeyOut(Out):
+    """A secret or certificate on the registration, as Microsoft listed it last; never its value."""
+
+    key_id = serializers.UUIDField(source="key.key_id")
+    kind = serializers.ChoiceField(source="key.kind", choices=["client_secret", "certificate_key"])
+    name = serializers.CharField(source="key.name", allow_blank=True)
+    expires_at = serializers.DateTimeField(source="key.expires_at", allow_null=True)
+    ours = serializers.ChoiceField(
+        choices=list(registration_keys.OURS), allow_blank=True, help_text="Empty: not the portal's."
+    )
+    service = serializers.CharField(
+        source="key.service", allow_blank=True, help_text="Whatever else uses it, as a person has said."
+    )
+    removable = serializers.BooleanField()
+    seen_at = serializers.DateTimeField(source="key.seen_at")
+
+
+class KeyServiceIn(In):
+    service = serializers.CharField(
+        max_length=registration_keys.LONGEST_NAME, allow_blank=True, help_text="Empty: nothing else uses it."
+    )
+
+
 class RegistrationOut(Out):
     app_owner = serializers.ChoiceField(choices=AppOwner.choices, allow_null=True)
     client_id = serializers.UUIDField(allow_null=True)
@@ -55,6 +79,7 @@ class RegistrationOut(Out):
         allow_blank=True, help_text="Empty: the portal may try to renew."
     )
     standbys = StandbyOut(many=True)
+    keys = RegistrationKeyOut(many=True, help_text="Empty while Microsoft has not listed any.")
 
 
 class GuideValueOut(Out):
@@ -108,6 +133,7 @@ class OneRegistration(ApiView):
             "credential": secret,
             "ends_read_at": secret.ends_read_at if secret else None,
             "why_not_renewable": registrations.why_not_renewable(stored),
+            "keys": registration_keys.listed(self.tenant),
             "standbys": Standby.objects.filter(tenant=self.tenant).select_related("secret").order_by("role"),
         }
         return Response(RegistrationOut(found).data)
@@ -191,6 +217,21 @@ class Standbys(ApiView):
         """Forget what waits beside the connection. At Microsoft nothing changes."""
         registrations.forget_waiting(self.actor, self.tenant)
         return Response(status=204)
+
+
+class RegistrationKeys(ApiView):
+    doors = {"PUT": tenant(Ability.MANAGE_CONNECTION), "DELETE": tenant(Ability.MANAGE_CONNECTION)}
+
+    @extend_schema(operation_id="registration_key_name", request=KeyServiceIn, responses=RegistrationKeyOut)
+    def put(self, request: Request, uid: str, key_id: uuid.UUID) -> Response:
+        """Say which other service uses a secret; a renewal leaves such a one alone."""
+        found = registration_keys.say_service(self.actor, self.tenant, key_id, **self.body(KeyServiceIn))
+        return Response(RegistrationKeyOut(found).data)
+
+    @extend_schema(operation_id="registration_key_remove", responses={202: CommandRef})
+    def delete(self, request: Request, uid: str, key_id: uuid.UUID) -> Response:
+        """Remove a secret that the portal does not use from the registration at Microsoft."""
+        return accepted(request, registration_keys.remove(self.actor, self.tenant, key_id))
 
 
 class RenewAll(ApiView):

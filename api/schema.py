@@ -30,6 +30,7 @@ PATHS = {
     "user_id": "The person's `id`.",
     "run_id": "The run's `id`.",
     "domain_id": "The domain's `id`.",
+    "key_id": "Microsoft's id of the secret or certificate.",
 }
 GOOD = {
     "200": "As it is now.",

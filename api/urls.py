@@ -53,6 +53,11 @@ v1 = [
     path(f"{TENANT}/registration/guide", registrations.Guide.as_view(), name="registration-guide"),
     path(f"{TENANT}/registration/migrate", registrations.Migrate.as_view(), name="registration-migrate"),
     path(f"{TENANT}/registration/create", registrations.Create.as_view(), name="registration-create"),
+    path(
+        f"{TENANT}/registration/keys/<uuid:key_id>",
+        registrations.RegistrationKeys.as_view(),
+        name="registration-key",
+    ),
     path(f"{TENANT}/registration/renew", registrations.Renew.as_view(), name="registration-renew"),
     path(f"{TENANT}/registration/back", registrations.GoBack.as_view(), name="registration-back"),
     path(f"{TENANT}/registration/standbys", registrations.Standbys.as_view(), name="registration-standbys"),

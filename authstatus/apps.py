@@ -11,5 +11,6 @@ class AuthstatusConfig(AppConfig):
         """Its further files of kinds; the first is found by itself."""
         import_module("authstatus.registration_commands")
         import_module("authstatus.registration_creation")
+        import_module("authstatus.registration_keys")
         import_module("authstatus.delegated")
         import_module("authstatus.qoe")

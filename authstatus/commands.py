@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from authstatus import checking, findings, keys_on_file, organization
+from authstatus import checking, findings, keys_on_file, organization, registration_keys
 from authstatus import expiry as expiry  # noqa: PLC0414  registers its chore
 from authstatus import provider_check as provider_check  # noqa: PLC0414  registers its kind
 from authstatus.models import FindingKind, Result
@@ -81,6 +81,7 @@ class VerifyCredentials(Kind):
         if found is not None:
             with ctx.transaction():
                 keys_on_file.note(ctx.customer, found)
+                registration_keys.remember(ctx.customer, found)
                 if keys_on_file.ends_soon(ctx.customer) and keys_on_file.may_change(line):
                     queue.submit(SYSTEM, "renew_secret", Tenant.objects.get(id=ctx.customer))
 

@@ -113,6 +113,15 @@ class OnboardForm(CredentialForm, CustomerForm):
         return {name: self.cleaned_data[name] for name in self.CUSTOMER}
 
 
+class KeyServiceForm(forms.Form):
+    service = forms.CharField(
+        label="Used by",
+        required=False,
+        max_length=60,
+        help_text="Another service, such as a call recorder; empty when only this portal uses it, or nobody.",
+    )
+
+
 class CreateRegistrationForm(forms.Form):
     voice = forms.BooleanField(
         label="For voice features too",

@@ -389,6 +389,13 @@ def _permissions_link(portal: str, own: Connection | None) -> tuple[str, str] | 
     return _app_link(portal, "CallAnAPI", "API permissions", own.client_id) if own else None
 
 
+def credentials_link(own: Connection | None) -> tuple[str, str] | None:
+    """Where the customer's own app gets its secrets at Microsoft: address and label."""
+    if own is None or own.app_owner == AppOwner.PROVIDER:
+        return None
+    return _credentials_link(clouds.CLOUDS[own.cloud].azure_portal, own)
+
+
 def _credentials_link(portal: str, own: Connection | None) -> tuple[str, str] | None:
     return _app_link(portal, "Credentials", "Certificates & secrets", own.client_id) if own else None
 

@@ -72,8 +72,8 @@ def note(tenant_id: uuid.UUID | None, found: Registration) -> None:
 
 def lost(tenant_id: uuid.UUID | None, found: Registration) -> list[KeyOnFile]:
     """What carries the portal's marker and no row of ours: an attempt to add it was cut off, so nobody knows it."""
-    known, mark = _known(tenant_id), f"{marker(tenant_id)} "
-    return [key for key in found.keys if key.name.startswith(mark) and key.key_id not in known]
+    here, mark = known(tenant_id), f"{marker(tenant_id)} "
+    return [key for key in found.keys if key.name.startswith(mark) and key.key_id not in here]
 
 
 def find(secret: Secret | ProviderSecret, found: Registration, certificate: str = "") -> KeyOnFile | None:
@@ -87,8 +87,8 @@ def find(secret: Secret | ProviderSecret, found: Registration, certificate: str 
         return next((key for key in listed if key.key_id == str(secret.microsoft_id)), None)
     if secret.kind == SecretKind.CLIENT_SECRET:
         owner = secret.tenant_id if isinstance(secret, Secret) else None
-        hint, known = secrets.open_secret(secret)[:3], _known(owner)
-        fitting = [key for key in listed if key.hint == hint and key.key_id not in known]
+        hint, here = secrets.open_secret(secret)[:3], known(owner)
+        fitting = [key for key in listed if key.hint == hint and key.key_id not in here]
         return fitting[0] if len(fitting) == 1 else None
     thumbprint = _thumbprint(certificate)
     return next((key for key in listed if thumbprint and key.thumbprint == thumbprint), None)
@@ -103,7 +103,7 @@ def is_key(secret: Secret | ProviderSecret | None, key_id: uuid.UUID, ends: dt.d
         rows.update(microsoft_id=key_id, expires_at=ends, ends_read_at=Now())
 
 
-def _known(tenant_id: uuid.UUID | None) -> set[str]:
+def known(tenant_id: uuid.UUID | None) -> set[str]:
     """Microsoft's ids of everything that lies sealed here."""
     rows: QuerySet[Any] = ProviderSecret.objects.all()
     if tenant_id is not None:

@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from replication.models import Command
-from tenants.models import Secret, Verification
+from tenants.models import Secret, SecretKind, Verification
 from tenants.owned import TenantOwned
 
 
@@ -70,6 +70,24 @@ class Finding(TenantOwned):
 
     class Meta(TenantOwned.Meta):
         constraints = [models.UniqueConstraint(fields=["tenant", "kind", "name"], name="finding_once")]
+
+
+class RegistrationKey(TenantOwned):
+    """A secret or certificate that Microsoft listed on the customer's own registration, and who uses it (M36-28)."""
+
+    client_id = models.UUIDField()
+    key_id = models.UUIDField()
+    kind = models.CharField(max_length=20, choices=SecretKind)
+    name = models.CharField(max_length=256, blank=True, help_text="Its description at Microsoft.")
+    expires_at = models.DateTimeField(null=True)
+    service = models.CharField(
+        max_length=60, blank=True, help_text="Whatever else uses it, as a person has said."
+    )
+    said_by = models.CharField(max_length=254, blank=True)
+    seen_at = models.DateTimeField(help_text="When Microsoft listed it last.")
+
+    class Meta(TenantOwned.Meta):
+        constraints = [models.UniqueConstraint(fields=["tenant", "key_id"], name="registration_key_once")]
 
 
 class VerifyRun(models.Model):

@@ -11,12 +11,13 @@ from django.conf import settings
 from django.db.models import Q
 from django.utils import timezone
 
-from authstatus import checking, keys_on_file, registrations
+from authstatus import checking, keys_on_file, registration_keys, registrations
 from authstatus.commands import VERIFY
 from authstatus.provider_check import VERIFY_APP
 from authstatus.renewal import LOOK_AGAIN, NOT_IN_FORCE_YET, Holder, Renewal, Waiting, asker, is_young
 from core.errors import Remedy, UmpError
 from m365 import registrations as far
+from m365.registrations import KeyOnFile
 from replication import services as queue
 from replication.context import Again, Context, Done, Outcome
 from replication.models import FINAL, OPEN, Command, Lane, LaneName, State
@@ -90,6 +91,12 @@ class _OfCustomer(Holder):
     def forget(self, row: Waiting) -> None:
         registrations.forget_row(_standby(row))
 
+    def shared_with(self, former: Waiting, key: KeyOnFile) -> str:
+        return registration_keys.shared_with(self.tenant_id, key.key_id, _standby(former).secret)
+
+    def listed(self, found: far.Registration) -> None:
+        registration_keys.remember(self.tenant_id, found)
+
     def _tenant(self) -> Tenant:
         found: Tenant = Tenant.objects.get(id=self.tenant_id)
         return found
@@ -137,6 +144,9 @@ class _OfProvider(Holder):
 
     def withdraw(self, candidate: Waiting) -> None:
         ProviderStandby.objects.filter(role=StandbyRole.CANDIDATE).update(role=StandbyRole.FORMER)
+
+    def listed(self, found: far.Registration) -> None:
+        """Of the provider's app nothing is listed on a page."""
 
     def forget(self, row: Waiting) -> None:
         provider_app.forget(_provider_standby(row))

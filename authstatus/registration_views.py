@@ -1,5 +1,6 @@
 """The app registration of one customer: its guide, migrating to its own, renewing its secret."""
 
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -9,8 +10,8 @@ from django.shortcuts import render
 
 from accounts.again import typed
 from authstatus import guide as guides
-from authstatus import registrations, renewal, selectors
-from authstatus.forms import CreateRegistrationForm, CredentialForm
+from authstatus import registration_keys, registrations, renewal, selectors
+from authstatus.forms import CreateRegistrationForm, CredentialForm, KeyServiceForm
 from authstatus.models import Check
 from authstatus.registration_creation import STEPS
 from authstatus.views import shown_secret
@@ -77,6 +78,8 @@ def _state(actor: Actor, tenant: Tenant, stored: Connection | None) -> dict[str,
     return {
         "connection": stored,
         "facts": _facts(stored),
+        "keys": registration_keys.listed(tenant),
+        "keys_link": guides.credentials_link(stored),
         "may_change": may,
         "candidate": candidate,
         "former": former,
@@ -159,6 +162,51 @@ def _newest(tenant: Tenant) -> Command | None:
     kinds = (registrations.MIGRATE, registrations.RENEW, registrations.CREATE)
     found: Command | None = Command.objects.filter(tenant=tenant, kind__in=kinds).order_by("-id").first()
     return found
+
+
+# --- What is on it, and for whom ------------------------------------------------------------------------------
+@tenant_view(needs=Ability.MANAGE_CONNECTION, methods=WRITES, fresh=True)
+def key_service(request: HttpRequest, tenant: Tenant, key_id: uuid.UUID) -> HttpResponse:
+    """Say which service uses a secret."""
+    found = registration_keys.one(tenant, key_id)
+    form = KeyServiceForm(request.POST or None, initial={"service": found.key.service} | typed(request))
+    if request.method == "POST" and form.is_valid():
+        try:
+            registration_keys.say_service(actor_of(request), tenant, key_id, form.cleaned_data["service"])
+        except InvalidInput as error:
+            add_error(form, error)
+        else:
+            return SeeOther(f"{address(tenant)}#keys")
+    context = {
+        "tenant": tenant,
+        "title": f"Who uses {found.key.name or 'this one'}?",
+        "ask": "A renewal takes away only what the portal alone uses. What another service uses too stays for it, "
+        "and the portal gets one of its own.",
+        "submit": "Save",
+        "form": form,
+        "form_action": f"{address(tenant)}keys/{key_id}/",
+        "cancel_url": f"{address(tenant)}#keys",
+    }
+    status = 422 if form.errors else 200
+    return render(request, "authstatus/registration_confirm.html", context, status=status)
+
+
+@tenant_view(needs=Ability.MANAGE_CONNECTION, methods=WRITES, fresh=True)
+def remove_key(request: HttpRequest, tenant: Tenant, key_id: uuid.UUID) -> HttpResponse:
+    """Remove a secret that the portal does not use from the registration at Microsoft."""
+    found = registration_keys.one(tenant, key_id)
+    who = found.key.service or "Whoever uses it"
+    return _confirmed(
+        request,
+        tenant,
+        f"keys/{key_id}/remove",
+        title=f"Remove {found.key.name or 'this one'} at Microsoft?",
+        submit="Remove",
+        ask=f"{who} can not sign in with it any more, at once, and nothing brings it back: another one would have to "
+        "be made. What the portal itself uses stays.",
+        act=lambda: _of_command(tenant, registration_keys.remove(actor_of(request), tenant, key_id)),
+        danger=True,
+    )
 
 
 # --- What can be done ---------------------------------------------------------------------------------------

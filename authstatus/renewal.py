@@ -38,6 +38,8 @@ NOT_IN_FORCE_YET = frozenset({"secret_wrong", "app_not_found", "app_not_installe
 """What Microsoft answers for minutes about something that it has just made (facts/microsoft.md 7, step 10)."""
 SECRET, CERTIFICATE = "client secret", "certificate"
 NOT_YET = "Microsoft needs a moment until the new {what} works everywhere."
+GONE = "The {what} was renewed, and the old one removed."
+CHANGED = "The credentials were changed meanwhile, so the new one was taken away again."
 LEFT_BEHIND = "Removed what an interrupted attempt had left at Microsoft."
 
 Waiting = Standby | ProviderStandby
@@ -93,6 +95,14 @@ class Holder(abc.ABC):
     @abc.abstractmethod
     def forget(self, row: Waiting) -> None:
         """Delete the row with what is sealed in it."""
+
+    def shared_with(self, former: Waiting, key: KeyOnFile) -> str:
+        """Which other service uses this very credential too, so that it has to stay; empty for none."""
+        return ""
+
+    @abc.abstractmethod
+    def listed(self, found: Registration) -> None:
+        """Microsoft has just listed what is on the registration."""
 
     def refused(self, error: UmpError) -> UmpError:
         """The error in words for whoever can mend it."""
@@ -267,31 +277,39 @@ class Renewal:
         graph = line.graph(read_only=False, stop=ctx.stop)
         ctx.report(label=f"Removing the old {what}", force=True)
         found = far.by_client_id(graph, str(former.client_id))
-        told, outcome = f"The {what} was renewed, and the old one removed.", "complete"
+        told, outcome = (
+            self._take_old(former, found, graph, line) if found else (GONE.format(what=what), "complete")
+        )
         if ctx.state.get("withdrawn"):
-            told = "The credentials were changed meanwhile, so the new one was taken away again."
-        with holder.scope():
-            key = (
-                keys_on_file.find(former.secret, found, former.certificate)
-                if found and former.secret
-                else None
-            )
-            # A certificate goes by the word of one that the app has: the one in use, or the one that goes.
-            proof_by = line.credential if what == CERTIFICATE else lines.credential_of(former)
-        if found is not None and key is not None:
-            take_away(graph, found, key, proof_by)
-        elif (
-            found and former.secret and former.secret.microsoft_id is None and not ctx.state.get("withdrawn")
-        ):
-            told = (
-                f"The {what} was renewed. The old one could not be told apart from others at Microsoft: "
-                f"{holder.by_hand} removes it under Certificates & secrets."
-            )
-            outcome = "partial"
+            told, outcome = CHANGED, "complete"
         with ctx.transaction():
             holder.forget(former)
             ctx.checkpoint(told=told, outcome=outcome)
         return Done(told, outcome=outcome)
+
+    def _take_old(
+        self, former: Waiting, found: Registration, graph: GraphClient, line: lines.Line
+    ) -> tuple[str, str]:
+        """Remove it at Microsoft; what to tell, and the command's outcome."""
+        holder, what = self.holder, what_of(line.credential)
+        with holder.scope():
+            key = keys_on_file.find(former.secret, found, former.certificate) if former.secret else None
+            other = holder.shared_with(former, key) if key else ""
+            # A certificate goes by the word of one that the app has: the one in use, or the one that goes.
+            proof_by = line.credential if what == CERTIFICATE else lines.credential_of(former)
+        if other:
+            return (
+                f"The {what} was renewed. The old one stays at Microsoft for {other}, which uses it too.",
+                "complete",
+            )
+        if key is not None:
+            take_away(graph, found, key, proof_by)
+            with self.ctx.transaction():
+                holder.listed(found.without(key.key_id))
+        elif former.secret is not None and former.secret.microsoft_id is None:
+            told = f"The {what} was renewed. The old one could not be told apart from others at Microsoft: "
+            return f"{told}{holder.by_hand} removes it under Certificates & secrets.", "partial"
+        return GONE.format(what=what), "complete"
 
 
 # --- The steps at Microsoft, for whoever else adds a credential -----------------------------------------------

@@ -49,6 +49,12 @@ urlpatterns = [
     path(f"{REGISTRATION}/create/", registration_views.create, name="tenant-registration-create"),
     path(f"{REGISTRATION}/renew/", registration_views.renew, name="tenant-registration-renew"),
     path(f"{REGISTRATION}/back/", registration_views.go_back, name="tenant-registration-back"),
+    path(f"{REGISTRATION}/keys/<uuid:key_id>/", registration_views.key_service, name="registration-key"),
+    path(
+        f"{REGISTRATION}/keys/<uuid:key_id>/remove/",
+        registration_views.remove_key,
+        name="registration-key-remove",
+    ),
     path(f"{REGISTRATION}/forget/", registration_views.forget, name="tenant-registration-forget"),
     path("settings/renew-secrets/", registration_views.renew_all, name="renew-secrets"),
 ]

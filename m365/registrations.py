@@ -18,7 +18,7 @@ import base64
 import datetime as dt
 import uuid
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cryptography import x509
@@ -64,6 +64,12 @@ class Registration:
     @property
     def keys(self) -> tuple[KeyOnFile, ...]:
         return self.secrets + self.certificates
+
+    def without(self, key_id: str) -> Registration:
+        """As it is once this secret or certificate is gone."""
+        secrets = tuple(key for key in self.secrets if key.key_id != key_id)
+        certificates = tuple(key for key in self.certificates if key.key_id != key_id)
+        return replace(self, secrets=secrets, certificates=certificates)
 
 
 @dataclass(frozen=True, slots=True)

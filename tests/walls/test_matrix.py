@@ -17,7 +17,7 @@ from django.utils import timezone
 from accounts.models import SavedView, User
 from accounts.services import create_token
 from audit.services import record
-from authstatus.models import VerifyRow, VerifyRun
+from authstatus.models import RegistrationKey, VerifyRow, VerifyRun
 from directory.models import DirectoryGroup, DirectoryUser
 from domains.models import CustomDomain
 from invitations.models import Invitation
@@ -26,7 +26,7 @@ from replication.models import Command, Removal, RemovalPlan, State
 from tenants import scope
 from tenants.abilities import ABILITIES, Ability, Role
 from tenants.access import SYSTEM, Actor
-from tenants.models import SignInFlow, Tenant
+from tenants.models import Connection, SignInFlow, Tenant
 from tests.cast import CANARY_CONTOSO, CANARY_FABRIKAM, Cast, sign_in
 from tests.walls.routes import Route, routes
 
@@ -87,6 +87,14 @@ class Stage:
             flow = SignInFlow.objects.create(
                 tenant=tenant, state_hash=canary, browser_hash=canary, actor_id=canary, client_id=uuid.uuid4()
             )
+            key = RegistrationKey.objects.create(
+                tenant=tenant,
+                client_id=Connection.objects.get(tenant=tenant).client_id,
+                key_id=uuid.uuid5(tenant.id, "key"),
+                kind="client_secret",
+                name=canary,
+                seen_at=timezone.now(),
+            )
             invitation = Invitation.objects.create(
                 tenant=tenant,
                 type="invite",
@@ -102,6 +110,7 @@ class Stage:
             "run_id": run.id,
             "domain_id": domain.id,
             "flow_id": flow.id,
+            "key_id": key.key_id,
             "number": command.id,
             "object_id": user.object_id,
             "token_id": uuid.uuid4(),
