@@ -13,6 +13,9 @@ from authstatus.models import LeftOut, VerifyRow, VerifyRun
 from breakers.models import AccessFailure
 from core.errors import UmpError
 from directory.models import DirectoryGroup, DirectoryUser, SyncStream
+from domains import services as dns
+from domains.models import CustomDomain
+from onboarding import services as onboarding
 from replication import runner, services, states
 from replication.context import Done
 from replication.models import Command, Removal, RemovalPlan
@@ -61,6 +64,7 @@ def build(cast: Cast) -> Stage:
         "ending": customer("Ørsted Ångström", cloud=Cloud.GCC_HIGH),
         "deleted": customer("Gone Fishing"),
     }
+    onboardings(customers)
     numbers = commands(customers)
     directory(cast.contoso)
     ids = {name: tenant.id for name, tenant in customers.items()}
@@ -84,6 +88,15 @@ def build(cast: Cast) -> Stage:
 
 
 def flow(tenant: Tenant) -> uuid.UUID:
+def onboardings(customers: dict[str, Tenant]) -> None:
+    """One whose access is proven, one that waits for somebody, one that was cancelled."""
+    for name in ("contoso", "bare", "never"):
+        with scope.one(customers[name].id):
+            onboarding.start_again(SYSTEM, customers[name])
+    with scope.one(customers["never"].id):
+        onboarding.cancel(SYSTEM, customers["never"])
+
+
     """A sign-in at Microsoft that somebody began and has not finished."""
     with scope.one(tenant.id):
         begun = SignInFlow.objects.create(

@@ -19,7 +19,7 @@ from tests.ui.conftest import serving
 from tests.walls.routes import Route, routes
 
 # What answers with a part of a page or with a file; whoever adds another kind says so here.
-PARTS = ("/live/", ".csv", "/figures/")
+PARTS = ("/live/", ".csv", "/figures/", "onboarding/name/", "onboarding/offers/", "discover/<int:number>/")
 PAGES = [r for r in routes() if "GET" in r.doors and not r.api and not r.pattern.endswith(PARTS)]
 PAGES = [r for r in PAGES if r.doors["GET"].kind != "visit"]  # for who has no account: test_browser_invited
 # What the plain address of a route does not show: other customers, other states, empty lists.
@@ -27,7 +27,8 @@ FURTHER = [
     *(f"/tenants/{{{name}}}/" for name in ("fabrikam", "never", "paused", "long", "bare", "disabled", "ending",
                                            "deleted")),
     *(f"/tenants/{{{name}}}/connection/" for name in ("fabrikam", "bare", "ending")),
-    "/tenants/{fabrikam}/access-failures/",
+    "/tenants/{fabrikam}/access-failures/", "/tenants/{bare}/onboarding/m365/", "/tenants/{never}/onboarding/",
+    "/onboarding/?q=nobody+at+all", "/settings/license/?q=nobody+at+all",
     *(f"/tenants/{{{name}}}/{part}/" for name in ("long", "bare") for part in ("users", "groups", "licences")),
     "/tenants/{bare}/queue/", "/tenants/{bare}/checks/", "/tenants/{deleted}/restore/", "/tenants/{paused}/pause/",
     *(f"/tenants/{{contoso}}/commands/{{{state}}}/" for state in ("succeeded", "partial", "failed", "cancelled",

@@ -21,6 +21,7 @@ from authstatus.models import RegistrationKey, VerifyRow, VerifyRun
 from directory.models import DirectoryGroup, DirectoryUser
 from domains.models import CustomDomain
 from invitations.models import Invitation
+from onboarding.models import Onboarding
 from replication import services as queue
 from replication.models import Command, Removal, RemovalPlan, State
 from tenants import scope
@@ -104,6 +105,7 @@ class Stage:
                 found_tenant_id=uuid.uuid5(tenant.id, "found"),
             )
             domain = CustomDomain.objects.create(tenant=tenant, name=f"voice.{canary}.example", set_by=canary)
+            Onboarding.objects.create(tenant=tenant, dns_name=f"voice.{canary}.example", started_by=canary)
             run = VerifyRun.objects.create(started_by="somebody")
             VerifyRow.objects.create(run=run, tenant=tenant, left_out="paused")
         return {
