@@ -34,6 +34,8 @@ TITLES = {
     "me": "Who am I",
     "tenants": "Customers",
     "onboardings": "Onboarding",
+    "invitations": "Invitations",
+    "invitation-settings": "The mail of invitations",
     "license": "The licence",
     "commands": "Commands of all customers",
     "queue": "The queue",
@@ -183,7 +185,7 @@ def _noun(path: str) -> str:
     of_tenant = (
         parts[0] == "tenants"
         and len(parts) > 1
-        and parts[1] in {"commands", "connection", "domains", "groups", "people", "users"}
+        and parts[1] in {"commands", "connection", "domains", "groups", "invitations", "people", "users"}
     )
     return "-".join(parts[:2]) if of_tenant else parts[0]
 

@@ -614,3 +614,51 @@ ONBOARDING = _gives(
         },
     },
 )
+INVITATION = _gives(
+    "An invitation that was opened",
+    {
+        "id": 17,
+        "tenant_id": TENANT_ID,
+        "customer": "Contoso",
+        "type": "invite",
+        "stage": "opened",
+        "stage_text": "Opened",
+        "next": "Somebody opened the link and read what is asked for. Ask whether something is unclear.",
+        "full_name": "Adele Vance",
+        "email": "adele.vance@contoso.com",
+        "admin_email": "",
+        "portal_account": True,
+        "sent_count": 1,
+        "sent_at": "2026-11-20T08:14:03Z",
+        "undelivered": None,
+        "created_at": "2026-11-20T08:14:01Z",
+        "created_by": "Olga Operator",
+        "expires_at": "2026-11-25T08:14:01Z",
+        "opened_at": "2026-11-20T09:30:12Z",
+        "started_at": None,
+        "way": "",
+        "signed_in_at": None,
+        "found_tenant_id": None,
+        "found_name": "",
+        "found_domains": [],
+        "problem": None,
+        "done_at": None,
+        "revoked_at": None,
+        "revoked_by": "",
+        "tenant_installed": False,
+        "row_version": 1842739562,
+        "url": f"{BASE}/tenants/{TENANT_ID}/invitations/17",
+    },
+)
+INVITE = _takes("Invite an administrator", {"email": "adele.vance@contoso.com", "full_name": "Adele Vance"})
+AUTH_URL = _gives(
+    "A link, shown once",
+    {
+        "url": "https://portal.example/authenticate/k3Jw0mB7c1Qv9Yp2Zx5Rt8Nd4Hs6Lf0Aq1We3Uy7Io9",
+        "expires_at": "2026-11-25T08:14:01Z",
+    },
+)
+INVITATION_SETTINGS = _takes(
+    "Let links live longer, and remind later",
+    {"invitation_days": 7, "invitation_reminder_days": 3},
+)

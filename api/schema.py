@@ -29,6 +29,7 @@ PATHS = {
     "endpoint_id": "The webhook's `id`.",
     "user_id": "The person's `id`.",
     "run_id": "The run's `id`.",
+    "invitation_id": "The invitation's `id`.",
     "domain_id": "The domain's `id`.",
     "key_id": "Microsoft's id of the secret or certificate.",
 }

@@ -10,6 +10,7 @@ from api import (
     directory,
     docs,
     domains,
+    invitations,
     me,
     organization,
     onboardings,
@@ -31,6 +32,7 @@ app_name = "api"
 
 TENANT = "tenants/<uuid:uid>"
 DOMAIN = f"{TENANT}/domains/<uuid:domain_id>"
+INVITATION = f"{TENANT}/invitations/<int:invitation_id>"
 COMMAND = f"{TENANT}/commands/<int:number>"
 
 v1 = [
@@ -67,6 +69,22 @@ v1 = [
     path(f"{DOMAIN}/retry", domains.Retry.as_view(), name="domain-retry"),
     path(f"{DOMAIN}/cancel", domains.Cancel.as_view(), name="domain-cancel"),
     path(f"{DOMAIN}/release-user", domains.ReleaseUser.as_view(), name="domain-release-user"),
+    path(f"{TENANT}/invitations", invitations.TenantInvitations.as_view(), name="tenant-invitations"),
+    path(INVITATION, invitations.OneInvitation.as_view(), name="invitation"),
+    path(f"{INVITATION}/remind", invitations.Remind.as_view(), name="invitation-remind"),
+    path(f"{INVITATION}/resend", invitations.Resend.as_view(), name="invitation-resend"),
+    path(f"{INVITATION}/revoke", invitations.Revoke.as_view(), name="invitation-revoke"),
+    path(f"{INVITATION}/auth-url", invitations.MakeAuthUrl.as_view(), name="invitation-auth-url"),
+    path(
+        f"{INVITATION}/confirm-organisation",
+        invitations.ConfirmOrganisation.as_view(),
+        name="invitation-confirm-organisation",
+    ),
+    path(
+        f"{INVITATION}/refuse-organisation",
+        invitations.RefuseOrganisation.as_view(),
+        name="invitation-refuse-organisation",
+    ),
     path(f"{TENANT}/replications", commands.Replications.as_view(), name="replications"),
     path(f"{TENANT}/process-all", commands.ProcessAll.as_view(), name="process-all"),
     path(f"{TENANT}/commands", commands.Commands.as_view(), name="commands"),
@@ -91,6 +109,8 @@ v1 = [
     path(f"{TENANT}/people/<uuid:user_id>", people.OneTenantPerson.as_view(), name="tenant-person"),
     path("commands", commands.AllCommands.as_view(), name="commands-all"),
     path("commands/<int:number>", commands.AnyCommand.as_view(), name="command-any"),
+    path("invitations", invitations.Invitations.as_view(), name="invitations"),
+    path("invitation-settings", invitations.InvitationSettings.as_view(), name="invitation-settings"),
     path("queue", queue.Queue.as_view(), name="queue"),
     path("queue/pause", queue.Pause.as_view(), name="queue-pause"),
     path("queue/renew-secrets", registrations.RenewAll.as_view(), name="renew-secrets"),

@@ -329,6 +329,7 @@ SPECTACULAR_SETTINGS = {
         "TokenStateEnum": "api.choices.TOKEN_STATES",
         "CommandStateEnum": "replication.models.State",
         "FindingStateEnum": "authstatus.models.FindingState",
+        "InvitationWayEnum": "invitations.models.Way",
     },
 }
 API_REQUESTS_PER_MINUTE = env.int("API_REQUESTS_PER_MINUTE", default=600)
