@@ -39,14 +39,9 @@ class VerifyCredentials(Kind):
     reconcile = "Reads only; a second check simply looks again."
 
     def run(self, ctx: Context) -> Outcome:
-        with scope.one(ctx.customer):
-            tenant: Tenant = Tenant.objects.get(id=ctx.customer)
-            stored: Connection | None = Connection.objects.filter(tenant=tenant).first()
-        if stored is None:
-            raise UmpError.of("connection_missing")
+        stored, line = self._opened(ctx)
+        tenant = stored.tenant
         try:
-            with scope.one(ctx.customer):
-                line = lines.open_line(ctx.customer)
             said = self._examine(ctx, line, checking.needs_of(tenant, Method(stored.method)))
         except UmpError as error:
             self._check_failed(ctx, error)
@@ -61,18 +56,33 @@ class VerifyCredentials(Kind):
         self._read_ends(ctx, line)
         return Done(_success(said, tenant))
 
+    def _opened(self, ctx: Context) -> tuple[Connection, lines.Line]:
+        """What is stored, and the line made from it."""
+        with scope.one(ctx.customer):
+            found = Connection.objects.select_related("tenant", "secret__key").filter(tenant_id=ctx.customer)
+            stored: Connection | None = found.first()
+            if stored is None:
+                raise UmpError.of("connection_missing")
+            try:
+                return stored, lines.line_through(stored)
+            except UmpError as error:
+                self._check_failed(ctx, error)
+                raise
+
     @staticmethod
     def _examine(ctx: Context, line: lines.Line, needs: checking.Needs) -> checking.Examination:
         return checking.examine(
-            line, needs, stop=ctx.stop, told=lambda label: ctx.report(label=label, force=True)
+            line, needs, stop=ctx.stop, told=lambda label: ctx.report(label=label)
         )
 
     @staticmethod
     def _organization(ctx: Context, said: checking.Examination, line: lines.Line) -> dict[str, object] | None:
         """For a person to compare, where one is asked before the first replication."""
+        if said.problem is not None or not confirming.is_asked():
+            return None
         with scope.one(ctx.customer):
-            asked = said.problem is None and confirming.awaited(ctx.customer)
-        return organization.look(line, ctx.stop) if asked else None
+            awaited = confirming.awaited(ctx.customer)
+        return organization.look(line, ctx.stop) if awaited else None
 
     @staticmethod
     def _read_ends(ctx: Context, line: lines.Line) -> None:
@@ -112,20 +122,18 @@ class VerifyCredentials(Kind):
         False when somebody changed the connection meanwhile: then this was about another credential.
         """
         with ctx.transaction():
-            same = Connection.objects.select_for_update().filter(
-                tenant_id=ctx.customer, row_version=stored.row_version
+            problem = dict(said.problem.to_dict()) if said.problem else None
+            tenant = services.note_check(
+                ctx.customer, verification=said.verification, problem=problem, version=stored.row_version
             )
-            if not same.update(propagating_until=None):
+            if tenant is None:
                 return False
             findings.keep(ctx.customer, said)
             organization.note(ctx.customer, found)
-            problem = dict(said.problem.to_dict()) if said.problem else None
-            services.note_check(ctx.customer, verification=said.verification, problem=problem)
             if said.problem:
                 queue.suspend_for(ctx.customer, said.problem.code)
             else:
                 freed = queue.resume_for(ctx.customer)
-                tenant: Tenant = Tenant.objects.get(id=ctx.customer)
                 if tenant.with_sync and tenant.last_replicated_at is None and not freed:
                     queue.submit(SYSTEM, "quick_replication", tenant)
                 if tenant.last_replicated_at is None:

@@ -207,13 +207,19 @@ def _alike(name: Name, code: str) -> bool:
     return bool(failing >= max(settings.BREAKER_LEAST_CUSTOMERS, ALIKE_SHARE * all_of_them))
 
 
-@transaction.atomic
 def clear(tenant_id: uuid.UUID) -> bool:
-    """Access was proven: forget the failures; True when that ended Degraded. Call it in the tenant's scope."""
+    """Access was proven: forget the failures; True when that ended Degraded.
+
+    Call it in the tenant's scope and in a transaction.
+    """
     AccessFailure.objects.filter(tenant_id=tenant_id, of_line=False).delete()
     own = Connection.objects.filter(tenant_id=tenant_id)
-    own.filter(held_at__isnull=False).update(held_at=None)
-    ended = own.filter(degraded_at__isnull=False).update(degraded_at=None)
+    marked = own.filter(Q(held_at__isnull=False) | Q(degraded_at__isnull=False)).values_list("degraded_at")
+    since = marked.first()
+    if since is None:
+        return False
+    own.update(held_at=None, degraded_at=None)
+    ended = since[0] is not None
     if ended:
         record(
             SYSTEM,
@@ -222,7 +228,7 @@ def clear(tenant_id: uuid.UUID) -> bool:
             object_kind="connection",
             object_id=tenant_id,
         )
-    return bool(ended)
+    return ended
 
 
 # --- The provider's own line --------------------------------------------------------------------------------

@@ -99,13 +99,17 @@ class Context:
         self.progress = {**self.progress, **progress}
         if force or time.monotonic() - self._told > 0.5:
             self._told = time.monotonic()
-            with scope.every("a worker tells how far a command is"):
+            with self._scope("a worker tells how far a command is"):
                 if not states.save_progress(self.command_id, self.fence, self.progress):
                     raise LeaseLost
 
     def note(self, text: str, *, level: str = "info", detail: dict[str, Any] | None = None) -> None:
         """A line in the command's history."""
-        with scope.every("a worker writes a command's history"):
+        with self._scope("a worker writes a command's history"):
             states.add_step(
                 self.command_id, self.tenant_id, text, attempt=self.attempt, level=level, detail=detail or {}
             )
+
+    def _scope(self, reason: str) -> contextlib.AbstractContextManager[object]:
+        """The customer's, which costs no transaction; that of all for work about the provider as a whole."""
+        return scope.every(reason) if self.tenant_id is None else scope.one(self.tenant_id)

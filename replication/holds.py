@@ -35,6 +35,8 @@ def release(tenant_id: uuid.UUID) -> tuple[int, bool]:
     if confirming.awaited(tenant_id):
         states.suspend_lane(tenant_id, confirming.UNCONFIRMED)
         freed = 0
+    elif not was_degraded and not states.is_held(tenant_id):
+        return 0, False  # as after nearly every check
     else:
         freed = states.resume_lane(tenant_id)
     if _told_degraded(tenant_id):

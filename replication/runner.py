@@ -248,6 +248,7 @@ def _settle(command: Claimed, verdict: Verdict) -> None:
             from_=State.EXECUTING,
             to=to,
             fence=command.fence,
+            lane_id=command.lane_id,
             delay=verdict.delay,
             reason=verdict.reason,
             message=verdict.message[:500],

@@ -276,9 +276,10 @@ def suspend_for(tenant_id: uuid.UUID, code: str) -> int:
 
 def resume_for(tenant_id: uuid.UUID) -> int:
     """The connection was proven: let the held work go on. After Degraded everything is read anew (decision 7)."""
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         freed, was_degraded = holds.release(tenant_id)
         if was_degraded:
             submit(SYSTEM, RESYNC, Tenant.objects.get(id=tenant_id))
-        doorbell.ring_after_commit()
+        if freed:
+            doorbell.ring_after_commit()
     return freed

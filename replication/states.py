@@ -120,11 +120,7 @@ def insert(
         }
         cursor.execute(sql, values)
         command_id, created = cursor.fetchone()
-        cursor.execute(
-            "UPDATE replication_lane SET yields_until = NULL WHERE id = %s AND yields_until IS NOT NULL",
-            [lane_id],
-        )
-    refresh_lane(lane_id)
+    refresh_lanes([lane_id], yields=False)
     return int(command_id), bool(created)
 
 
@@ -256,8 +252,7 @@ def claim(owner: str, limit: int, spare: int = 0) -> list[Claimed]:
             return []
         cursor.execute(_HEADS, values | {"lanes": lanes})
         rows = [Claimed(*_decoded(row)) for row in cursor.fetchall()]
-    for lane_id in lanes:  # also one that looked due and had nothing: or it would be looked at for ever
-        refresh_lane(lane_id)
+    refresh_lanes(lanes)  # also those that looked due and had nothing: or they would be looked at for ever
     return rows
 
 
@@ -275,16 +270,21 @@ def move(
     from_: State,
     to: State,
     fence: int | None = None,
+    lane_id: int | None = None,
     delay: dt.timedelta | None = None,
     **fields: Any,
 ) -> bool:
     """Move one command; False when it was not in that state (or not under that fence) any more.
 
-    `fields` are further columns. Raises ValueError for a move that is not in the table.
+    `lane_id` saves whoever knows it a look; `fields` are further columns. Raises ValueError for a move that is not in
+    the table.
     """
     if to not in MOVES[from_]:
         raise ValueError(f"A command cannot go from {from_} to {to}.")
-    lane_id = lock_lane_of(command_id)
+    if lane_id is None:
+        lane_id = lock_lane_of(command_id)
+    else:
+        lock_lane(lane_id)
     query = Command.objects.filter(id=command_id, state=from_)
     if fence is not None:
         query = query.filter(fence=fence)
@@ -294,7 +294,7 @@ def move(
     fields |= {"not_before": Now() + (delay or dt.timedelta())} if to == State.QUEUED else {}
     moved = query.update(state=to, **fields) == 1
     if moved and lane_id is not None:
-        refresh_lane(lane_id)
+        refresh_lanes([lane_id])
     return moved
 
 
@@ -404,8 +404,26 @@ def suspend_lane(tenant_id: uuid.UUID, code: str) -> int:
     held = Command.objects.filter(lane_id=lane_id, state=State.QUEUED).update(
         state=State.SUSPENDED, reason=Reason.CONNECTION
     )
-    refresh_lane(lane_id)
+    refresh_lanes([lane_id])
     return held
+
+
+_IS_HELD = """
+    SELECT EXISTS (SELECT FROM replication_lane l WHERE l.tenant_id = %s AND l.name = 'data'
+        AND (l.suspended_code <> '' OR l.not_before > statement_timestamp()
+             OR EXISTS (SELECT FROM replication_command c
+                        WHERE c.lane_id = l.id AND c.state = 'suspended' AND c.reason = 'connection')))
+"""
+
+
+def is_held(tenant_id: uuid.UUID) -> bool:
+    """Whether anything of the data lane waits for the connection, or the lane sleeps.
+
+    Only certain under the connection's lock, with which everybody begins who holds or frees the lane.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_IS_HELD, [tenant_id])
+        return bool(cursor.fetchone()[0])
 
 
 def resume_lane(tenant_id: uuid.UUID) -> int:
@@ -415,7 +433,7 @@ def resume_lane(tenant_id: uuid.UUID) -> int:
     freed = Command.objects.filter(lane_id=lane_id, state=State.SUSPENDED, reason=Reason.CONNECTION).update(
         state=State.QUEUED, reason=Reason.NONE, error=None, message="", not_before=Now()
     )
-    refresh_lane(lane_id)
+    refresh_lanes([lane_id])
     return freed
 
 
@@ -437,8 +455,7 @@ def make_due(query: Q) -> int:
     changed = Command.objects.filter(id__in=[row[0] for row in ids], state=State.QUEUED).update(
         not_before=Now(), reason=Reason.NONE
     )
-    for lane_id in {row[1] for row in ids}:
-        refresh_lane(lane_id)
+    refresh_lanes([row[1] for row in ids])
     return changed
 
 
@@ -482,19 +499,23 @@ def lock_lane(lane_id: int) -> None:
         cursor.execute("SELECT 1 FROM replication_lane WHERE id = %s FOR NO KEY UPDATE", [lane_id])
 
 
-def refresh_lane(lane_id: int) -> None:
+_REFRESHED = """
+    UPDATE replication_lane l SET
+        due_at = (SELECT min(c.not_before) FROM replication_command c WHERE c.lane_id = l.id AND c.state = 'queued'),
+        yields_until = CASE WHEN %(yields)s THEN l.yields_until END
+    WHERE l.id = ANY(%(lanes)s)
+"""
+
+
+def refresh_lanes(lanes: Iterable[int], *, yields: bool = True) -> None:
     """Keep `due_at`, by which the claim finds work without looking at commands, in step with the rows.
 
-    The lane is locked by a statement of its own: one that waits for a lock goes on with the snapshot from
-    before the wait, would miss a command that was queued meanwhile, and nobody would ever be woken for it.
+    An earlier statement of this transaction has locked the lanes: one that waits for a lock goes on with the snapshot
+    from before the wait, would miss a command that was queued meanwhile, and nobody would ever be woken for it.
+    Without `yields` they wait behind others no more.
     """
-    lock_lane(lane_id)
     with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE replication_lane l SET due_at = (SELECT min(c.not_before) FROM replication_command c"
-            " WHERE c.lane_id = l.id AND c.state = 'queued') WHERE l.id = %s",
-            [lane_id],
-        )
+        cursor.execute(_REFRESHED, {"lanes": list(lanes), "yields": yields})
 
 
 def _lease() -> Any:

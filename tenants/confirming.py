@@ -21,9 +21,14 @@ UNCONFIRMED = "organization_unconfirmed"
 ASKED = "confirm_first_sync"
 
 
+def is_asked() -> bool:
+    """Whether this installation wants it at all."""
+    return bool(installation.get(ASKED))
+
+
 def awaited(tenant_id: uuid.UUID) -> bool:
     """In the tenant's scope, or that of every tenant."""
-    if not installation.get(ASKED):
+    if not is_asked():
         return False
     mine = Connection.objects.filter(tenant_id=tenant_id, tenant__last_replicated_at=None)
     return mine.filter(~Q(confirmed_for=F("tenant__entra_tenant_id")) | Q(confirmed_for=None)).exists()

@@ -180,6 +180,11 @@ def open_line(tenant_id: uuid.UUID) -> Line:
     )
     if connection is None:
         raise UmpError.of("connection_missing")
+    return line_through(connection)
+
+
+def line_through(connection: Connection) -> Line:
+    """The same for a connection that was read with its tenant, secret and key. Raises likewise."""
     line = line_of(connection.tenant, connection, connection.cloud)
     return dataclasses.replace(line, account=grants.account_of(connection))
 

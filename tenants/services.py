@@ -253,17 +253,30 @@ def _unproven(connection: Connection) -> None:
     connection.save()
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def note_check(
-    tenant_id: uuid.UUID, *, verification: Verification, problem: Mapping[str, object] | None
-) -> None:
-    """Keep what a check of the credentials said, and what it makes of the customer's deploy state."""
-    tenant = Tenant.objects.select_for_update().get(id=tenant_id)
-    Connection.objects.filter(tenant=tenant).update(
-        verification=verification, problem=problem, verified_at=timezone.now()
+    tenant_id: uuid.UUID,
+    *,
+    verification: Verification,
+    problem: Mapping[str, object] | None,
+    version: int | None = None,
+) -> Tenant | None:
+    """Keep what a check of the credentials said, and what it makes of the customer's deploy state.
+
+    None when the connection has another row_version than `version`: then the check was about something else.
+    """
+    own = Connection.objects.filter(tenant_id=tenant_id, **({} if version is None else {"row_version": version}))
+    kept = own.update(
+        verification=verification, problem=problem, verified_at=timezone.now(), propagating_until=None
     )
-    tenant.deploy_state = after_check(tenant, succeeded=verification == Verification.SUCCESSFUL)
-    tenant.save(update_fields=["deploy_state"])
+    if version is not None and not kept:
+        return None
+    tenant: Tenant = Tenant.objects.select_for_update().get(id=tenant_id)
+    state = after_check(tenant, succeeded=verification == Verification.SUCCESSFUL)
+    if state != tenant.deploy_state:
+        tenant.deploy_state = state
+        tenant.save(update_fields=["deploy_state"])
+    return tenant
 
 
 def note_ready(tenant: Tenant) -> None:

@@ -96,6 +96,17 @@ def test_everything_is_there(contoso: Customer, worker: Worker) -> None:
     ]
 
 
+def test_a_check_that_finds_what_was_found_before_asks_the_database_little(
+    contoso: Customer, worker: Worker, django_assert_max_num_queries: Any
+) -> None:
+    """Verify All makes a thousand of them (docs/decisions/0012)."""
+    check(worker, contoso)
+    worker.queue(contoso, VERIFY)
+    with django_assert_max_num_queries(40):
+        assert worker.step() == State.SUCCEEDED
+    assert len(history(contoso)) == 2
+
+
 @pytest.mark.parametrize(
     ("lost", "feature"),
     [("User.Read.All", "users"), ("GroupMember.Read.All", "groups"), ("LicenseAssignment.Read.All", "")],
@@ -342,6 +353,7 @@ def test_each_customer_is_checked_once_a_day(add_customer: AddCustomer, worker: 
 
 def test_the_history_is_bounded(contoso: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(findings, "KEPT", 3)
+    monkeypatch.setattr(findings, "FORGOTTEN_EVERY", 1)
     with scope.one(contoso.tenant.id):
         for number in range(5):
             problem = {"code": f"reason_{number}", "message": ""}

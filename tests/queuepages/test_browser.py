@@ -98,7 +98,7 @@ def test_a_commands_page_follows_it_to_the_end(committed_cast: Cast, olga: Page)
     expect(olga.locator("tbody details")).to_contain_text("serviceNotAvailable")
     change(command, not_before=command.queued_at)
     with scope.every("a test makes it due"):
-        states.refresh_lane(command.lane_id)
+        states.refresh_lanes([command.lane_id])
     claimed = claim()
     wake(olga, 200)
     expect(olga.locator("#command")).to_contain_text("Executing")

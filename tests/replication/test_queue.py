@@ -65,7 +65,7 @@ def later(command: Command, **shift: float) -> None:
             [dt.timedelta(**shift), command.id],
         )
         cursor.execute("UPDATE replication_lane SET not_before = not_before - %s", [dt.timedelta(**shift)])
-        states.refresh_lane(command.lane_id)
+        states.refresh_lanes([command.lane_id])
 
 
 def test_a_command_runs_once_and_ends(contoso: Tenant) -> None:
