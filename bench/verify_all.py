@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,12 @@ EXPECTED = {
     "tenant_unknown": {("access_failed", "tenant_unknown")},
     "wrong_cloud": {("access_failed", "wrong_cloud")},
     "conditional_access": {("access_failed", "conditional_access")},
+    "sign_in_revoked": {("access_failed", "signin_revoked")},
+    "sign_in_unused": {("access_failed", "signin_unused")},
+    "mfa_required": {("access_failed", "mfa_required")},
+    "user_deleted": {("access_failed", "account_unknown")},
+    "user_disabled": {("access_failed", "account_disabled")},
+    "password_expired": {("access_failed", "password_expired")},
     "throttled": {("again", "throttled")},
     "unavailable": {("again", "microsoft_busy")},
 }
@@ -42,6 +49,12 @@ def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--customers", type=int, default=1000, metavar="N")
     parser.add_argument("--broken", type=int, default=5, metavar="PERCENT")
+    parser.add_argument(
+        "--connection",
+        default="mixed",
+        choices=["secret", "shared", "delegated", "mixed"],
+        help="how customers are connected",
+    )
     parser.add_argument("--latency", type=float, default=200.0, metavar="MS", help="of every request")
     parser.add_argument(
         "--threads", type=int, default=16, help="of each process; a run leaves a quarter free"
@@ -72,15 +85,20 @@ def requests_so_far(url: str) -> int:
 
 
 def measure(url: str, chosen: argparse.Namespace, file: str) -> Figures:
-    spec = {"count": chosen.customers, "broken_percent": chosen.broken, "settings": {"throttling": False}}
-    tenants = ground.control(url, "POST", "/many", spec)["tenants"]
+    spec = {
+        "count": chosen.customers,
+        "broken_percent": chosen.broken,
+        "connection": chosen.connection,
+        "settings": {"throttling": False},
+    }
+    planted = ground.control(url, "POST", "/many", spec)
+    tenants = planted["tenants"]
     for row in tenants:
-        if (
-            row["break"] == "permission_missing"
-        ):  # one that is needed; the portal can do without the one taken first
+        # One that is needed; the portal can do without the one taken first.
+        if row["break"] == "permission_missing":
             change = {"remove_roles": ["User.Read.All"]}
             ground.control(url, "PATCH", f"/tenants/{row['tenant_id']}/app", change)
-    Path(file).write_text(json.dumps(tenants), encoding="utf-8")
+    Path(file).write_text(json.dumps(planted), encoding="utf-8")
     answer(child("plant", file=file))
     ground.control(url, "PATCH", "/settings", {"latency_ms": chosen.latency})
     pressed = answer(child("start"))
@@ -100,6 +118,7 @@ def measure(url: str, chosen: argparse.Namespace, file: str) -> Figures:
     wall = max(one["ended"] for one in worked) - min(one["begun"] for one in worked)
     return {
         "customers": chosen.customers,
+        "connections": dict(Counter(row["connection"] for row in tenants)),
         "broken": sum(1 for row in tenants if row["break"]),
         "press": pressed["wall"],
         "wall": wall,

@@ -1,5 +1,6 @@
 """What bench/verify_all.py measures, in a process of its own: `python -m bench.verifying NAME JSON`."""
 
+import base64
 import json
 import os
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import django
+import msal
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ump_portal.settings")
 django.setup()
@@ -19,29 +21,90 @@ from django.conf import settings  # noqa: E402  Django first
 from authstatus import runs  # noqa: E402
 from authstatus.models import VerifyRun  # noqa: E402
 from authstatus.runs import Outcome  # noqa: E402
+from m365.clouds import CLOUDS  # noqa: E402
 from replication import runner  # noqa: E402
 from replication.models import Command, State  # noqa: E402
-from tenants import scope, services  # noqa: E402
+from tenants import grants, provider_app, scope, services  # noqa: E402
 from tenants.access import SYSTEM  # noqa: E402
-from tenants.models import Cloud, Connection, Tenant, Verification  # noqa: E402
+from tenants.credentials import Given  # noqa: E402
+from tenants.models import (  # noqa: E402
+    AppOwner,
+    Cloud,
+    Connection,
+    Method,
+    SecretKind,
+    Tenant,
+    Verification,
+)
 
 
 def plant(*, file: str) -> dict[str, Any]:
     """The simulator's customers in the portal, each proven once before it broke."""
-    rows: list[dict[str, Any]] = json.loads(Path(file).read_text(encoding="utf-8"))
+    planted = json.loads(Path(file).read_text(encoding="utf-8"))
+    rows: list[dict[str, Any]] = planted["tenants"]
+    if home := planted["provider"]:
+        provider_app.change(
+            SYSTEM,
+            client_id=uuid.UUID(home["client_id"]),
+            redirect_uri=f"https://portal.example{provider_app.CALLBACK}",
+            home_tenant_id=uuid.UUID(home["tenant_id"]),
+            given=Given(SecretKind.CLIENT_SECRET, home["secret"]),
+        )
     for row in rows:
         tenant = services.add_tenant(SYSTEM, name=row["name"], entra_tenant_id=uuid.UUID(row["tenant_id"]))
         with scope.one(tenant.id):
-            services.set_connection(
-                SYSTEM,
-                tenant,
-                cloud=Cloud.GLOBAL,
-                client_id=uuid.UUID(row["client_id"]),
-                client_secret=row["secret"],
-            )
+            CONNECT[row["connection"]](tenant, row)
             services.note_check(tenant.id, verification=Verification.SUCCESSFUL, problem=None)
             services.note_replication(tenant.id, users=3, groups=1)
     return {"customers": len(rows)}
+
+
+def _by_own_app(tenant: Tenant, row: dict[str, Any]) -> None:
+    services.set_connection(
+        SYSTEM,
+        tenant,
+        cloud=Cloud.GLOBAL,
+        client_id=uuid.UUID(row["client_id"]),
+        client_secret=row["secret"],
+    )
+
+
+def _by_shared_app(tenant: Tenant, row: dict[str, Any]) -> None:
+    services.use_provider_app(SYSTEM, tenant)
+
+
+def _by_token(tenant: Tenant, row: dict[str, Any]) -> None:
+    """As if the person had signed in through the portal, and the access token had ended since."""
+    ids = {"uid": row["user_id"], "utid": row["tenant_id"]}
+    cache = msal.SerializableTokenCache()
+    cache.add(
+        {
+            "client_id": row["client_id"],
+            "scope": [CLOUDS["global"].graph_scope],
+            "token_endpoint": f"{CLOUDS['global'].authority(row['tenant_id'])}/oauth2/v2.0/token",
+            "response": {
+                "token_type": "Bearer",
+                "expires_in": 0,
+                "access_token": "ended",
+                "refresh_token": row["refresh_token"],
+                "client_info": base64.urlsafe_b64encode(json.dumps(ids).encode()).decode().rstrip("="),
+                "username": row["user"],
+            },
+        }
+    )
+    grants.keep(
+        SYSTEM,
+        tenant,
+        Method.TOKEN,
+        cache.serialize(),
+        account=row["user"],
+        cloud=Cloud.GLOBAL,
+        app_owner=AppOwner.PROVIDER,
+        client_id=uuid.UUID(row["client_id"]),
+    )
+
+
+CONNECT = {"secret": _by_own_app, "shared": _by_shared_app, "delegated": _by_token}
 
 
 def start() -> dict[str, Any]:
@@ -62,7 +125,8 @@ def work(*, run: str) -> dict[str, Any]:
 
 def result(*, run: str, file: str) -> dict[str, Any]:
     """What the run says of each customer beside what was broken."""
-    broken = {row["tenant_id"]: row["break"] for row in json.loads(Path(file).read_text(encoding="utf-8"))}
+    planted = json.loads(Path(file).read_text(encoding="utf-8"))["tenants"]
+    broken = {row["tenant_id"]: row["break"] for row in planted}
     with scope.every("a benchmark reads what came out"):
         found = VerifyRun.objects.get(id=uuid.UUID(run))
         rows = list(runs.rows(found))
