@@ -47,6 +47,7 @@ TITLES = {
     "tokens": "Tokens",
     "events": "What happened",
     "webhooks": "Webhooks",
+    "sbcs": "SBC devices",
 }
 
 

@@ -662,3 +662,15 @@ INVITATION_SETTINGS = _takes(
     "Let links live longer, and remind later",
     {"invitation_days": 7, "invitation_reminder_days": 3},
 )
+SBC_ADD = _takes(
+    "A device with a certificate of its own",
+    {
+        "name": "sbc1.zurich",
+        "address": "169.254.4.9:8443",
+        "https": True,
+        "fqdn": "sbc1.provider.example",
+        "user": "ump",
+        "password": "<the account's password>",
+        "fingerprint": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    },
+)

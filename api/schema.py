@@ -27,6 +27,7 @@ PATHS = {
     "object_id": "Microsoft's id of the object.",
     "token_id": "The token's `id`.",
     "endpoint_id": "The webhook's `id`.",
+    "sbc_id": "The SBC's `id`.",
     "user_id": "The person's `id`.",
     "run_id": "The run's `id`.",
     "invitation_id": "The invitation's `id`.",

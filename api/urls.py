@@ -20,6 +20,7 @@ from api import (
     qoe,
     queue,
     registrations,
+    sbcs,
     tenants,
     tokens,
     user_filter,
@@ -147,6 +148,10 @@ v1 = [
     ),
     path("webhooks/<uuid:endpoint_id>/resume", webhooks.Resume.as_view(), name="webhook-resume"),
     path("webhooks/<uuid:endpoint_id>/replay", webhooks.Replay.as_view(), name="webhook-replay"),
+    path("sbcs", sbcs.Sbcs.as_view(), name="sbcs"),
+    path("sbcs/reload", sbcs.Reload.as_view(), name="sbcs-reload"),
+    path("sbcs/<uuid:sbc_id>", sbcs.OneSbc.as_view(), name="sbc"),
+    path("sbcs/<uuid:sbc_id>/check", sbcs.CheckSbc.as_view(), name="sbc-check"),
     path("tokens", tokens.Tokens.as_view(), name="tokens"),
     path("tokens/<uuid:token_id>", tokens.OneToken.as_view(), name="token"),
 ]
