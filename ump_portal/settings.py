@@ -330,6 +330,7 @@ SPECTACULAR_SETTINGS = {
         "CommandStateEnum": "replication.models.State",
         "FindingStateEnum": "authstatus.models.FindingState",
         "InvitationWayEnum": "invitations.models.Way",
+        "OnboardingWayEnum": "onboarding.models.Way",
     },
 }
 API_REQUESTS_PER_MINUTE = env.int("API_REQUESTS_PER_MINUTE", default=600)
