@@ -147,12 +147,12 @@ def _role_word(stage: Stage, finding: Finding | None, *, known: bool, deployed: 
             return "neutral", "Only if used", "Needed only where the portal does this step by itself."
         return "neutral", "Not needed", "Nothing needs it now."
     if finding.state == MISSING:
-        return ("bad" if deployed else "warn"), LACKING[1], f"The customer's administrator adds it: {WHERE}."
+        return ("bad" if deployed else "warn"), LACKING[1], f"An administrator adds it: {WHERE}."
     if finding.state == EXTRA:
         return (
             "info",
             "May be removed",
-            f"Nothing needs it now. The customer's administrator removes it: {WHERE}.",
+            f"Nothing needs it now. An administrator removes it: {WHERE}.",
         )
     return "ok", "Present", "It is needed, and there."
 

@@ -191,7 +191,7 @@ def told(error: Mapping[str, Any], actor: Actor) -> dict[str, Any]:
     who = str(found.get("who", ""))
     found["who"] = WHO_IN_WORDS[Who(who)] if who in set(Who) else ""
     if not actor.is_provider:
-        found["detail"] = {}
+        found |= {"detail": {}, "message": own_words(found["message"]), "advice": own_words(found["advice"])}
         found["who"] = (
             "you, or another administrator of your organisation"
             if who == Who.CUSTOMER_ADMIN
@@ -199,6 +199,13 @@ def told(error: Mapping[str, Any], actor: Actor) -> dict[str, Any]:
         )
         found["who"] = "your service provider" if who in {Who.PROVIDER, Who.PORTAL} else found["who"]
     return found
+
+
+def own_words(text: str) -> str:
+    """A sentence of the catalogue as the customer's own people read it."""
+    return text.replace("customer's administrator", "administrator of your organisation").replace(
+        "Administrator of the customer", "Administrator of your organisation"
+    )
 
 
 def needed() -> list[dict[str, str]]:

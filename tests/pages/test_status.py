@@ -62,12 +62,33 @@ def test_the_most_urgent_comes_first(cast: Cast, client_of: SignIn) -> None:
     assert "Go on</a>" not in text_of(client_of(cast.vera), url(cast.contoso))
 
 
+def test_a_customer_is_not_told_about_the_customer(cast: Cast, client_of: SignIn) -> None:
+    failed(cast.contoso, "secret_expired")
+    for path in ("", "connection/"):
+        page = text_of(client_of(cast.adam), url(cast.contoso, path))
+        assert "administrator of your organisation" in page
+        assert "The customer&#x27;s administrator" not in page
+        assert "The customer's administrator" not in page
+        assert "The customer&#x27;s administrator" in text_of(client_of(cast.olga), url(cast.contoso, path))
+    change(cast.contoso, enabled=False)
+    assert "Your organisation is disabled here" in text_of(client_of(cast.adam), url(cast.contoso))
+    assert "Your organisation is disabled here" in text_of(client_of(cast.adam), url(cast.contoso, "queue/"))
+
+
+def test_a_customers_queue_names_no_customer(cast: Cast, client_of: SignIn) -> None:
+    with scope.one(cast.contoso.id):
+        queue.submit(SYSTEM, "sync", cast.contoso)
+    assert 'data-label="Customer"' not in text_of(client_of(cast.adam), url(cast.contoso, "queue/"))
+    assert 'data-label="Customer"' in text_of(client_of(cast.olga), url(cast.contoso, "queue/"))
+    assert "Search users and groups" in text_of(client_of(cast.adam), url(cast.contoso, "queue/"))
+
+
 # --- The service card ---------------------------------------------------------------------------------------
 def test_a_connected_service(cast: Cast, client_of: SignIn) -> None:
     verified(cast.contoso)
     found = card(text_of(client_of(cast.adam), url(cast.contoso)))
     for words in ("Direct Routing", "Connected", "Grant Access", "With sync", "Max Access Failures",
-                  "the rule is off", "Access Failure Window", "as the installation says", "Revoke"):  # fmt: skip
+                  "off: the first refusal", "Access Failure Window", "as the installation says"):  # fmt: skip
         assert words in found, words
     assert "Migrate" not in found, "it has an app registration of its own"
     assert "usually clears" not in found

@@ -45,7 +45,7 @@ class Tab:
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
-    """Context processor: brand, version, nav, tabs, crumbs, role_label. A view's own context wins."""
+    """Context processor: brand, version, nav, tabs, crumbs, role_label, search_hint. A view's own context wins."""
     return {
         "brand": SimpleLazyObject(branding.current),
         "version": settings.VERSION,
@@ -54,6 +54,7 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         "tabs": SimpleLazyObject(lambda: tabs(request)),
         "crumbs": SimpleLazyObject(lambda: crumbs(request)),
         "role_label": SimpleLazyObject(lambda: role_label(request)),
+        "search_hint": SimpleLazyObject(lambda: search_hint(request)),
     }
 
 
@@ -125,7 +126,9 @@ def _provider_tree(request: HttpRequest, actor: Actor) -> list[Entry]:
             "System",
             "settings",
             _entry(request, "Settings", "/settings/", exact=True) if provider else None,
-            _entry(request, "Invitation Settings", "/settings/invitations/") if invites else None,
+            _entry(request, "Invitation Settings", "/settings/invitations/")
+            if actor.may(Ability.VIEW_INVITATIONS)
+            else None,
             _entry(request, "Branding", "/settings/branding/")
             if actor.may(Ability.CHANGE_SETTINGS)
             else None,
@@ -242,6 +245,14 @@ def role_label(request: HttpRequest) -> str:
     return (
         f"{', '.join(titles)} for {number} customer{'' if number == 1 else 's'}" if number else "No role yet"
     )
+
+
+def search_hint(request: HttpRequest) -> str:
+    """What may be looked for from every page."""
+    actor = signed_in(request)
+    if actor is not None and not actor.is_provider:
+        return "Search users and groups"
+    return "Search tenants, users, numbers"
 
 
 # --- Parts --------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from django.views.decorators.http import conditional_page
 
 from authstatus import shown
 from authstatus.commands import VERIFY
+from authstatus.views import own_words
 from replication import selectors as queue
 from replication import services as queue_services
 from replication import watch, words
@@ -137,6 +138,8 @@ def _problem(
         if connection and connection.problem
         else {"message": item.what, "advice": item.advice, "who": item.who}
     )
+    if not actor.is_provider:
+        told |= {"message": own_words(told["message"]), "advice": own_words(told["advice"])}
     return told | {"action_url": item.action.url, "action_label": item.action.label}
 
 

@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from authstatus import revoking
+from authstatus.views import own_words
 from breakers import services as breakers
 from core.kinds import Who
 from invitations import selectors as invited
@@ -154,6 +155,9 @@ def in_order(items: list[Item], actor: Actor) -> tuple[list[Item], list[Item]]:
     items = sorted(items, key=lambda item: URGENCY.get(item.tone, 2))
     if actor.is_provider:
         return items, []
+    items = [
+        dataclasses.replace(item, what=own_words(item.what), advice=own_words(item.advice)) for item in items
+    ]
     mine = [item for item in items if item.who == OWN_WORDS[Who.CUSTOMER_ADMIN]]
     return mine, [item for item in items if item not in mine]
 
