@@ -9,6 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from authstatus import registrations
+from authstatus.commands import VERIFY
 from core.errors import UmpError
 from events.models import Type as Told
 from events.services import tell
@@ -51,11 +52,24 @@ def _settle(tenant_id: uuid.UUID, number: int) -> bool:
             visits.note_problem(invitation, error)
             return True
         if stored.verification != Verification.SUCCESSFUL:
-            return False
+            return _given_up(tenant, invitation)
         if invitation.way == Way.CREATE and stored.app_owner != AppOwner.CUSTOMER:
             return _create(tenant, invitation)
         _done(tenant, invitation, stored)
         return True
+
+
+def _given_up(tenant: Tenant, invitation: Invitation) -> bool:
+    """A check that was cancelled, or failed by itself too often, says nothing of the way in; nor will it go on."""
+    last = (
+        Command.objects.filter(tenant=tenant, kind=VERIFY, queued_at__gte=invitation.signed_in_at)
+        .order_by("-id")
+        .first()
+    )
+    if last is None or last.state not in {State.FAILED, State.CANCELLED}:
+        return False
+    visits.note_problem(invitation, UmpError.from_dict(last.error or {"message": last.message}))
+    return True
 
 
 def _create(tenant: Tenant, invitation: Invitation) -> bool:

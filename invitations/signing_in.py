@@ -122,10 +122,11 @@ def accept(ctx: Context, flow: SignInFlow, line: lines.Line, grant: Grant) -> Ou
     with scope.one(ctx.customer), transaction.atomic():
         invitation = services.locked(tenant, number)
         with delegated.keeping(ctx):
+            # By the clock that queues the check, and before it: `finishing` asks what came after.
+            invitation.signed_in_at, invitation.problem = Now(), None
+            forget_found(invitation)
             flow.tenant = tenant
             delegated.keep(ctx, flow, grant)
-            invitation.signed_in_at, invitation.problem = Now(), None  # of the clock that queues commands
-            forget_found(invitation)
     return Done(f"{grant.account} signed in. The access is being checked.")
 
 
@@ -151,7 +152,7 @@ def _find(ctx: Context, flow: SignInFlow, line: lines.Line, grant: Grant, number
             )
             invitation.found_tenant_id, invitation.found_account = grant.tid, grant.account
             invitation.found_name, invitation.found_domains = name, domains
-            invitation.signed_in_at, invitation.problem = Now(), None  # of the clock that queues commands
+            invitation.signed_in_at, invitation.problem = Now(), None
             invitation.save()
             SignInFlow.objects.filter(id=flow.id).update(granted_at=Now())
             delegated.close(flow)

@@ -165,8 +165,8 @@ def use_app(request: HttpRequest, visit: Visit) -> HttpResponse:
             with transaction.atomic():
                 invitation = visits.note_start(visit, Way.USE)
                 actor = visit_web.actor_of(request, invitation)
-                connect(actor, tenant, **form.credential())
                 visits.note_entered(visit, invitation)
+                connect(actor, tenant, **form.credential())
         except InvalidInput as error:
             add_error(form, error)
         else:

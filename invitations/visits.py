@@ -30,6 +30,8 @@ LONGEST = 100
 """Characters of a token or a cookie that are worth looking up; ours have 43."""
 GUESSES, GUESSED_IN = 30, 600
 """So many wrong links an address may try, in so many seconds."""
+MOST_VISITS = 50
+"""So many browsers a link lets in within an hour."""
 BATCH = 500
 
 
@@ -55,6 +57,9 @@ def invitation_of(token: str, address: str | None) -> Invitation:
 def begin(invitation: Invitation, *, address: str | None) -> str:
     """Swap the link for a cookie; its value. Raises as `services.locked`."""
     invitation = services.locked(invitation.tenant, invitation.pk)
+    lately = Visit.objects.filter(invitation=invitation, began_at__gt=Now() - dt.timedelta(hours=1))
+    if lately.count() >= MOST_VISITS:
+        raise UmpError.of("rate_limited", retry_after=3600)
     cookie = chance.token_urlsafe(32)
     Visit.objects.create(
         tenant_id=invitation.tenant_id,

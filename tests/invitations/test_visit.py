@@ -25,8 +25,8 @@ from invitations.models import Invitation, Link, Stage, Visit
 from invitations.visit_web import COOKIE
 from invitations.welcome import WELCOME
 from m365 import identity_delegated
+from replication import runner, states
 from replication import services as queue
-from replication import states
 from replication.models import Command, State
 from simulator.mailbox import MailServer
 from simulator.registrations import add_app
@@ -96,8 +96,6 @@ def test_until_the_check_has_spoken_nothing_is_done(way: Way) -> None:
     principal = way.pretend.apps[str(provider_app.current().client_id)].principal
     with scope.every("a test's worker"):
         claimed = states.claim("test", 1)
-    from replication import runner
-
     runner._settle(claimed[0], runner.run_one(claimed[0]))
     assert finishing.settle() == 0
     assert way.row().stage == Stage.PROVING
@@ -659,6 +657,25 @@ def test_so_many_sign_ins_and_no_more(way: Way, monkeypatch: pytest.MonkeyPatch)
     browser = way.enter()
     statuses = [browser.post(f"{HUB}sign-in/").status_code for _ in range(3)]
     assert statuses == [200, 200, 429]
+
+
+def test_so_many_browsers_and_no_more(way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(visits, "MOST_VISITS", 2)
+    path = way.invite()
+    assert [Client().post(path).status_code for _ in range(3)] == [303, 303, 429]
+
+
+def test_a_check_that_was_given_up_does_not_keep_the_page_waiting(way: Way) -> None:
+    browser = way.enter()
+    browser.get(way.sign_in(way.start(browser)))
+    with scope.every("a test's worker"):
+        claimed = states.claim("test", 1)
+    runner._settle(claimed[0], runner.run_one(claimed[0]))
+    with scope.one(way.tenant.id):
+        queue.cancel(SYSTEM, Command.objects.get(kind=VERIFY))
+    assert finishing.settle() == 1
+    assert way.row().stage == Stage.STARTED
+    assert "Start authentication" in way.hub(browser)
 
 
 def test_old_visits_are_forgotten(way: Way) -> None:
