@@ -100,9 +100,9 @@ def begin(
     sign in for a customer whose Azure Tenant Id is unknown. Raises UmpError: tenant_not_given, provider_app_missing.
     """
     flow, actor = flow_for(tenant, anywhere=anywhere), browser.actor
-    proof, state = Proof.new(), chance.token_urlsafe(32)
+    proof, state = Proof.new(demanded(tenant)), chance.token_urlsafe(32)
     flow.proof = secrets.store(
-        tenant, SecretKind.SIGN_IN, json.dumps([proof.verifier, proof.nonce]), set_by=actor.label
+        tenant, SecretKind.SIGN_IN, json.dumps(dataclasses.astuple(proof)), set_by=actor.label
     )
     flow.state_hash, flow.browser_hash, flow.actor_id = _hash(state), browser.hash, actor.id
     flow.save(force_insert=True)
@@ -118,6 +118,12 @@ def begin(
         more=more,
     )
     return clouds.browser_address(address, settings.M365_GATEWAY_URL), flow
+
+
+def demanded(tenant: Tenant) -> str:
+    """The claims that Microsoft wants of this customer's next sign-in; empty for none."""
+    found = Connection.objects.filter(tenant=tenant).values_list("claims", flat=True).first()
+    return str(found or "")
 
 
 def way_back(tenant: Tenant) -> str:
@@ -258,6 +264,8 @@ class RedeemCode(Kind):
             if error.remedy != Remedy.LATER:
                 with ctx.transaction():
                     close(flow)
+                    if error.claims:
+                        Connection.objects.filter(tenant_id=ctx.customer).update(claims=error.claims)
             raise
         return self.take(ctx, flow, line, grant)
 
@@ -277,9 +285,9 @@ class RedeemCode(Kind):
         )
         if row is None or row.client_id != flow.client_id or flow.code is None or flow.proof is None:
             raise UmpError.of("signin_restart")
-        verifier, nonce = json.loads(secrets.open_secret(flow.proof))
+        proof = Proof(*json.loads(secrets.open_secret(flow.proof)))
         line = lines.line_of(flow.tenant, row, flow.cloud, anywhere=True)
-        return line, secrets.open_secret(flow.code), Proof(verifier, nonce)
+        return line, secrets.open_secret(flow.code), proof
 
 
 @contextlib.contextmanager

@@ -59,6 +59,7 @@ def _asking(request: HttpRequest, tenant: Tenant) -> dict[str, Any]:
         "obstacle": obstacle or elsewhere,
         "error": obstacle,
         "elsewhere": elsewhere,
+        "demanded": bool(delegated.demanded(tenant)),
         "by_app": stored is not None and stored.method == Method.APP,
         "asked_for": [permissions.PERMISSIONS[name] for name in delegated.asked_for()],
         "form_action": request.path,  # for a dialog, which stands on another page

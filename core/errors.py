@@ -69,6 +69,8 @@ class UmpError(Exception):
     in seconds. Raises KeyError for a code that is not in the catalogue.
     """
 
+    claims: str = ""
+    """What Microsoft wants of the person's next sign-in (Conditional Access): passed on as it is, and not shown."""
     default_code: ClassVar[str] = "internal"
     _classes: ClassVar[dict[str, type[UmpError]]] = {}
 

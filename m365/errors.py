@@ -6,6 +6,7 @@ with Microsoft's own codes and ids in its detail. Sources: facts/microsoft.md 1.
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import sys
@@ -18,6 +19,7 @@ from typing import Any
 from core.errors import UmpError, render_markdown
 
 LONGEST_WAIT = 3600.0
+LONGEST_CLAIMS = 2000
 
 _NUMBERS: Mapping[str, tuple[int, ...]] = MappingProxyType(
     {
@@ -177,7 +179,19 @@ def from_oauth(
     wait = _wait(headers or {})
     code = next((AADSTS[number] for number in numbers if number in AADSTS), "")
     code = code or _oauth_code(_text(told.get("error")), status, bool(numbers))
-    return UmpError.of(code, detail=_oauth_detail(told, status, numbers), retry_after=wait, **fields)
+    error = UmpError.of(code, detail=_oauth_detail(told, status, numbers), retry_after=wait, **fields)
+    error.claims = _challenge(_text(told.get("claims")))
+    return error
+
+
+def _challenge(claims: str) -> str:
+    """A claims challenge as Microsoft sent it, if it is one: a JSON object of no absurd length (facts 1.4)."""
+    if len(claims) > LONGEST_CLAIMS:
+        return ""
+    try:
+        return claims if isinstance(json.loads(claims), dict) else ""
+    except (ValueError, RecursionError):
+        return ""
 
 
 def _oauth_code(error: str, status: int, numbered: bool) -> str:

@@ -53,10 +53,12 @@ class Proof:
 
     verifier: str = field(repr=False)
     nonce: str = field(repr=False)
+    claims: str = ""
+    """What Microsoft demanded when it refused last (Conditional Access); it goes along in both requests."""
 
     @classmethod
-    def new(cls) -> Proof:
-        return cls(secrets.token_urlsafe(64), secrets.token_urlsafe(32))
+    def new(cls, claims: str = "") -> Proof:
+        return cls(secrets.token_urlsafe(64), secrets.token_urlsafe(32), claims)
 
     @property
     def challenge(self) -> str:
@@ -119,7 +121,8 @@ def authorize_url(
         "code_challenge_method": "S256",
         "client_info": "1",
         "prompt": "select_account",
-    } | ({"login_hint": login_hint} if login_hint else {})
+    }
+    query |= {name: value for name, value in (("login_hint", login_hint), ("claims", proof.claims)) if value}
     place = entra_tenant_id if entra_tenant_id == ORGANIZATIONS else clean_tenant(entra_tenant_id)
     return f"{cloud.authority(place)}/oauth2/v2.0/authorize?{urlencode(query, quote_via=quote)}"
 
@@ -146,6 +149,7 @@ def redeem(
         "scope": [cloud.graph_scope, *OPENID],
         "code_verifier": proof.verifier,
         "nonce": proof.nonce,
+        "claims_challenge": proof.claims or None,
     }
     with http.within(http.config.total):
         application = _application(http, cloud, entra_tenant_id, credential, cache=cache)

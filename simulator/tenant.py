@@ -49,6 +49,7 @@ class Behaviour:
     )
     federated: bool = False
     mfa_required: bool = False
+    claims_wanted: bool = False  # Conditional Access wants a sign-in that passes its claims back
     teams_principal: bool = True  # whether the Teams resource has its service principal here
     secrets_forbidden: bool = False  # by app management policy
     secret_max_days: float | None = None  # by app management policy, certificates included

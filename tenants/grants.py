@@ -65,6 +65,10 @@ class Account:
             return kept_token(
                 key, lambda: obtain(http, cloud, entra_tenant_id, credential, fresh), fresh=fresh
             )
+        except UmpError as error:
+            if error.claims:
+                self._note(claims=error.claims)
+            raise
         finally:
             if threading.get_ident() != self.thread:
                 db.close()
@@ -182,7 +186,7 @@ def keep(
     connection.granted = value
     connection.method, connection.account = method, account
     connection.granted_at = connection.refreshed_at = timezone.now()
-    connection.refused_at = None
+    connection.refused_at, connection.claims = None, ""
     connection.verification, connection.problem = Verification.NEVER, None
     connection.row_version += 1
     connection.save()

@@ -132,9 +132,11 @@ class Line:
         known = {"tenant": self.name, "app": self.app}
         fields: dict[str, Any] = {key: known.get(key, value) for key, value in error.fields.items()}
         ids = {"tenant_id": self.entra_tenant_id, "client_id": self.credential.client_id}
-        return UmpError.of(
+        said = UmpError.of(
             error.code, detail={**ids, **error.detail}, retry_after=error.retry_after, **fields
         )
+        said.claims = error.claims
+        return said
 
     def _refused_at_home(self, code: str) -> bool:
         """Whether Microsoft says the same in the provider's own tenant."""

@@ -309,6 +309,11 @@ class Connection(SignIn):
     refused_at = models.DateTimeField(
         null=True, editable=False, help_text="Password: when Microsoft refused it; it then rests for a while."
     )
+    claims = models.TextField(
+        blank=True,
+        editable=False,
+        help_text="What Microsoft demanded when it refused a sign-in (Conditional Access), for the next one.",
+    )
     max_access_failures = models.PositiveSmallIntegerField(
         "Max Access Failures", null=True, blank=True, help_text="Empty: the installation's."
     )

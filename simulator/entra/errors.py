@@ -19,6 +19,12 @@ NO_STORE = {
 }
 
 
+CHALLENGE = orjson.dumps(
+    {"access_token": {"capolids": {"essential": True, "values": ["9f7c0a51-3d0c-4f3a-8f5e-6a1f0c9b2d11"]}}}
+).decode()
+"""What an interactive request has to pass back."""
+
+
 class OAuthError(Exception):
     """An OAuth error answer with its AADSTS number."""
 
@@ -82,19 +88,24 @@ def unknown_tenant(key: str, error: str) -> OAuthError:
 
 def blocked() -> OAuthError:
     """Conditional Access says no; `claims` is what an interactive request would have to pass back."""
-    claims = orjson.dumps(
-        {
-            "access_token": {
-                "capolids": {"essential": True, "values": ["9f7c0a51-3d0c-4f3a-8f5e-6a1f0c9b2d11"]}
-            }
-        }
-    )
     return OAuthError(
         53003,
         "invalid_grant",
         "Access has been blocked by Conditional Access policies. The access policy does not allow token issuance.",
         suberror="message_only",
-        claims=claims.decode(),
+        claims=CHALLENGE,
+    )
+
+
+def challenge() -> OAuthError:
+    """Conditional Access wants more of the person: a sign-in in the browser that passes these claims back."""
+    return OAuthError(
+        50076,
+        "interaction_required",
+        "Due to a configuration change made by your administrator, or because you moved to a new location, you must "
+        "use multi-factor authentication to access the resource.",
+        suberror="basic_action",
+        claims=CHALLENGE,
     )
 
 

@@ -7,7 +7,7 @@ import hashlib
 from typing import Any
 
 from simulator.apps import Registration
-from simulator.entra.errors import OAuthError, missing
+from simulator.entra.errors import CHALLENGE, OAuthError, missing
 from simulator.entra.exchange import Exchange
 from simulator.entra.people import (
     check_client,
@@ -36,6 +36,7 @@ def issue_code(
         "challenge": query.get("code_challenge"),
         "method": query.get("code_challenge_method", "plain"),
         "nonce": query.get("nonce"),
+        "claims": query.get("claims") == CHALLENGE,
     }
     return exchange.world.keep_grant("code", kept)
 

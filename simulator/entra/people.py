@@ -8,7 +8,7 @@ from simulator.apps import App, Registration
 from simulator.entra import tokens
 from simulator.entra.client import authenticate, disabled, identify, not_installed, require_principal
 from simulator.entra.consent import not_multi_tenant
-from simulator.entra.errors import OAuthError, blocked, missing, no_consent
+from simulator.entra.errors import CHALLENGE, OAuthError, blocked, challenge, missing, no_consent
 from simulator.entra.exchange import Exchange
 from simulator.permissions import GRAPH_APP
 from simulator.tenant import Tenant
@@ -131,6 +131,17 @@ def check_client(
     authenticate(app, form, audiences, exchange.now, required=not public)
 
 
+def _check_conditions(tenant: Tenant, local: App, grant: dict[str, Any], form: dict[str, str]) -> None:
+    """Conditional Access, and whatever else is asked of a person beside the password."""
+    if local.blocked:
+        raise blocked()
+    if tenant.behaviour.mfa_required and not grant.get("mfa"):
+        raise mfa_needed()
+    passed_back = grant.get("claims") and form.get("claims", CHALLENGE) == CHALLENGE
+    if tenant.behaviour.claims_wanted and not passed_back:
+        raise challenge()
+
+
 def user_answer(
     exchange: Exchange, form: dict[str, str], app: Registration, grant: dict[str, Any]
 ) -> dict[str, object]:
@@ -147,10 +158,7 @@ def user_answer(
         raise no_consent(app.client_id, app.name)
     if local.disabled:
         raise disabled(app)
-    if local.blocked:
-        raise blocked()
-    if tenant.behaviour.mfa_required and not grant.get("mfa"):
-        raise mfa_needed()
+    _check_conditions(tenant, local, grant, form)
     scope = form.get("scope") or str(grant.get("scope", ""))
     resource = tokens.resource_of(tenant, scope)
     scopes = require_principal(tenant, local, exchange.now).scopes(tokens.api_of(resource), user["id"])
@@ -171,6 +179,7 @@ def user_answer(
     wanted = set(scope.split()) | set(str(grant.get("scope", "")).split())
     if "offline_access" in wanted:
         kept = {name: grant[name] for name in ("tenant", "client_id", "oid", "user", "scope", "mfa")}
+        kept["claims"] = grant.get("claims", False)
         kept["public"] = grant.get("public", False)
         answer["refresh_token"] = world.keep_grant("refresh", kept)
     if "openid" in wanted:

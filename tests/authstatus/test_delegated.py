@@ -28,6 +28,7 @@ from authstatus.commands import VERIFY
 from core.errors import UmpError
 from invitations import selectors as invited
 from m365 import identity, identity_delegated, pacing
+from m365.errors import from_oauth
 from replication import runner, states, sweeper
 from replication import services as queue
 from replication.models import Command, State
@@ -311,6 +312,46 @@ def test_an_error_is_explained_and_may_be_tried_again(
     assert client.get(url(stage.cast.contoso, f"sign-in/{flow.id}/live/")).status_code == 286, (
         "nothing to follow"
     )
+
+
+def test_what_conditional_access_demands_goes_along_with_the_next_sign_in(
+    stage: Stage, client_of: SignIn
+) -> None:
+    client, contoso = client_of(stage.cast.olga), stage.cast.contoso
+    stage.grant(client, contoso)
+    assert "claims" not in parse_qs(urlsplit(stage.leave(client, contoso)).query)
+    stage.contoso.behaviour.claims_wanted = True
+    identity.forget_everything()
+    with scope.one(contoso.id):
+        queue.submit(SYSTEM, VERIFY, contoso)
+    assert (VERIFY, State.FAILED, "mfa_required") in stage.work()
+    claims = stage.row(contoso).claims
+    assert "capolids" in json.loads(claims)["access_token"]
+    page = text_of(client, url(contoso, "grant-access/"))
+    assert "A rule of Conditional Access refused" in page
+    assert "capolids" not in page, "a machine's language"
+    address = stage.leave(client, contoso)
+    assert parse_qs(urlsplit(address).query)["claims"] == [claims]
+    client.get(stage.sign_in(address))
+    assert [(kind, state) for kind, state, _ in stage.work()][:2] == [
+        (delegated.REDEEM, State.SUCCEEDED),
+        (VERIFY, State.SUCCEEDED),
+    ]
+    assert stage.row(contoso).claims == "", "what was demanded was given"
+
+
+def test_a_demand_that_comes_with_the_code_is_kept_for_the_next_try(stage: Stage, client_of: SignIn) -> None:
+    client, contoso = client_of(stage.cast.olga), stage.cast.contoso
+    stage.contoso.behaviour.claims_wanted = True
+    client.get(stage.sign_in(stage.leave(client, contoso)))
+    assert stage.work() == [(delegated.REDEEM, State.FAILED, "mfa_required")]
+    client.get(stage.sign_in(stage.leave(client, contoso)))
+    assert (VERIFY, State.SUCCEEDED, "") in stage.work()
+
+
+@pytest.mark.parametrize("claims", ["", "{", "[1]", '{"a":"' + "x" * 3000 + '"}'])
+def test_nonsense_is_no_demand(claims: str) -> None:
+    assert from_oauth({"error": "interaction_required", "claims": claims}, 400).claims == ""
 
 
 def test_somebody_without_the_right_to_consent_is_told_who_has_it(stage: Stage, client_of: SignIn) -> None:
