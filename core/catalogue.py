@@ -398,18 +398,18 @@ _DNS: tuple[_Row, ...] = (
      "The portal tries again by itself. If it lasts, whoever runs the name server checks its TSIG key."),
     ("dns_refused", 422, _FIX, _PROVIDER, "target",
      "The name server {host} refused for {zone}: {why}.",
-     ("A provider administrator compares the zone and its name server under Settings, DNS zone, with the rules "
+     ("A provider administrator compares the zone and its name server under System, DNS zone, with the rules "
       "of the name server (allow-update or update-policy).")),
     ("dns_key_refused", 422, _FIX, _PROVIDER, "target",
      "The name server {host} did not accept the key {key}: {why}.",
-     "A provider administrator enters name, algorithm and secret of the TSIG key again under Settings, DNS zone."),
+     "A provider administrator enters name, algorithm and secret of the TSIG key again under System, DNS zone."),
     ("dns_zone_unknown", 502, _LATER, _PROVIDER, "target",
      "No name server could be found that serves {zone}.",
      ("The portal tries again by itself. If it lasts, check that the domain is registered and delegated, and "
       "this server's name resolution (DNS).")),
     ("dns_zone_missing", 409, _FIX, _PROVIDER, "target",
      "The portal knows no DNS zone in which it could make a name.",
-     ("A provider administrator enters it under Settings, DNS zone; or the name is given in full, and its record "
+     ("A provider administrator enters it under System, DNS zone; or the name is given in full, and its record "
       "written by hand.")),
     ("domain_rights_missing", 422, _FIX, _CUSTOMER, "target",
      "The portal may not set up a domain for {tenant}: {why}.",

@@ -142,14 +142,19 @@ def _may(actor: Actor, tenant: Tenant, shown: Shown) -> dict[str, bool]:
 
 
 def _facts(row: CustomDomain) -> list[tuple[str, Any, str]]:
-    user = None
+    user = "not yet" if row.with_user else "not wanted"
     if row.user_id:
         user = "removed" if row.user_removed_at else "there" if row.user_made else "was there before"
+    verified = f"{row.verified_at:%d %b %Y, %H:%M} UTC" if row.verified_at else "not yet"
     return [
         ("TXT record", "written by hand" if row.by_hand else "written by the portal", ""),
-        ("Verified by Microsoft", f"{row.verified_at:%d %b %Y, %H:%M} UTC" if row.verified_at else None, ""),
+        ("Verified by Microsoft", verified, ""),
         ("Activation user", user, ""),
-        ("Its licence", row.licence or None, "free again" if row.user_removed_at and row.licence else ""),
+        (
+            "Its licence",
+            row.licence or "none yet",
+            "free again" if row.user_removed_at and row.licence else "",
+        ),
         ("Asked for by", row.set_by, f"{row.began_at:%d %b %Y}"),
     ]
 

@@ -75,6 +75,7 @@ def build(cast: Cast) -> Stage:
         ids
         | numbers
         | first_ids(cast)
+        | domains(customers)
         | {"run_id": run(customers, numbers)}
         | {
             "token_id": token(),
@@ -87,7 +88,6 @@ def build(cast: Cast) -> Stage:
     )
 
 
-def flow(tenant: Tenant) -> uuid.UUID:
 def onboardings(customers: dict[str, Tenant]) -> None:
     """One whose access is proven, one that waits for somebody, one that was cancelled."""
     for name in ("contoso", "bare", "never"):
@@ -97,12 +97,36 @@ def onboardings(customers: dict[str, Tenant]) -> None:
         onboarding.cancel(SYSTEM, customers["never"])
 
 
+def flow(tenant: Tenant) -> uuid.UUID:
     """A sign-in at Microsoft that somebody began and has not finished."""
     with scope.one(tenant.id):
         begun = SignInFlow.objects.create(
             tenant=tenant, state_hash="s", browser_hash="b", actor_id="a", client_id=uuid.uuid4()
         )
     return begun.id
+
+
+def domains(customers: dict[str, Tenant]) -> dict[str, Any]:
+    """One that waits for its record, one that is ready, one that stopped; and the provider's zone."""
+    secret = "c2VjcmV0LW9mLXRoaXMtc3RhZ2Utb25seS0tLS0tLS0="
+    dns.set_zone(SYSTEM, name="voice.example", server="ns1.voice.example", key_name="portal", secret=secret)
+    waits = {"step": "see", "step_since": timezone.now(), "text": "MS=ms12345678", "waiting": "Nobody has it yet."}
+    ready = {"state": "ready", "ready_at": timezone.now(), "user_made": True, "user_id": "u", "licence": "SPE_E5"}
+    longest = "vereinigtedonaudampfschifffahrtsgesellsch.example"[-48:]
+    stopped = {"step": "add", "problem": dict(UmpError.of("domain_taken", thing=longest).to_dict())}
+    made = {}
+    for name, owner, domain, values in (
+        ("domain_id", "contoso", "voice.contoso.example", waits),
+        ("ready_domain", "long", "long.example.com", ready),
+        ("stopped_domain", "never", longest, stopped),
+    ):
+        tenant = customers[owner]
+        with scope.one(tenant.id):
+            made[name] = dns.begin(SYSTEM, tenant, name=domain, by_hand=True).id
+            CustomDomain.objects.filter(id=made[name]).update(**values)
+            if values is not waits:
+                Command.objects.filter(kind=dns.PROVISION).update(state="cancelled", finished_at=timezone.now())
+    return made
 
 
 def webhook(cast: Cast) -> uuid.UUID:

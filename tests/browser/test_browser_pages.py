@@ -30,6 +30,8 @@ FURTHER = [
     "/tenants/{fabrikam}/access-failures/", "/tenants/{bare}/onboarding/m365/", "/tenants/{never}/onboarding/",
     "/onboarding/?q=nobody+at+all", "/settings/license/?q=nobody+at+all",
     *(f"/tenants/{{{name}}}/{part}/" for name in ("long", "bare") for part in ("users", "groups", "licences")),
+    "/tenants/{long}/domains/{ready_domain}/", "/tenants/{never}/domains/{stopped_domain}/",
+    "/tenants/{bare}/domains/",
     "/tenants/{bare}/queue/", "/tenants/{bare}/checks/", "/tenants/{deleted}/restore/", "/tenants/{paused}/pause/",
     *(f"/tenants/{{contoso}}/commands/{{{state}}}/" for state in ("succeeded", "partial", "failed", "cancelled",
                                                                  "backing_off", "executing", "planned")),

@@ -36,6 +36,10 @@ def allow(customer: Customer, rights: tuple[str, ...] = RIGHTS) -> None:
 @pytest.fixture
 def zone(db: None, microsoft: Simulator) -> DnsZone:
     """The simulator's zone with its key, as the portal knows it."""
+    return enter_zone(microsoft)
+
+
+def enter_zone(microsoft: Simulator) -> DnsZone:
     microsoft.dns.reset()
     server = f"{microsoft.dns.host}:{microsoft.dns.port}"
     return services.set_zone(
