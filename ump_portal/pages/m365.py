@@ -19,7 +19,7 @@ from authstatus.delegated_forms import PasswordForm, SwitchForm
 from authstatus.forms import NO_MEMORY, CredentialForm
 from authstatus.models import QoeIntegration
 from authstatus.views import about_connection, initial_of, shown_secret, told
-from core.errors import InvalidInput, NotFound
+from core.errors import InvalidInput
 from directory import browse, scoping
 from directory.models import DirectoryUser, Stream
 from invitations import selectors as invited
@@ -164,7 +164,9 @@ def switch_to_token(request: HttpRequest, tenant: Tenant) -> HttpResponse:
 @tenant_view(needs=Ability.MANAGE_CONNECTION, methods=WRITES)
 def resend(request: HttpRequest, tenant: Tenant) -> HttpResponse:
     """Resend invitation (M36-09): a fresh link; the earlier ones are dead once that mail went out."""
-    invitation = _open(tenant)
+    invitation = invited.open_of(tenant)
+    if invitation is None:
+        return _too_late(request, tenant)
     if request.method == "POST":
         invitations.resend(actor_of(request), tenant, invitation.pk)
         messages.success(request, f"A new mail goes to {invitation.email}.")
@@ -182,7 +184,9 @@ def resend(request: HttpRequest, tenant: Tenant) -> HttpResponse:
 @tenant_view(needs=Ability.MANAGE_CONNECTION, methods=WRITES)
 def keep_password(request: HttpRequest, tenant: Tenant) -> HttpResponse:
     """Switch to user/pwd while an invitation is open: it is taken back, and the password stays in use."""
-    invitation = _open(tenant)
+    invitation = invited.open_of(tenant)
+    if invitation is None:
+        return _too_late(request, tenant)
     if request.method == "POST":
         invitations.revoke(actor_of(request), tenant, invitation.pk)
         messages.success(request, "The invitation was taken back. User name and password stay in use.")
@@ -201,7 +205,9 @@ def keep_password(request: HttpRequest, tenant: Tenant) -> HttpResponse:
 @tenant_view(needs=Ability.MANAGE_CONNECTION, methods=WRITES, fresh=True)
 def open_invitation(request: HttpRequest, tenant: Tenant) -> HttpResponse:
     """ "or click here" of M36-10: the way that the mail leads, by a link of its own."""
-    invitation = _open(tenant)
+    invitation = invited.open_of(tenant)
+    if invitation is None:
+        return _too_late(request, tenant)
     if request.method == "POST":
         address = invitations.mint(actor_of(request), tenant, invitation.pk, mailed=False)
         answer = render(request, "pages/m365_leave.html", {"tenant": tenant, "address": address})
@@ -218,12 +224,10 @@ def open_invitation(request: HttpRequest, tenant: Tenant) -> HttpResponse:
     return render(request, "pages/m365_ask.html", context)
 
 
-def _open(tenant: Tenant) -> Invitation:
-    """Raises NotFound: it was used, taken back, or has expired."""
-    found = invited.open_of(tenant)
-    if found is None:
-        raise NotFound(thing="open invitation")
-    return found
+def _too_late(request: HttpRequest, tenant: Tenant) -> HttpResponse:
+    """It was used, taken back, or has expired meanwhile."""
+    messages.info(request, "There is no open invitation any more.")
+    return _back(tenant)
 
 
 def _address(tenant: Tenant) -> str:
