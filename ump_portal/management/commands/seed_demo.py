@@ -104,7 +104,11 @@ class Command(BaseCommand):
             return
         home = _simulator("POST", "/many", {"count": 0, "connection": "shared", "seed": "demo"})["provider"]
         redirect_uri = provider_app.default_redirect_uri()
-        change = {"redirect_uris": [redirect_uri], "add_roles": ["Application.Read.All"]}
+        change = {
+            "redirect_uris": [redirect_uri],
+            "add_roles": ["Application.Read.All"],
+            "public_client": True,
+        }
         _simulator("PATCH", f"/tenants/{home['tenant_id']}/app", change)
         set_provider_app(
             SYSTEM,
