@@ -238,10 +238,14 @@ def begin_dns(actor: Actor, tenant: Tenant, *, name: str = "") -> None:
 
 @transaction.atomic
 def finish(actor: Actor, tenant: Tenant) -> Onboarding:
-    """The customer is taken on, and replicated if it never was. Raises Conflict before access was proven."""
+    """The customer is taken on, and replicated if it never was; an open invitation is withdrawn.
+
+    Raises Conflict before access was proven.
+    """
     onboarding = _locked(tenant)
     if not standing.of(onboarding).continues:
         raise Conflict(thing=f"the onboarding of {tenant.name}", why="access was not proven yet")
+    _withdraw(actor, onboarding)
     onboarding.finished_at, onboarding.ended_by = timezone.now(), actor.label
     onboarding.save(update_fields=["finished_at", "ended_by"])
     customers.note_ready(tenant)
@@ -257,13 +261,18 @@ def finish(actor: Actor, tenant: Tenant) -> Onboarding:
 def cancel(actor: Actor, tenant: Tenant) -> Onboarding:
     """Stop here: an open invitation is withdrawn, the customer stays. Raises Conflict when it has ended."""
     onboarding = _locked(tenant)
-    letter = standing.of(onboarding).invitation
-    if letter is not None and letter.is_open:
-        invitations.revoke(actor, tenant, letter.pk)
+    _withdraw(actor, onboarding)
     onboarding.cancelled_at, onboarding.ended_by = timezone.now(), actor.label
     onboarding.save(update_fields=["cancelled_at", "ended_by"])
     _record(actor, "onboarding.cancelled", onboarding)
     return onboarding
+
+
+def _withdraw(actor: Actor, onboarding: Onboarding) -> None:
+    """A link that nobody needs any more leads nowhere; one whose sign-in is being proven ends by itself."""
+    letter = standing.letter_of(onboarding)
+    if letter is not None and letter.is_open and letter.stage != Stage.PROVING:
+        invitations.revoke(actor, onboarding.tenant, letter.pk)
 
 
 # --- By itself ----------------------------------------------------------------------------------------------

@@ -96,7 +96,7 @@ def of(onboarding: Onboarding) -> Standing:
     check = _open_check(tenant)
     if connection is not None and check is not None:
         return _validating(check)
-    invitation = _invitation(onboarding)
+    invitation = letter_of(onboarding)
     if invitation is not None and invitation.stage not in _ENDED:
         return _invited(invitation)
     if connection is not None:
@@ -163,7 +163,7 @@ def _open_check(tenant: Tenant) -> Command | None:
     return found
 
 
-def _invitation(onboarding: Onboarding) -> Invitation | None:
-    """The newest of this attempt."""
+def letter_of(onboarding: Onboarding) -> Invitation | None:
+    """The newest invitation of this attempt."""
     found = newest_invitation(onboarding.tenant)
     return found if found is not None and found.created_at >= onboarding.started_at else None

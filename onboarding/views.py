@@ -1,10 +1,12 @@
 """The onboarding wizard: 1 M365 Tenant, 2 M365, 3 Voice Route (SPEC TEN-12). It can be left and resumed anywhere."""
 
+import datetime as dt
 from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 from django.views.decorators.http import conditional_page
 from django_htmx.http import HttpResponseClientRedirect
 
@@ -20,7 +22,7 @@ from invitations.forms import InviteForm
 from m365.permissions import PERMISSIONS, PROFILES
 from onboarding import frame, selectors, services, standing
 from onboarding.forms import DnsForm
-from onboarding.models import Onboarding, Step, Way
+from onboarding.models import Onboarding, Step, Way, limit_of
 from replication.models import Command
 from tenants import offers, tables
 from tenants.abilities import Ability
@@ -211,8 +213,13 @@ def _route_page(request: HttpRequest, tenant: Tenant, form: DnsForm) -> dict[str
         "form": form,
         "offers": found,
         "offered": offers.tally(found),
-        "until": onboarding.deadline,
+        "until": _until(onboarding),
     }
+
+
+def _until(onboarding: Onboarding) -> dt.datetime:
+    """When step 3 should be done, also in the seconds before the sweeper has noted that it was reached."""
+    return onboarding.deadline if onboarding.step == Step.ROUTE else timezone.now() + limit_of(Step.ROUTE)
 
 
 def _routing(onboarding: Onboarding, actor: Actor) -> dict[str, Any]:
@@ -264,7 +271,7 @@ def cancel(request: HttpRequest, tenant: Tenant) -> HttpResponse:
         messages.info(request, f"The onboarding of {tenant.name} was cancelled.")
         return SeeOther(f"/tenants/{tenant.id}/onboarding/")
     context = frame.dialog(tenant, "cancel/", f"Cancel the onboarding of {tenant.name}?", "Cancel onboarding")
-    context |= {"danger": True, "cancel_label": "Go on", "letter": standing.of(onboarding).invitation}
+    context |= {"danger": True, "cancel_label": "Go on", "letter": standing.letter_of(onboarding)}
     return render(request, "onboarding/cancel.html", context)
 
 

@@ -313,6 +313,20 @@ def test_step_3_ends_with_the_customer_ready(cast: Cast, client_of: SignIn) -> N
     text_of(client, at(made, "m365/"), 409)
 
 
+def test_a_link_that_nobody_needs_is_withdrawn_at_the_end(cast: Cast) -> None:
+    made, olga = begun(cast), cast.actor("olga")
+    with scope.one(made.tenant_id):
+        services.invite(olga, made.tenant, email="admin@tailspin.example")
+        services.enter_app(
+            olga, made.tenant, cloud=Cloud.GLOBAL, client_id=uuid.uuid4(), client_secret=SECRET
+        )
+    over(made.tenant)
+    verified(made.tenant)
+    with scope.one(made.tenant_id):
+        services.finish(olga, made.tenant)
+    assert letter(made).revoked_by == "Olga"
+
+
 def test_nobody_finishes_before_access_was_proven(cast: Cast, client_of: SignIn) -> None:
     made, client = begun(cast), client_of(cast.olga)
     page = text_of(client, at(made, "voice-route/"))
