@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 import dns.query
+import dns.resolver
 import pytest
 
 from core.errors import InvalidInput, UmpError
@@ -150,3 +151,19 @@ def test_keys_of_every_algorithm_can_be_made() -> None:
         assert records._update(
             Zone(ZONE, Server("ns"), Key("k", algorithm, "eHh4eHh4eHh4eHh4eHh4eA=="), LOCAL)
         ).keyring
+
+
+def test_who_serves_a_name_is_found(dns_server: NameServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def resolver() -> dns.resolver.Resolver:
+        made = _real(configure=False)
+        made.nameservers = [dns_server.host]
+        made.port = dns_server.port
+        return made
+
+    _real = dns.resolver.Resolver
+    monkeypatch.setattr(dns.resolver, "Resolver", resolver)
+    assert records.serving(NAME) == [Server(f"ns.{ZONE}")]
+    dns_server.set({"trouble": "servfail"})
+    with pytest.raises(UmpError) as raised:
+        records.serving(NAME)
+    assert raised.value.code == "dns_zone_unknown"
