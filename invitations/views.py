@@ -174,8 +174,9 @@ def edit(request: HttpRequest, tenant: Tenant, invitation_id: int) -> HttpRespon
 @tenant_view(needs=Ability.INVITE, methods=WRITES)
 def remind(request: HttpRequest, tenant: Tenant, invitation_id: int) -> HttpResponse:
     """Send Reminder."""
+    invitation = selectors.one_of(tenant, invitation_id)
     if request.method == "POST":
-        services.remind(actor_of(request), tenant, invitation_id)
+        services.remind(actor_of(request), tenant, invitation.pk)
         messages.success(request, "A reminder is on its way.")
     return SeeOther(_back(tenant, invitation_id))
 
