@@ -34,6 +34,7 @@ from tenants.abilities import Ability
 from tenants.access import Actor
 from tenants.outbound import guard
 
+MOST_ATTEMPTS = 20
 LOOK_AGAIN = dt.timedelta(seconds=20)
 LATER = dt.timedelta(minutes=1)
 MUCH_LATER = dt.timedelta(minutes=5)
@@ -380,7 +381,7 @@ class _Told:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if not isinstance(error, UmpError) or isinstance(error, LeaseLost) or error.code == "interrupted":
             return
-        stops = error.remedy != Remedy.LATER
+        stops = error.remedy != Remedy.LATER or self.ctx.attempt >= MOST_ATTEMPTS
         with self.ctx.transaction():
             _update(
                 self.row,
@@ -406,7 +407,7 @@ class ProvisionDomain(_Stepwise):
     name = PROVISION
     title = "Provision domain"
     state = DomainState.SETTING_UP
-    max_attempts = 20
+    max_attempts = MOST_ATTEMPTS
     reconcile = (
         "Each step looks at Microsoft and at the name server first. What is about to be made is noted in the "
         "domain's row before; domain and user are found again by their names, a record written twice is one."
@@ -434,7 +435,7 @@ class RemoveDomain(_Stepwise):
     name = REMOVE
     title = "Remove domain"
     state = DomainState.REMOVING
-    max_attempts = 20
+    max_attempts = MOST_ATTEMPTS
     reconcile = (
         "Each step looks first; what is gone already is as good. Only what the domain's row says the portal made is "
         "touched, each by its own id or name."

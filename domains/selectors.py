@@ -118,6 +118,18 @@ def all_shown(rows: list[CustomDomain]) -> list[Shown]:
     return [Shown(row, newest.get(str(row.id))) for row in rows]
 
 
+def stopped(limit: int, tenant: Tenant | None = None) -> list[CustomDomain]:
+    """Domains whose work stopped and waits for a person, those that have stopped longest first."""
+    found = CustomDomain.objects.filter(
+        state__in=(DomainState.SETTING_UP, DomainState.REMOVING),
+        problem__isnull=False,
+        tenant__deleted_at=None,
+        tenant__enabled=True,
+    )
+    found = found.filter(tenant=tenant) if tenant else found
+    return list(found.select_related("tenant").order_by("changed_at", "id")[:limit])
+
+
 def steps_of(tenant: Tenant) -> list[dict[str, Any]]:
     """The set-up of the customer's current domain as {% steps %} takes it; empty when there is none."""
     row = current(tenant)

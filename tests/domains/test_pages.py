@@ -6,6 +6,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from core.errors import UmpError
 from domains import services
 from domains.models import CustomDomain, DnsZone, DomainState
 from replication.models import Command
@@ -177,3 +178,13 @@ def test_who_may_see_and_change_the_zone(cast: Cast, zone: DnsZone, client_of: S
     assert "/settings/dns-zone/change/" not in page
     text_of(mona, "/settings/dns-zone/change/", status=403)
     post(mona, "/settings/dns-zone/test/", {}, status=403)
+
+
+def test_a_stopped_domain_is_on_the_dashboard(cast: Cast, zone: DnsZone, client_of: SignIn) -> None:
+    problem = dict(UmpError.of("domain_taken", thing=f"contoso.{ZONE}").to_dict())
+    row = begun(cast.contoso, step="add", problem=problem)
+    for person, path in (("olga", "/"), ("olga", f"/tenants/{cast.contoso.id}/")):
+        page = text_of(client_of(getattr(cast, person)), path)
+        assert f"Domain contoso.{ZONE}: The domain" in page
+        assert f"/tenants/{cast.contoso.id}/domains/{row.id}/" in page
+    assert f"contoso.{ZONE}" not in text_of(client_of(cast.max), f"/tenants/{cast.fabrikam.id}/")

@@ -17,6 +17,8 @@ from authstatus.commands import VERIFY
 from authstatus.models import Check, Finding
 from core.errors import CATALOGUE, UmpError
 from core.kinds import WHO_IN_WORDS, Who
+from domains import selectors as domains
+from domains.models import CustomDomain
 from onboarding import selectors as onboarding
 from onboarding.models import Onboarding
 from replication.holds import UNPROVEN
@@ -100,6 +102,7 @@ def items(actor: Actor, limit: int = 10) -> list[Item]:
     ]
     listed += [_of_command(actor, command) for command in stuck(limit)]
     listed += [_held(actor, lane) for lane in held(limit)]
+    listed += [_domain(actor, row) for row in domains.stopped(limit)]
     told = {item.tenant.id for item in listed if item}
     listed += [item for item in changes(actor, limit) if item.tenant.id not in told]
     listed += [_onboarding(actor, row) for row in onboarding.late(limit) if row.tenant_id not in told]
@@ -113,6 +116,7 @@ def of_tenant(actor: Actor, tenant: Tenant, connection: Connection | None) -> li
         return []
     own = [_of_command(actor, command) for command in stuck(10, tenant)]
     own += [_held(actor, lane) for lane in held(1, tenant)]
+    own += [_domain(actor, row) for row in domains.stopped(5, tenant)]
     check = checking([tenant]).get(tenant.id)
     begun = onboarding.open_of([tenant.id]).get(tenant.id) if actor.is_provider else None
     first = [
@@ -289,6 +293,21 @@ def _unconfirmed(actor: Actor, tenant: Tenant, error: UmpError) -> Item:
         error.advice,
         None,
         _way(actor, tenant, Ability.MANAGE_CONNECTION, "Compare and confirm", "organization/"),
+        error.code,
+    )
+
+
+def _domain(actor: Actor, row: CustomDomain) -> Item:
+    """Setting up or removing a domain stopped."""
+    error = UmpError.from_dict(row.problem or {})
+    return Item(
+        "bad",
+        row.tenant,
+        f"Domain {row.name}: {error.message}",
+        who_in_words(error.who, actor),
+        error.advice,
+        row.changed_at,
+        Action("Open", f"/tenants/{row.tenant_id}/domains/{row.id}/"),
         error.code,
     )
 
