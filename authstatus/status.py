@@ -10,7 +10,6 @@ from django.db.models import (
     CharField,
     Count,
     DateTimeField,
-    F,
     JSONField,
     OuterRef,
     Q,
@@ -19,7 +18,6 @@ from django.db.models import (
     Value,
     When,
 )
-from django.db.models.functions import Coalesce
 from django.http import QueryDict
 from django.urls import reverse
 from django.utils import timezone
@@ -32,7 +30,7 @@ from replication.models import Command, State
 from tenants import provider_app, selectors, tables
 from tenants.abilities import Ability
 from tenants.access import Actor
-from tenants.health import SOON
+from tenants.health import SOON, end_of_access
 from tenants.models import AppOwner, Connection, Method, ProviderApp, Tenant, Verification
 
 NO_CONNECTION = "none"
@@ -123,9 +121,8 @@ def matching(params: QueryDict) -> QuerySet[Any]:
 
 def _with_connection(found: QuerySet[Tenant]) -> QuerySet[Any]:
     connection = Connection.objects.filter(tenant=OuterRef("pk"))
-    own_end = Coalesce(F("secret__expires_at"), F("granted__expires_at"))
     shared = When(app_owner=AppOwner.PROVIDER, method=Method.APP, then=Value(_end_of(provider_app.current())))
-    ends_at = connection.annotate(end=Case(shared, default=own_end, output_field=DateTimeField()))
+    ends_at = connection.annotate(end=Case(shared, default=end_of_access(), output_field=DateTimeField()))
     columns = {
         name: Subquery(connection.values(name)[:1], output_field=field)
         for name, field in (

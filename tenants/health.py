@@ -23,12 +23,14 @@ from django.db.models import (
     Value,
     When,
 )
+from django.db.models.functions import Least, Now
 from django.utils import timezone
 
-from tenants.models import Connection, Tenant, Verification
+from m365.identity_delegated import UNUSED_DAYS
+from tenants.models import Connection, Method, Tenant, Verification
 
 SOON = dt.timedelta(days=30)
-"""A credential that ends within this time is worth a person's attention."""
+"""An access that ends within this time is worth a person's attention."""
 STALE = dt.timedelta(days=1)
 """A connected customer that was not replicated for this long is worth a look."""
 
@@ -65,6 +67,9 @@ TONES: Mapping[Health, str] = MappingProxyType(
         Health.DISABLED: "neutral",
     }
 )
+IDLE = dt.timedelta(days=7)
+"""A stored sign-in that was used within this time lives on by itself: the daily check uses it."""
+UNUSED = dt.timedelta(days=UNUSED_DAYS)
 HORIZON: tuple[tuple[str, str, int | None, int | None], ...] = (
     ("expired", "Expired", None, 0),
     ("7", "0-7 days", 0, 7),
@@ -76,13 +81,15 @@ HORIZON: tuple[tuple[str, str, int | None, int | None], ...] = (
 
 
 def with_health(found: QuerySet[Tenant]) -> QuerySet[Any]:
-    """The customers with `verification`, `verified_at`, `expires_at` (of the credential), `degraded_at`, `held_at`,
+    """The customers with `verification`, `verified_at`, `expires_at` (of the access), `degraded_at`, `held_at`,
     `unconfirmed` (the first replication waits for a person), `health`."""
     connection = Connection.objects.filter(tenant=OuterRef("pk"))
     return found.annotate(
         verification=Subquery(connection.values("verification")[:1], output_field=CharField()),
         verified_at=Subquery(connection.values("verified_at")[:1], output_field=DateTimeField()),
-        expires_at=Subquery(connection.values("secret__expires_at")[:1], output_field=DateTimeField()),
+        expires_at=Subquery(
+            connection.annotate(end=end_of_access()).values("end")[:1], output_field=DateTimeField()
+        ),
         degraded_at=Subquery(connection.values("degraded_at")[:1], output_field=DateTimeField()),
         held_at=Subquery(connection.values("held_at")[:1], output_field=DateTimeField()),
         unconfirmed=Exists(
@@ -91,6 +98,16 @@ def with_health(found: QuerySet[Tenant]) -> QuerySet[Any]:
             )
         ),
     ).annotate(health=_case(timezone.now()))
+
+
+def end_of_access() -> Least:
+    """When what a Connection signs in with ends: its app's credential, or a stored sign-in that nobody uses.
+
+    Each use of a stored sign-in lets it live on, so its end is a forecast, and worth one only after some idle days.
+    """
+    idle = Q(method=Method.TOKEN, refreshed_at__lt=Now() - IDLE)
+    unused = Case(When(idle, then=F("refreshed_at") + UNUSED), output_field=DateTimeField())
+    return Least("secret__expires_at", unused, output_field=DateTimeField())
 
 
 def _case(now: dt.datetime) -> Case:
@@ -119,10 +136,11 @@ def counts() -> dict[Health, int]:
 def horizon() -> dict[str, int]:
     """How many credentials in use end when, by bucket of HORIZON, and of how many that is unknown; one query."""
     now = timezone.now()
-    living = _in_use()
+    living = _in_use().annotate(end=end_of_access())
     sums: dict[str, Any] = {"unknown": Count("secret", filter=Q(secret__expires_at=None))}
     sums |= {
-        f"in_{name}": Count("id", filter=_within(now, after, until)) for name, _, after, until in HORIZON
+        f"in_{name}": Count("id", filter=_within(now, after, until, "end"))
+        for name, _, after, until in HORIZON
     }
     found = living.aggregate(**sums)
     return {"unknown": found["unknown"]} | {name: found[f"in_{name}"] for name, *_ in HORIZON}
@@ -161,7 +179,7 @@ def _in_use() -> QuerySet[Connection]:
     return found
 
 
-def _within(now: dt.datetime, after: int | None, until: int | None, field: str = "secret__expires_at") -> Q:
+def _within(now: dt.datetime, after: int | None, until: int | None, field: str) -> Q:
     limits: dict[str, Any] = {f"{field}__isnull": False}
     if after is not None:
         limits[f"{field}__gt"] = now + dt.timedelta(days=after)

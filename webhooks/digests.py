@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.mail import EmailMessage, get_connection
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from django.template.loader import render_to_string
 from django.utils import timezone
 
@@ -30,7 +30,7 @@ from tenants import provider_app, scope
 from tenants.abilities import Ability
 from tenants.access import SYSTEM, Actor, actor_of_user
 from tenants.health import SOON, Health, with_health
-from tenants.models import Tenant, Verification
+from tenants.models import Standby, Tenant, Verification
 from webhooks.models import Digest
 
 SEND = "send_digest"
@@ -82,6 +82,7 @@ def parts_for(actor: Actor) -> list[Part]:
             ),
             _part("Access failed", broken.filter(degraded_at=None).order_by("name"), _failed),
             _part("Secrets and certificates that end within 30 days, or have ended", ending, _ends),
+            Part("Kept beside the connection, and ending", _kept_beside()),
         ]
     return [part for part in found if part.lines]
 
@@ -171,6 +172,23 @@ def _recovered(event: Event) -> str:
     return f"stood still for {lasted}, and works again since {event.at:%d %b %Y, %H:%M} UTC"
 
 
+def _kept_beside() -> list[tuple[str, str, str]]:
+    """Credentials that wait to be proven, or are kept until their successor is; in the scope."""
+    rows = Standby.objects.filter(
+        tenant__deleted_at=None, tenant__enabled=True, secret__expires_at__lte=timezone.now() + SOON
+    )
+    ends = F("secret__expires_at")
+    rows = rows.select_related("tenant").annotate(ends=ends).order_by("ends", "tenant__name")
+    return [
+        (row.tenant.name, f"{row.get_role_display()}; {_until(row.ends)}", _registration(row))
+        for row in rows[:LISTED]
+    ]
+
+
+def _registration(row: Standby) -> str:
+    return f"{_base()}/tenants/{row.tenant_id}/registration/"
+
+
 def _part(title: str, rows: Any, words: Any) -> Part:
     lines = [(row.name, words(row), f"{_base()}/tenants/{row.id}/") for row in rows[:LISTED]]
     return Part(title, lines, max(rows.count() - LISTED, 0))
@@ -187,6 +205,7 @@ def _failed(row: Any) -> str:
 
 
 def _ends(row: Any) -> str:
+    """Of a stored sign-in that nobody uses it is the forecast."""
     return _until(row.expires_at)
 
 
