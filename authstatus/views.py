@@ -56,7 +56,7 @@ def check(request: HttpRequest, tenant: Tenant) -> HttpResponse:
     context = {
         "tenant": tenant,
         "title": f"Check the credentials of {tenant.name}?",
-        "submit": "Check credentials",
+        "submit": "Check Credentials",
         "form_action": request.get_full_path(),
         "cancel_url": back,
     }

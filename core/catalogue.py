@@ -24,8 +24,9 @@ _Row = tuple[str, int, Remedy, Who, Scope, str, str]
 _APP: tuple[_Row, ...] = (
     ("secret_expired", 422, _FIX, _CUSTOMER, "connection",
      "The client secret of {app} has expired, so Microsoft no longer lets the portal in.",
-     ("The customer's administrator creates a new client secret in the Microsoft Entra admin centre; "
-      "then enter its Value on the customer's connection page.")),
+     ("The customer's administrator creates a new client secret in the Microsoft Entra admin centre, under App "
+      "registrations, Certificates & secrets; then somebody enters its Value on the customer's connection "
+      "page.")),
     ("secret_wrong", 422, _FIX, _PROVIDER, "connection",
      "Microsoft did not accept the client secret of {app}.",
      ("Enter the secret's Value, not its Secret ID, with no blanks around it. If it was created a minute "
@@ -33,48 +34,50 @@ _APP: tuple[_Row, ...] = (
       "one.")),
     ("secret_required", 422, _FIX, _PROVIDER, "connection",
      "Microsoft expects a client secret or a certificate from {app}, and none was sent.",
-     ("Enter a client secret or a certificate on the customer's connection page, or let the owner of the "
-      'app registration switch on "Allow public client flows".')),
+     ("Enter a client secret or a certificate on the customer's connection page. If there is one already, "
+      "check that the Client Id belongs to the same app registration.")),
     ("secret_not_wanted", 422, _FIX, _PROVIDER, "connection",
-     "A client secret was sent for {app}, but this app registration works without one.",
-     ("Remove the client secret on the customer's connection page, or let the owner of the app "
-      'registration switch off "Allow public client flows".')),
+     "The portal sent a client secret for {app}, but this app registration is set up to work without one.",
+     ('The owner of the app registration switches off "Allow public client flows" in the Microsoft Entra admin '
+      "centre, under Authentication; then check again.")),
     ("app_not_found", 422, _FIX, _PROVIDER, "connection",
      "Microsoft does not know {app} in {tenant}.",
-     ("Compare the client ID and the tenant ID with the app registration's overview page. If both are "
-      "right, the customer's administrator gives consent again, which installs the app.")),
+     ("Compare Client Id and Azure Tenant Id with the overview page of the app registration. If both are "
+      "right, the customer's administrator gives consent, which adds the app to the organisation: the consent "
+      "link is on the connection page.")),
     ("app_not_installed", 422, _FIX, _CUSTOMER, "connection",
-     "The app registration exists, but {app} is not installed as an enterprise application in {tenant}.",
-     ("The customer's administrator gives consent, which installs it. Right after registration, wait "
-      "five minutes.")),
+     "Nobody has added {app} to {tenant} yet, so Microsoft does not let it sign in there.",
+     ("The customer's administrator opens the consent link of the connection page and accepts, which adds it. "
+      "Right after the registration, wait five minutes.")),
     ("app_disabled", 422, _FIX, _CUSTOMER, "connection",
-     "Microsoft reports that {app} is switched off.",
-     ("The customer's administrator enables it again in the Microsoft Entra admin centre, under "
-      "Enterprise applications. If it is greyed out there, Microsoft has blocked it and their support "
-      "can say why.")),
+     "Microsoft reports that {app} is switched off for sign-in.",
+     ("The customer's administrator enables it again in the Microsoft Entra admin centre, under Enterprise "
+      "applications. If it is greyed out there, Microsoft has blocked it and their support can say why.")),
     ("service_disabled", 422, _FIX, _CUSTOMER, "connection",
      "A Microsoft service that {app} needs is switched off in {tenant}.",
-     ("The customer's administrator enables that service under Enterprise applications, or buys a "
-      "licence for it.")),
+     ("The customer's administrator switches that service on again in the Microsoft Entra admin centre, under "
+      "Enterprise applications, or buys a licence for it.")),
     ("service_missing", 422, _FIX, _CUSTOMER, "connection",
      "A Microsoft service that {app} needs does not exist in {tenant}.",
-     ("The customer's administrator gives consent again, which adds it. Also check that the right "
-      "Microsoft cloud is chosen on the connection page.")),
+     ("The customer's administrator opens the consent link of the connection page and accepts, which adds the "
+      "service. Also check that the right Microsoft cloud is chosen there.")),
     ("certificate_refused", 422, _FIX, _PROVIDER, "connection",
      "Microsoft did not accept the certificate of {app}.",
-     ("Check that this very certificate is uploaded to the app registration and has not expired, and "
-      "that the clock of this server is right. Right after an upload, wait five minutes and check again.")),
+     ("Check that this very certificate is uploaded to the app registration, under Certificates & secrets, and "
+      "has not expired, and that the clock of this server is right. Right after an upload, wait five minutes "
+      "and check again.")),
     ("certificate_unreadable", 422, _FIX, _PROVIDER, "connection",
      "The certificate or private key of {app} cannot be read: {why}.",
-     ("Enter certificate and private key in PEM form, without a passphrase, and make sure that they "
-      "belong together.")),
+     ("Enter certificate and private key as text in PEM form (it begins with -----BEGIN), without a "
+      "passphrase, and make sure that they belong together.")),
     ("app_single_tenant", 422, _FIX, _PROVIDER, "connection",
-     "Only accounts of its own organisation may use {app}, but the sign-in was open to every organisation.",
-     "Enter the customer's tenant ID on the connection page and check again."),
+     "Only people and apps of its own organisation may use {app}, and the customer's is another one.",
+     ("Compare the Azure Tenant Id on the customer's page. If it is the provider's app registration, its owner "
+      "opens it to accounts in any organizational directory, under Authentication, Supported account types.")),
     ("redirect_unknown", 422, _FIX, _PROVIDER, "connection",
      "Microsoft refused to come back to this portal, because its address is not listed in {app}.",
-     ("The owner of the app registration adds this portal's sign-in address to its redirect URIs, letter "
-      "by letter.")),
+     ("The owner of the app registration adds the portal's address to its redirect URIs, letter by letter; the "
+      "guide on the customer's page App registration shows it, with a button to copy it.")),
     ("request_malformed", 502, _NEVER, _PORTAL, "connection",
      "Microsoft did not understand the portal's sign-in request for {app}.",
      "This is a fault of the portal. Pass the technical detail to whoever runs it."),
@@ -83,8 +86,9 @@ _APP: tuple[_Row, ...] = (
      "The portal waits and tries again by itself. If it comes back, tell whoever runs the portal."),
     ("registration_not_ours", 422, _FIX, _CUSTOMER, "target",
      "The portal may not change {app} at Microsoft. Missing: {permission}.",
-     ("The customer's administrator grants it and makes the app an owner of its own registration. Or somebody "
-      "creates a new credential by hand and enters it on the connection page.")),
+     ("The customer's administrator grants it and makes the app an owner of its own registration; the guide on "
+      "the page App registration shows how. Or somebody creates a new credential by hand and enters it on the "
+      "connection page.")),
     ("provider_app_not_ours", 422, _FIX, _PROVIDER, "target",
      "The portal may not change the provider's own app registration at Microsoft. Missing: {permission}.",
      ("In your own organisation, grant it and make the app an owner of its own registration. Or create a new client "
@@ -103,44 +107,48 @@ _APP: tuple[_Row, ...] = (
      "Nothing has changed: the one before is still in use. Try again later."),
     ("provider_app_refused", 503, _LATER, _PROVIDER, "service",
      "Microsoft does not let the provider's own app registration in: {why}.",
-     ("A provider administrator enters a valid client secret or certificate on Authentication Status. The customers "
-      "need not do anything: their work waits and goes on by itself.")),
+     ("A provider administrator enters a valid client secret or certificate on Authentication Status. The "
+      "customers need not do anything: their work waits, and goes on by itself.")),
     ("service_account_failed", 422, _FIX, _CUSTOMER, "target",
      "The old service account, which only creates resource accounts, cannot be used: {why}.",
-     ("Give this one work another way in. Everything else of this customer, calls included, goes on without that "
-      "account.")),
+     ("Whoever looks after this customer gives this one work another way in. Everything else of this customer, "
+      "calls included, goes on without that account.")),
     ("migration_rolled_back", 422, _FIX, _PROVIDER, "target",
      "The new app registration did not work: {why} So the portal went back to the old way in.",
      "Nothing is lost. Mend what the registration page says about the new one, and migrate again."),
     ("signin_refused", 422, _FIX, _PROVIDER, "connection",
      "Microsoft refused the sign-in of {app} for a reason that the portal does not know.",
-     "Look up Microsoft's code in the technical detail, or give the detail to Microsoft's support."),
+     ("The technical detail holds Microsoft's own code and words: look them up, or give them to Microsoft's "
+      "support.")),
 )
 
 _TENANT: tuple[_Row, ...] = (
     ("consent_missing", 422, _FIX, _CUSTOMER, "connection",
-     "Nobody in {tenant} has consented to what {app} needs.",
-     "The customer's administrator gives consent: send the consent link from the connection page."),
+     "No administrator of {tenant} has agreed yet to what {app} needs.",
+     ("The customer's administrator does so: by the consent link of the connection page, or there under Grant "
+      "Access.")),
     ("consent_declined", 422, _FIX, _CUSTOMER, "connection",
-     "The person who was asked for consent to {app} declined.",
-     "Explain what the permissions are for and send the consent link again."),
+     "Whoever was asked at Microsoft to agree to {app} declined.",
+     ("Explain to the customer's administrator what each permission is for, and ask again: by the consent link "
+      "of the connection page, or there under Grant Access.")),
     ("consent_needs_admin", 422, _FIX, _CUSTOMER, "connection",
-     "Only an administrator of {tenant} may consent to {app}.",
-     "A Global Administrator or Privileged Role Administrator of the customer opens the consent link."),
+     "Only an administrator of {tenant} may consent to {app}: that is, agree for the organisation.",
+     ("A Global Administrator or Privileged Role Administrator of the customer opens the consent link of the "
+      "connection page, or signs in there under Grant Access.")),
     ("app_misconfigured", 422, _FIX, _PROVIDER, "connection",
      "The portal asks for a permission that is not listed in {app}.",
-     ("The owner of the app registration adds the missing permission under API permissions; then the "
-      "customer's administrator consents again.")),
+     ("The owner of the app registration adds the missing permission under API permissions (the guide on the "
+      "page App registration lists them all); then the customer's administrator consents again.")),
     ("service_not_subscribed", 422, _FIX, _CUSTOMER, "connection",
      "A Microsoft service that {app} needs is not part of the subscription of {tenant}.",
      "The customer's administrator checks the subscriptions and licences in the Microsoft 365 admin centre."),
     ("tenant_unknown", 422, _FIX, _PROVIDER, "connection",
      "Microsoft knows no organisation under {tenant}.",
-     ("Compare the tenant ID or domain with the overview page in the Microsoft Entra admin centre, and "
-      "check that the right Microsoft cloud is chosen.")),
+     ("Compare the customer's Azure Tenant Id or domain with the overview page in the Microsoft Entra admin "
+      "centre, and check that the right Microsoft cloud is chosen on the connection page.")),
     ("tenant_not_given", 422, _FIX, _PROVIDER, "connection",
-     "Microsoft could not tell which organisation is meant.",
-     "Enter the customer's tenant ID on the connection page."),
+     "The customer has no Azure Tenant Id, so Microsoft cannot tell which organisation is meant.",
+     "Enter the Azure Tenant Id on the customer's page, under Edit."),
     ("tenant_blocked", 422, _FIX, _CUSTOMER, "connection",
      "Microsoft has blocked or deleted {tenant}.",
      ("The customer's administrator asks Microsoft's support. If the customer has left, remove it from "
@@ -151,7 +159,7 @@ _TENANT: tuple[_Row, ...] = (
       "its own.")),
     ("wrong_tenant", 422, _FIX, _PROVIDER, "connection",
      "Microsoft answered for another organisation than {tenant}.",
-     ("Nothing was read or changed. Compare the tenant ID on the connection page; whoever gives consent "
+     ("Nothing was read or changed. Compare the Azure Tenant Id on the customer's page; whoever gives consent "
       "must sign in with an account of this customer.")),
     ("account_foreign", 422, _FIX, _CUSTOMER, "connection",
      "Somebody signed in with {account}, which does not belong to {tenant}.",
@@ -168,72 +176,81 @@ _TENANT: tuple[_Row, ...] = (
 _PERSON: tuple[_Row, ...] = (
     ("password_wrong", 422, _FIX, _CUSTOMER, "connection",
      "Microsoft did not accept the user name or password of {account}.",
-     ("Whoever owns the account enters the password again. The portal does not retry, so that it is not "
-      "locked.")),
+     ("Whoever owns the account enters the password again under Switch to password, or signs in under Grant "
+      "Access. The portal does not retry, so that it is not locked.")),
     ("account_unknown", 422, _FIX, _PROVIDER, "connection",
      "Microsoft does not know {account} in {tenant}.",
-     "Check the spelling of the user name, and that it belongs to this customer."),
+     ("Check the spelling of the user name, and that it belongs to this customer; then somebody signs in under "
+      "Grant Access on the connection page.")),
     ("account_locked", 422, _FIX, _CUSTOMER, "connection",
      "Microsoft has locked {account} for a while after too many failed sign-ins.",
      "Wait at least fifteen minutes, or let the customer's administrator unlock it; then sign in again."),
     ("password_expired", 422, _FIX, _CUSTOMER, "connection",
      "The password of {account} has expired.",
-     "Whoever owns the account sets a new password at Microsoft and signs in again here."),
+     ("Whoever owns the account sets a new password at Microsoft, and signs in under Grant Access on the "
+      "connection page.")),
     ("password_missing", 422, _FIX, _CUSTOMER, "connection",
      "Microsoft keeps no password for {account}, so a user name and password cannot work.",
-     "Connect the customer by consent or by device code instead."),
+     ("Use Grant Access on the connection page instead: whoever owns the account signs in at Microsoft, and "
+      "the portal needs no password.")),
     ("account_disabled", 422, _FIX, _CUSTOMER, "connection",
      "In {tenant}, {account} is disabled.",
-     "The customer's administrator enables the account, or somebody signs in with another one."),
+     ("The customer's administrator enables the account, or somebody signs in with another one under Grant "
+      "Access on the connection page.")),
     ("mfa_required", 422, _FIX, _CUSTOMER, "connection",
      "Microsoft wants {account} to confirm the sign-in with a second factor.",
-     "Whoever owns the account signs in again in the browser or by device code, and confirms there."),
+     ("Whoever owns the account signs in under Grant Access on the connection page, and confirms there. A "
+      "password alone is not enough for this account any more.")),
     ("mfa_not_set_up", 422, _FIX, _CUSTOMER, "connection",
      "Microsoft wants {account} to set up a second factor first.",
-     "Whoever owns the account opens https://aka.ms/mfasetup, sets it up, and then signs in again here."),
+     ("Whoever owns the account opens https://aka.ms/mfasetup, sets it up, and then signs in under Grant "
+      "Access on the connection page.")),
     ("signin_too_old", 422, _FIX, _CUSTOMER, "connection",
      "The last sign-in of {account} is older than the customer's rules allow.",
-     "Whoever owns the account signs in again on the customer's connection page."),
+     "Whoever owns the account signs in again under Grant Access on the connection page."),
     ("external_check_required", 422, _FIX, _CUSTOMER, "connection",
      "The customer's own security provider wants to check {account} before Microsoft lets it in.",
-     "Whoever owns the account signs in again in the browser, where that check can be answered."),
+     ("Whoever owns the account signs in again under Grant Access on the connection page, where that check can "
+      "be answered.")),
     ("device_not_accepted", 422, _FIX, _CUSTOMER, "connection",
-     "The customer's rules allow {account} to sign in from managed devices only.",
-     "Sign in from a managed device, or let the customer's administrator make an exception for {app}."),
+     "The customer's rules let {account} sign in only from devices that the organisation manages.",
+     ("Sign in from such a device under Grant Access, or let the customer's administrator make an exception "
+      "for {app}.")),
     ("conditional_access", 422, _FIX, _CUSTOMER, "connection",
-     "A rule of {tenant} (Conditional Access) keeps {app} out.",
-     ("The customer's administrator finds the blocked sign-in in the sign-in logs of the Microsoft Entra "
-      "admin centre and makes an exception for this app or account.")),
+     "A security rule of {tenant}, which Microsoft calls Conditional Access, keeps {app} out.",
+     ("The customer's administrator finds the blocked sign-in in the Microsoft Entra admin centre, under "
+      "Sign-in logs, which name the rule, and makes an exception for this app or account.")),
     ("security_policy", 422, _FIX, _CUSTOMER, "connection",
      "The security settings of {tenant} block this sign-in as risky.",
-     ("The customer's administrator looks at the blocked sign-in in the Microsoft Entra admin centre, "
-      "clears the risk or makes an exception, and then signs in again.")),
+     ("The customer's administrator looks at the blocked sign-in in the Microsoft Entra admin centre, under "
+      "Risky sign-ins, and clears the risk or makes an exception; then check again.")),
     ("partner_blocked", 422, _FIX, _PROVIDER, "connection",
      "Microsoft blocked the provider's own account because of a risk seen in the provider's organisation.",
      ("The provider's security administrator clears the risk in the provider's own Microsoft Entra admin "
       "centre.")),
     ("signin_revoked", 422, _FIX, _CUSTOMER, "connection",
-     "The stored sign-in of {account} ended, because its password or its sessions were reset.",
-     "Whoever owns the account signs in again on the customer's connection page."),
+     ("The stored sign-in of {account} was ended at Microsoft, because the password was changed or the account "
+      "was signed out everywhere."),
+     "Whoever owns the account signs in again under Grant Access on the connection page."),
     ("signin_unused", 422, _FIX, _CUSTOMER, "connection",
      "The stored sign-in of {account} ended, because it was not used for 90 days.",
-     "Whoever owns the account signs in again on the customer's connection page."),
+     "Whoever owns the account signs in again under Grant Access on the connection page."),
     ("signin_expired", 422, _FIX, _CUSTOMER, "connection",
      "The stored sign-in of {account} has ended or was withdrawn.",
-     "Whoever owns the account signs in again on the customer's connection page."),
+     "Whoever owns the account signs in again under Grant Access on the connection page."),
     ("signin_short_lived", 422, _FIX, _PROVIDER, "connection",
      "The sign-in ended after 24 hours, because {app} lists this portal as a single-page application.",
-     ("The owner of the app registration moves the portal's redirect URI from \"Single-page application\" "
-      'to "Web"; then somebody signs in again.')),
+     ("The owner of the app registration moves the portal's address from \"Single-page application\" to \"Web\", "
+      "under Authentication; then somebody signs in again under Grant Access.")),
     ("signin_restart", 409, _FIX, _CUSTOMER, "connection",
      "This sign-in was already used, took too long, or was finished elsewhere.",
-     "Start the sign-in again from the customer's connection page."),
+     "Begin again on the customer's connection page, under Grant Access."),
     ("signin_foreign", 409, _FIX, _CUSTOMER, "none",
      "This sign-in was begun in another browser or by somebody else, so nothing was taken from it.",
      "Begin again, and finish in the same browser: from the customer's connection page, Grant Access."),
     ("signin_confirm", 409, _FIX, _CUSTOMER, "connection",
      "Microsoft wants the person to confirm the sign-in in the browser.",
-     "Start the sign-in again and answer every question that Microsoft asks."),
+     "Begin again on the connection page, under Grant Access, and answer every question that Microsoft asks."),
     ("device_pending", 202, _LATER, _CUSTOMER, "target",
      "Nobody has entered the sign-in code at Microsoft yet.",
      "Open the shown Microsoft page, enter the code and sign in; the portal keeps watching."),
@@ -254,8 +271,8 @@ _PERSON: tuple[_Row, ...] = (
      "Start again if that was a mistake."),
     ("customer_signin_down", 503, _LATER, _CUSTOMER, "connection",
      "The customer's own sign-in servers did not answer Microsoft.",
-     ("The portal tries again by itself. If it lasts, the customer's administrator checks the pass- "
-      "through authentication agents.")),
+     ("The portal tries again by itself. If it lasts, the customer's administrator checks the servers that "
+      "check passwords for Microsoft (AD FS, or the agents of pass-through authentication).")),
 )
 
 _GRAPH: tuple[_Row, ...] = (
@@ -270,20 +287,21 @@ _GRAPH: tuple[_Row, ...] = (
      "The portal tries again by itself. If it lasts, look at Microsoft's service health page."),
     ("graph_unauthorized", 502, _FIX, _PROVIDER, "connection",
      "Microsoft 365 did not accept the access that was just granted to {app}.",
-     ("Check the credentials on the connection page. If they are accepted there, wait ten minutes and "
-      "try again.")),
+     ("Press Check Credentials on the connection page. If they are accepted there, wait ten minutes and try "
+      "again.")),
     ("permission_missing", 422, _FIX, _CUSTOMER, "connection",
      "Microsoft does not let {app} do its work. Missing: {permission}.",
-     ("The customer's administrator opens the consent link and agrees. After a consent it can take some "
-      "minutes until Microsoft applies it everywhere.")),
+     ("The customer's administrator gives it: by the consent link of the connection page, or there under Grant "
+      "Access. Afterwards Microsoft can take some minutes until it applies everywhere.")),
     ("role_missing", 422, _FIX, _CUSTOMER, "target",
      "In {tenant}, a directory role that voice work needs is not there: {role}.",
      ("The customer's administrator adds it in the Microsoft Entra admin centre, under Roles and "
       "administrators; then check again.")),
     ("consent_propagating", 503, _LATER, _MICROSOFT, "target",
      "Microsoft let the portal in, but has not put this in force yet: {permission}.",
-     ("Nothing to do for some minutes: Microsoft spreads new consent slowly, and the portal looks again by itself. "
-      "If it stays like this, the customer's administrator grants admin consent.")),
+     ("Nothing to do for some minutes: Microsoft puts a new consent into force slowly, and the portal looks "
+      "again by itself. If it stays like this, the customer's administrator presses Grant admin consent at the "
+      "app registration.")),
     ("graph_refused", 422, _NEVER, _PORTAL, "target",
      "Microsoft 365 refused the request for {thing} as not valid.",
      "Pass the technical detail to whoever runs the portal; repeating will not help."),
@@ -532,7 +550,8 @@ _PORTALS_OWN: tuple[_Row, ...] = (
      "For 30 days an administrator of the provider can restore it, on the page Deleted customers."),
     ("connection_missing", 409, _FIX, _PROVIDER, "connection",
      "The customer is not connected to Microsoft 365 yet.",
-     "Enter an app registration on the connection page, or send the customer a consent link."),
+     ("Enter an app registration on the connection page, or let the customer's administrator sign in there "
+      "under Grant Access.")),
     ("provider_app_missing", 409, _FIX, _PROVIDER, "service",
      "No ClientId was specified.",
      ("A provider administrator enters Client Id and Client Secret of the provider's app registration on "
@@ -550,20 +569,20 @@ _PORTALS_OWN: tuple[_Row, ...] = (
       "Authentication Status.")),
     ("connection_unverified", 409, _FIX, _PROVIDER, "connection",
      "The customer's credentials have not been checked successfully yet.",
-     'Press "Check credentials" on the connection page.'),
+     "Press Check Credentials on the connection page: work goes on when that succeeds."),
     ("organization_unconfirmed", 409, _FIX, _PROVIDER, "connection",
      "The first replication waits until somebody confirms that the right organisation was connected.",
      "Compare what the check found at Microsoft with the customer you meant, and confirm it on the customer's page."),
     ("secret_unreadable", 500, _FIX, _PROVIDER, "connection",
      "The stored secret of the customer's connection cannot be opened.",
-     ("Enter the secret again. If this concerns many customers, whoever runs the portal checks the key "
-      "file of the workers.")),
+     ("Enter the secret again on the connection page. If this concerns many customers, whoever runs the portal "
+      "checks the key file of the workers.")),
     ("key_unavailable", 503, _FIX, _PORTAL, "service",
      "The workers cannot open stored secrets, because their key is missing or is another one.",
      "Whoever runs the portal checks the key file of the workers."),
     ("breaker_open", 503, _LATER, _PORTAL, "connection",
      "Several tries in a row failed, so the portal rests before it tries again.",
-     'See the last failure for the cause. "Check credentials" tries at once.'),
+     "See the last failure for the cause. Check Credentials tries at once."),
     ("licence_missing", 422, _FIX, _CUSTOMER, "target",
      "There is no free licence of the needed kind for {thing}.",
      "The customer's administrator buys or frees a licence; then repeat."),

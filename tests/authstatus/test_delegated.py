@@ -469,9 +469,9 @@ def test_revoked_access_turns_the_connection_red_with_a_way_out(stage: Stage, cl
     row = stage.row(stage.cast.contoso)
     assert row.verification == Verification.NO_TOKEN
     page = text_of(client, url(stage.cast.contoso, "connection/"))
-    assert "its password or its sessions were reset" in page
+    assert "was signed out everywhere" in page
     for place in (page, text_of(client, "/"), text_of(client, url(stage.cast.contoso))):
-        box = place[place.index("its password or its sessions were reset") :]
+        box = place[place.index("was signed out everywhere") :]
         assert f'href="{url(stage.cast.contoso, "grant-access/")}">Grant Access' in box, (
             "the button that mends it"
         )

@@ -115,7 +115,7 @@ def test_dialogs_open_close_and_give_the_focus_back(look: Look, committed_cast: 
     page.keyboard.press("Escape")
     expect(keys).to_be_hidden()
 
-    ask = page.get_by_role("link", name="Check credentials").first
+    ask = page.get_by_role("link", name="Check Credentials").first
     ask.focus()
     page.keyboard.press("Enter")
     dialog = page.get_by_role("dialog")

@@ -52,7 +52,7 @@ def test_one_failure_is_nobody_elses(cast: Cast, client_of: SignIn, monkeypatch:
     ids = [str(cast.contoso.id), str(cast.fabrikam.id)]
     post(client, "/tenants/bulk/check/", {"id": ids, "confirm": "1"})
     page = text_of(client, "/tenants/bulk/result/")
-    assert "Check credentials: 1 done, 1 not." in page
+    assert "Check Credentials: 1 done, 1 not." in page
     assert "The portal is being maintained at the moment." in page
     assert len(commands(cast.fabrikam)) == 1
 

@@ -257,7 +257,7 @@ def _degraded(actor: Actor, tenant: Tenant, connection: Connection) -> Item:
         who_in_words(Who.PROVIDER, actor) if actor.is_provider else OWN_WORDS[Who.CUSTOMER_ADMIN],
         "Check the credentials: that says what is wrong, or ends it and reads everything anew.",
         connection.degraded_at,
-        _check(actor, tenant, "Check credentials"),
+        _check(actor, tenant, "Check Credentials"),
         "degraded",
         "Degraded",
         of_connection=True,
@@ -278,7 +278,7 @@ def _held(actor: Actor, lane: Lane) -> Item | None:
         who_in_words(error.who, actor),
         error.advice,
         None,
-        _check(actor, lane.tenant, "Check credentials"),
+        _check(actor, lane.tenant, "Check Credentials"),
         error.code,
         of_connection=True,
     )
@@ -335,7 +335,7 @@ def _unchecked(actor: Actor, tenant: Tenant) -> Item:
         who_in_words(Who.PROVIDER, actor) if actor.is_provider else OWN_WORDS[Who.CUSTOMER_ADMIN],
         "Check the credentials; the first replication starts by itself when they work.",
         tenant.created_at,
-        _check(actor, tenant, "Check credentials"),
+        _check(actor, tenant, "Check Credentials"),
         "connection_unverified",
         "Never Performed",
     )

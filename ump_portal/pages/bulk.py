@@ -81,7 +81,7 @@ ACTS: Mapping[str, Act] = MappingProxyType(
             _not_replicated,
         ),
         "check": Act(
-            "Check credentials",
+            "Check Credentials",
             "One check joins the queue for each: a fresh token, one harmless look. Nothing is changed at Microsoft.",
             _check,
             _not_checked,

@@ -43,7 +43,7 @@ CHOICES: dict[str, tuple[str, Sequence[tuple[str, str]]]] = {
 }
 BULK_ACTIONS = (
     ("replicate", "Queue Replication", "refresh-cw"),
-    ("check", "Check credentials", "shield-check"),
+    ("check", "Check Credentials", "shield-check"),
     ("pause", "Pause", "circle-pause"),
 )
 CSV_HEAD = (
@@ -172,7 +172,7 @@ def _menu(tenant: Tenant, may: frozenset[Ability]) -> list[dict[str, Any]]:
     found.append({"label": "Connection", "url": f"{base}connection/", "icon": "plug"})
     if Ability.VERIFY_CONNECTION in may:
         found.append(
-            {"label": "Check credentials", "url": f"{base}check/", "icon": "shield-check", "post": True}
+            {"label": "Check Credentials", "url": f"{base}check/", "icon": "shield-check", "post": True}
         )
     if Ability.PAUSE_TENANT in may:
         word, icon = ("Resume", "circle-play") if tenant.paused_at else ("Pause", "circle-pause")
