@@ -1,19 +1,20 @@
-"""What workers do with devices: look at one, and read OVOC's list."""
+"""What workers do with devices: look at one, read its rules, and read OVOC's list."""
 
 from typing import Any
 
 from django.db.models.functions import Now
 
+from audiocodes import inifile
 from audiocodes.ovoc import Ovoc as OvocLine
 from audiocodes.sbc import Sbc as Device
 from audiocodes.sbc import Status
-from core.errors import UmpError
+from core.errors import LeaseLost, UmpError
 from replication.context import Context, Done, Outcome
 from replication.models import LaneName
 from replication.registry import Kind, register
-from sbc import lines, reloading, selectors
+from sbc import lines, prefixes, reloading, selectors
 from sbc.models import Link, Sbc
-from sbc.selectors import CHECK, RELOAD
+from sbc.selectors import CHECK, READ, RELOAD
 from tenants.abilities import Ability
 
 LINK_OF = {
@@ -23,19 +24,16 @@ LINK_OF = {
 }
 OURS = frozenset({"key_unavailable", "secret_unreadable", "interrupted"})
 """Faults of this side, which say nothing about the device."""
-SECONDS = 60.0
 
 
-@register
-class CheckSbc(Kind):
-    """Whether a device answers, what it is, and its alarms. One try: the next look comes by itself."""
+class _OfDevice(Kind):
+    """Something done with one device over its line; what went wrong is kept with the device."""
 
-    name = CHECK
-    title = "Check SBC"
     ability = Ability.MANAGE_SBC
     lane = LaneName.DEVICE
     max_attempts = 1
-    reconcile = "Reads only; another check simply asks again."
+    about_rules = False
+    """Whether a fault concerns the reading of rules and not the connection."""
 
     def run(self, ctx: Context) -> Outcome:
         sbc = Sbc.objects.select_related("secret", "secret__key").filter(id=int(ctx.target)).first()
@@ -45,31 +43,69 @@ class CheckSbc(Kind):
             )
         try:
             with lines.to_sbc(sbc) as line:
-                device = Device(line)
-                status = device.status(sbc.serial)
-                alarms = [
-                    {name: getattr(alarm, name) for name in alarm.__slots__} for alarm in device.alarms()
-                ]
+                return self.work(ctx, sbc, Device(line))
         except UmpError as error:
-            if error.code in OURS:
+            if error.code in OURS or isinstance(error, LeaseLost):
                 raise
             return self._failed(ctx, sbc, error)
-        self._note(ctx, sbc, **_reached(status, alarms))
-        what = f"{status.product} {status.version}, serial number {status.serial or 'not told'}"
-        return Done(f"{sbc.name} is connected: {what}; {_count(alarms)}.", result={"product": status.product})
+
+    def work(self, ctx: Context, sbc: Sbc, device: Device) -> Outcome:
+        raise NotImplementedError
 
     def _failed(self, ctx: Context, sbc: Sbc, error: UmpError) -> Outcome:
         link = LINK_OF.get(error.code, Link.DISCONNECTED)
-        more = {"next_check_at": None} if link == Link.REFUSED else {}
-        self._note(ctx, sbc, link=link, problem=dict(error.to_dict()), **more)
+        problem = dict(error.to_dict())
+        if self.about_rules and link == Link.DISCONNECTED:
+            self.note(ctx, sbc, rules_problem=problem)
+            return Done(f"The rules were not read: {error.message}", "partial", result={"error": error.code})
+        more: dict[str, Any] = {"next_check_at": None} if link == Link.REFUSED else {}
+        more |= {"rules_problem": problem} if self.about_rules else {}
+        self.note(ctx, sbc, link=link, problem=problem, checked_at=Now(), **more)
         return Done(f"{link.label}: {error.message}", "partial", result={"error": error.code})
 
     @staticmethod
-    def _note(ctx: Context, sbc: Sbc, **values: Any) -> None:
+    def note(ctx: Context, sbc: Sbc, **values: Any) -> None:
         """Unless somebody has changed the device's address or account meanwhile."""
         with ctx.transaction():
-            mine = Sbc.objects.filter(id=sbc.id, row_version=sbc.row_version)
-            mine.update(checked_at=Now(), **values)
+            Sbc.objects.filter(id=sbc.id, row_version=sbc.row_version).update(**values)
+
+
+@register
+class CheckSbc(_OfDevice):
+    """Whether a device answers, what it is, and its alarms. One try: the next look comes by itself."""
+
+    name = CHECK
+    title = "Check SBC"
+    reconcile = "Reads only; another check simply asks again."
+
+    def work(self, ctx: Context, sbc: Sbc, device: Device) -> Outcome:
+        status = device.status(sbc.serial)
+        alarms = [{name: getattr(alarm, name) for name in alarm.__slots__} for alarm in device.alarms()]
+        self.note(ctx, sbc, checked_at=Now(), **_reached(status, alarms))
+        what = f"{status.product} {status.version}, serial number {status.serial or 'not told'}"
+        return Done(f"{sbc.name} is connected: {what}; {_count(alarms)}.", result={"product": status.product})
+
+
+@register
+class ReadPrefixes(_OfDevice):
+    """Refresh From Sbc: all dial plan rules of a device, as they are on it now."""
+
+    name = READ
+    title = "Refresh From Sbc"
+    about_rules = True
+    reconcile = "Reads the device only; what was read replaces what was read before, in one transaction."
+
+    def work(self, ctx: Context, sbc: Sbc, device: Device) -> Outcome:
+        device.status(sbc.serial)
+        try:
+            reading = prefixes.read(device.ini())
+        except inifile.IniError as error:
+            raise UmpError.of("sbc_file_unreadable", host=sbc.name, why=str(error)) from error
+        with ctx.transaction():
+            kept = prefixes.keep(sbc, reading)
+        if not kept:
+            return Done("Nothing was kept: the SBC was changed meanwhile.", "partial")
+        return Done(f"{sbc.name} has {prefixes.words(reading)}.", result={"rules": len(reading.rows)})
 
 
 def _reached(status: Status, alarms: list[dict[str, str]]) -> dict[str, Any]:

@@ -1,8 +1,9 @@
-"""The provider's SBC devices and its OVOC. They belong to no customer; what routes a customer's numbers will."""
+"""The provider's SBC devices, the rules read from them, and its OVOC. They belong to no customer."""
 
 import uuid
 
-from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.fields import ArrayField, BigIntegerRangeField
+from django.contrib.postgres.indexes import GistIndex
 from django.db import models
 from django.db.models.functions import Now
 
@@ -75,6 +76,15 @@ class Sbc(Reached):
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     created_by = models.CharField(max_length=254)
 
+    rules_read_at = models.DateTimeField(null=True, help_text="When its dial plan rules were read last.")
+    rules_digest = models.CharField(
+        max_length=64, blank=True, help_text="Of what was read: the same writes nothing."
+    )
+    rules_told = models.JSONField(
+        default=dict, help_text="Figures of the last reading: sbc.prefixes.Reading."
+    )
+    rules_problem = models.JSONField(null=True, help_text="core.errors.Rendered of the last reading.")
+
     class Meta:
         ordering = ["name", "id"]
 
@@ -90,3 +100,29 @@ class Ovoc(Reached):
 
     class Meta:
         constraints = [models.CheckConstraint(name="one_ovoc", condition=models.Q(id=1))]
+
+
+class Rule(models.Model):
+    """A dial plan rule as it was read from a device; each reading replaces those before."""
+
+    sbc = models.ForeignKey(Sbc, models.CASCADE, related_name="+", db_index=False)
+    plan = models.CharField("DialPlan", max_length=200)
+    index = models.BigIntegerField("Index")
+    name = models.CharField("Name", max_length=200, blank=True)
+    prefix = models.CharField("Prefix", max_length=200, blank=True)
+    tag = models.CharField("Tag", max_length=300, blank=True)
+    plus = models.BooleanField(null=True, help_text="None: numbers with and without a plus.")
+    span = BigIntegerRangeField(
+        help_text="On the line of fifteen digits (audiocodes.dialplan); may be too wide."
+    )
+    exact = models.BooleanField(help_text="Whether it takes every number of the span.")
+    longest = models.PositiveSmallIntegerField(
+        help_text="Digits of the longest number it takes; 0: it takes none."
+    )
+
+    class Meta:
+        ordering = ["sbc_id", "plan", "index", "id"]
+        indexes = [
+            models.Index(fields=["sbc", "plan", "index", "id"], name="rule_of_sbc"),
+            GistIndex(fields=["span"], name="rule_span"),
+        ]

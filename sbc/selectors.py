@@ -9,7 +9,7 @@ from replication.models import OPEN, Command
 from sbc.models import Ovoc, Sbc
 from tenants import scope
 
-CHECK, RELOAD = "check_sbc", "reload_from_ovoc"
+CHECK, READ, RELOAD = "check_sbc", "read_prefixes", "reload_from_ovoc"
 
 
 def sbcs(search: str = "", link: str = "") -> QuerySet[Sbc]:
@@ -42,6 +42,11 @@ def ovoc() -> Ovoc | None:
 def check_of(sbc: Sbc) -> Command | None:
     """Its newest check."""
     return _newest(kind=CHECK, target=str(sbc.id))
+
+
+def reading_of(sbc: Sbc) -> Command | None:
+    """The newest reading of its rules."""
+    return _newest(kind=READ, target=str(sbc.id))
 
 
 def reload_of() -> Command | None:

@@ -17,7 +17,7 @@ from replication import services as queue
 from replication.models import Command
 from replication.registry import chore
 from sbc.models import Link, Ovoc, Reached, Sbc
-from sbc.selectors import CHECK, RELOAD
+from sbc.selectors import CHECK, READ, RELOAD
 from tenants import outbound, scope, secrets
 from tenants.access import SYSTEM, Actor
 from tenants.models import ProviderSecret, SecretKind
@@ -90,6 +90,15 @@ def check(actor: Actor, sbc: Sbc) -> Command:
     if sbc.link == Link.REFUSED or sbc.secret_id is None:
         raise UmpError.of("sbc_sign_in_refused", host=sbc.name)
     return _check(actor, sbc)
+
+
+@transaction.atomic
+def read_prefixes(actor: Actor, sbc: Sbc) -> Command:
+    """Refresh From Sbc. Raises UmpError (sbc_sign_in_refused) as `check` does."""
+    if sbc.link == Link.REFUSED or sbc.secret_id is None:
+        raise UmpError.of("sbc_sign_in_refused", host=sbc.name)
+    with scope.every("a device is the provider's own"):
+        return queue.submit(actor, READ, None, target=str(sbc.id))
 
 
 @transaction.atomic

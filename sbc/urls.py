@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from sbc import views
+from sbc import prefix_views, views
 
 ONE = "sbcs/<uuid:sbc_id>"
 
@@ -15,5 +15,9 @@ urlpatterns = [
     path(f"{ONE}/live/", views.live, name="sbc-live"),
     path(f"{ONE}/edit/", views.edit, name="sbc-edit"),
     path(f"{ONE}/check/", views.check, name="sbc-check"),
+    path(f"{ONE}/prefixes/", prefix_views.of_sbc, name="sbc-prefixes"),
+    path(f"{ONE}/prefixes/refresh/", prefix_views.refresh, name="sbc-prefixes-refresh"),
+    path(f"{ONE}/prefixes/live/", prefix_views.live, name="sbc-prefixes-live"),
+    path("prefixes/", prefix_views.everywhere, name="prefixes"),
     path(f"{ONE}/remove/", views.remove, name="sbc-remove"),
 ]

@@ -120,7 +120,12 @@ def _provider_tree(request: HttpRequest, actor: Actor) -> list[Entry]:
             "refresh-cw",
             _entry(request, "Queue", "/queue/", count=waiting),
         ),
-        _group("SBC", "server", _entry(request, "Known SBCs", "/sbcs/") if provider else None),
+        _group(
+            "SBC",
+            "server",
+            _entry(request, "Known SBCs", "/sbcs/") if provider else None,
+            _entry(request, "Prefixes", "/prefixes/") if provider else None,
+        ),
         _entry(request, "Audit", "/audit/", "scroll-text"),
         _group(
             "System",

@@ -1,0 +1,181 @@
+"""Dial plan rules as they are on devices: read, kept with their age, and found again by number or by words."""
+
+import csv
+import hashlib
+import io
+import itertools
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Now
+
+from audiocodes import dialplan, rules
+from audiocodes.dialplan import LINE, GrammarError, coverage, parse_device
+from sbc.models import Rule, Sbc
+
+MOST_OVERLAPS = 1_000
+NAMED_OVERLAPS = 20
+WHOLE_LINE = (0, 10**LINE)
+_COLUMNS = ("sbc_id", "plan", "index", "name", "prefix", "tag", "plus", "span", "exact", "longest")
+_TEXTS = ("plan", "name", "prefix", "tag")
+_LONGEST = (200, 200, 200, 300)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one look at a device gave."""
+
+    rows: list[rules.Row]
+    overlaps: list[tuple[int, int]]
+    """Places of rules of one plan that share numbers, at most MOST_OVERLAPS."""
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(repr(self.rows).encode()).hexdigest()
+
+    def told(self) -> dict[str, Any]:
+        """Figures for the page."""
+        named = self.overlaps[:NAMED_OVERLAPS]
+        pairs = [[self.rows[one][1], self.rows[one][4], self.rows[two][4]] for one, two in named]
+        return {"rules": len(self.rows), "overlapping": len(self.overlaps), "overlaps": pairs}
+
+
+def read(ini: str) -> Reading:
+    """The rules of an ini file, and which overlap. Raises audiocodes.inifile.IniError."""
+    rows = rules.of_device(ini)
+    plans: dict[str, list[int]] = defaultdict(list)
+    for place, row in enumerate(rows):
+        plans[row[1]].append(place)
+    found = (
+        (places[one], places[two])
+        for places in plans.values()
+        for one, two in rules.overlaps([rows[place][4] for place in places])
+    )
+    return Reading(rows, list(itertools.islice(found, MOST_OVERLAPS)))
+
+
+def keep(sbc: Sbc, reading: Reading) -> bool:
+    """Replace what was read before, if it differs; False when the device's address or account was changed since.
+
+    Inside a transaction.
+    """
+    mine = Sbc.objects.filter(id=sbc.id, row_version=sbc.row_version)
+    digest = reading.digest
+    if not mine.update(
+        rules_read_at=Now(), rules_digest=digest, rules_told=reading.told(), rules_problem=None
+    ):
+        return False
+    if digest != sbc.rules_digest:
+        Rule.objects.filter(sbc=sbc).delete()
+        _copy(_line(sbc.id, row) for row in reading.rows)
+    return True
+
+
+def words(reading: Reading) -> str:
+    """ "12 rules; 3 pairs of them overlap"."""
+    count = len(reading.overlaps)
+    many = f"{count:,}{' or more' if count == MOST_OVERLAPS else ''}"
+    overlap = f"{many} pair{'' if count == 1 else 's'} of them overlap" if count else "none overlap"
+    return f"{len(reading.rows):,} rule{'' if len(reading.rows) == 1 else 's'}; {overlap}"
+
+
+def _line(sbc_id: int, row: rules.Row) -> Sequence[object]:
+    number, plan, index, name, prefix, tag = row
+    plus, (low, high), exact, longest = _place(prefix)
+    texts = [text[:most] for text, most in zip((plan, name, prefix, tag), _LONGEST, strict=True)]
+    where = index if index.isdecimal() and len(index) < 18 else number[:17]
+    shown = "" if plus is None else plus
+    return [sbc_id, texts[0], where, *texts[1:], shown, f"[{low},{high})", exact, longest]
+
+
+def _place(prefix: str) -> tuple[bool | None, tuple[int, int], bool, int]:
+    """Where a rule lies on the line. One that the grammar does not know may be anywhere."""
+    try:
+        found = coverage(parse_device(prefix))
+    except GrammarError:
+        return None, WHOLE_LINE, False, LINE
+    if not found.intervals:
+        return found.plus, (0, 0), True, 0
+    span = found.intervals[0][0], found.intervals[-1][1]
+    return found.plus, span, found.exact and len(found.intervals) == 1, found.longest
+
+
+def _copy(lines: Iterable[Sequence[object]]) -> None:
+    content = io.StringIO()
+    csv.writer(content).writerows(lines)
+    content.seek(0)
+    columns, texts = (", ".join(f'"{name}"' for name in names) for names in (_COLUMNS, _TEXTS))
+    with connection.cursor() as cursor:
+        cursor.copy_expert(
+            f"COPY sbc_rule ({columns}) FROM STDIN WITH (FORMAT csv, FORCE_NOT_NULL ({texts}))", content
+        )
+
+
+# --- Finding --------------------------------------------------------------------------------------------------
+def of(sbc: Sbc | None = None, search: str = "", plan: str = "") -> QuerySet[Rule]:
+    """Rules of one device or of all, by a number or range that they take, or by words."""
+    found = Rule.objects.all() if sbc is None else Rule.objects.filter(sbc=sbc)
+    if plan:
+        found = found.filter(plan=plan)
+    if search:
+        found = found.filter(_matching(search))
+    return found
+
+
+def _matching(search: str) -> Q:
+    number = number_of(search)
+    if number is None:
+        return Q(name__icontains=search) | Q(prefix__icontains=search) | Q(tag__icontains=search)
+    touches = Q(span__overlap=number.span, longest__gte=number.length)
+    # Without its plus typed it may be either; with one it is an international number.
+    return touches & (Q(plus=None) | Q(plus=True)) if number.plus else touches
+
+
+def number_of(search: str) -> dialplan.Rule | None:
+    """The numbers that were typed, also with blanks or dashes in them; None when it is something else."""
+    plain = (
+        "".join(character for character in search if character not in " -./()")
+        if "[" not in search
+        else search
+    )
+    try:
+        return dialplan.parse(plain, needs_plus=False)
+    except GrammarError:
+        return None
+
+
+def plans(sbc: Sbc) -> list[str]:
+    """The names of its dial plans that have rules."""
+    return list(Rule.objects.filter(sbc=sbc).order_by("plan").values_list("plan", flat=True).distinct())
+
+
+def winners(search: str, found: QuerySet[Rule], most: int = 200) -> set[int]:
+    """Of the rules that take one whole number, the ids of those that win on their device and in their plan.
+
+    Empty where something else than one number was typed, or where there are too many to tell.
+    """
+    number = number_of(search)
+    if number is None or number.numbers > 1 or "[" in search:
+        return set()
+    rows = list(found[: most + 1])
+    if len(rows) > most:
+        return set()
+    return set(_best(rows, str(number)))
+
+
+def _best(rows: Iterable[Rule], number: str) -> Iterator[int]:
+    best: dict[tuple[int, str], tuple[tuple[int, ...], int]] = {}
+    for row in rows:
+        try:
+            pattern = parse_device(row.prefix)
+        except GrammarError:
+            continue
+        if pattern.matches(number):
+            key, own = (row.sbc_id, row.plan), (pattern.weight, row.id)
+            best[key] = min(best.get(key, own), own)
+    for _, winner in best.values():
+        yield winner
