@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -112,7 +112,11 @@ def begin(
         with_user=with_user,
         set_by=actor.label,
     )
-    row.save()
+    try:
+        with transaction.atomic():
+            row.save()
+    except IntegrityError as error:  # somebody took the name since it was looked up
+        raise Conflict("already_exists", thing="a domain") from error
     _record(actor, "domain.begun", row, {"name": (None, wanted)})
     queue.submit(actor, PROVISION, tenant, target=str(row.id))
     return row

@@ -54,6 +54,13 @@ def test_a_name_belongs_to_one_customer(cast: Cast, zone: DnsZone) -> None:
         begin(cast.contoso, name="other.example", by_hand=False)
 
 
+def test_two_at_the_same_moment(cast: Cast, zone: DnsZone, monkeypatch: pytest.MonkeyPatch) -> None:
+    begin(cast.contoso, name="voice.contoso.example")
+    monkeypatch.setattr(services, "_taken", lambda wishes: set())
+    with pytest.raises(Conflict):
+        begin(cast.fabrikam, name="voice.contoso.example")
+
+
 def test_who_gets_none(cast: Cast, zone: DnsZone) -> None:
     for values in ({"service": Service.OPERATOR_CONNECT}, {"with_sync": False}):
         for name, value in values.items():
