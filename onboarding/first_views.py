@@ -66,7 +66,7 @@ def _first(form: TenantForm, actor: Actor) -> dict[str, Any]:
     return {"form": form, "pools": pools, "schemes": (licences.TENANTS, licences.USERS)}
 
 
-@list_view(needs=Ability.ADD_TENANT)
+@list_view(needs=Ability.EDIT_TENANT)
 def name(request: HttpRequest) -> HttpResponse:
     """Whether a customer could have this name, said while it is typed."""
     given = request.GET.get("name", "")
@@ -78,7 +78,7 @@ def name(request: HttpRequest) -> HttpResponse:
     return render(request, "onboarding/name.html", context)
 
 
-@list_view(needs=Ability.ADD_TENANT)
+@list_view(needs=Ability.EDIT_TENANT)
 def offered(request: HttpRequest) -> HttpResponse:
     """What the choices of step 1 lead to, while they are made."""
     service = tables.choice_of(request.GET, "service", Service.values) or Service.DIRECT_ROUTING
@@ -89,7 +89,7 @@ def offered(request: HttpRequest) -> HttpResponse:
     return render(request, "onboarding/offers.html", {"offers": found, "offered": offers.tally(found)})
 
 
-@list_view(needs=Ability.ADD_TENANT, methods=("POST",))
+@list_view(needs=Ability.EDIT_TENANT, methods=("POST",))
 def discover(request: HttpRequest) -> HttpResponse:
     """Look up whose tenant the domain is; the answer is followed until it is there."""
     try:
@@ -99,7 +99,7 @@ def discover(request: HttpRequest) -> HttpResponse:
     return render(request, "onboarding/discovery.html", _discovery(command) | {"first": True})
 
 
-@list_view(needs=Ability.ADD_TENANT)
+@list_view(needs=Ability.EDIT_TENANT)
 def discovery(request: HttpRequest, number: int) -> HttpResponse:
     """What became of a look-up; with its end, the two fields are filled in."""
     context = _discovery(selectors.discovery(number))

@@ -31,15 +31,3 @@ class TenantForm(CustomerForm):
     def customer(self) -> dict[str, Any]:
         """What tenants.services.add_tenant takes; of a valid form."""
         return {name: self.cleaned_data[name] for name in self.CUSTOMER}
-
-
-class DnsForm(forms.Form):
-    """Step 3: a name for the customer's sub-domain."""
-
-    name = forms.CharField(
-        label="Name",
-        required=False,
-        max_length=253,
-        help_text="Below the provider's zone, or any that you own. Empty: the portal chooses one.",
-        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
-    )

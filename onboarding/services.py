@@ -228,11 +228,11 @@ def _again(actor: Actor, tenant: Tenant, now: standing.Standing) -> str:
 
 # --- Step 3 -------------------------------------------------------------------------------------------------
 @transaction.atomic
-def begin_dns(actor: Actor, tenant: Tenant, *, name: str = "") -> None:
-    """Begin the automatic DNS. Raises what domains.services.begin does."""
+def begin_dns(actor: Actor, tenant: Tenant, **wish: Any) -> None:
+    """Begin the customer's domain; takes and raises what domains.services.begin does."""
     onboarding = _locked(tenant)
-    domains.begin(actor, tenant, name=name)
-    onboarding.automatic_dns, onboarding.dns_name, onboarding.problem = True, name, None
+    row = domains.begin(actor, tenant, **wish)
+    onboarding.automatic_dns, onboarding.dns_name, onboarding.problem = True, row.name, None
     onboarding.save(update_fields=["automatic_dns", "dns_name", "problem"])
 
 

@@ -16,12 +16,12 @@ from authstatus.forms import CredentialForm
 from authstatus.views import needed, told
 from core.errors import Conflict, InvalidInput, UmpError
 from domains import services as domains
+from domains.forms import DomainForm
 from domains.selectors import current as current_domain
 from domains.selectors import shown as shown_domain
 from invitations.forms import InviteForm
 from m365.permissions import PERMISSIONS, PROFILES
 from onboarding import frame, selectors, services, standing
-from onboarding.forms import DnsForm
 from onboarding.models import Onboarding, Step, Way, limit_of
 from replication.models import Command
 from tenants import offers, tables
@@ -192,7 +192,7 @@ def retry(request: HttpRequest, tenant: Tenant) -> HttpResponse:
 # --- Step 3: Voice Route ------------------------------------------------------------------------------------
 @tenant_view(needs=Ability.EDIT_TENANT)
 def route_step(request: HttpRequest, tenant: Tenant) -> HttpResponse:
-    return render(request, "onboarding/route.html", _route_page(request, tenant, DnsForm()))
+    return render(request, "onboarding/route.html", _route_page(request, tenant, _domain_form(tenant)))
 
 
 @tenant_view(needs=Ability.EDIT_TENANT)
@@ -203,7 +203,7 @@ def route_live(request: HttpRequest, tenant: Tenant) -> HttpResponse:
     return render(request, "onboarding/route_live.html", context)
 
 
-def _route_page(request: HttpRequest, tenant: Tenant, form: DnsForm) -> dict[str, Any]:
+def _route_page(request: HttpRequest, tenant: Tenant, form: DomainForm) -> dict[str, Any]:
     onboarding, found = frame.open_one(tenant), offers.of_tenant(tenant)
     return {
         **frame.wizard(onboarding, Step.ROUTE),
@@ -215,6 +215,15 @@ def _route_page(request: HttpRequest, tenant: Tenant, form: DnsForm) -> dict[str
         "offered": offers.tally(found),
         "until": _until(onboarding),
     }
+
+
+def _domain_form(tenant: Tenant, data: Any = None) -> DomainForm:
+    """With the name that the portal would choose, where it has a zone to choose from."""
+    try:
+        name = "" if domains.why_not(tenant) else domains.planned_name(tenant)
+    except UmpError:  # without a zone, or with a name of signs only, a person enters one
+        name = ""
+    return DomainForm(data, initial={"name": name, "with_user": True})
 
 
 def _until(onboarding: Onboarding) -> dt.datetime:
@@ -233,18 +242,17 @@ def _routing(onboarding: Onboarding, actor: Actor) -> dict[str, Any]:
         "domain": shown_domain(domain) if domain else None,
         "dns_problem": told(onboarding.problem, actor) if onboarding.problem else None,
         "first": first,
-        "may_connect": actor.may(Ability.MANAGE_CONNECTION, tenant.id),
         "live_url": f"/tenants/{tenant.id}/onboarding/voice-route/live/",
     }
 
 
-@tenant_view(needs=Ability.MANAGE_CONNECTION, methods=("POST",))
+@tenant_view(needs=Ability.EDIT_TENANT, methods=("POST",))
 def begin_dns(request: HttpRequest, tenant: Tenant) -> HttpResponse:
     """Begin the automatic DNS; a name that cannot be used is said beside its field."""
-    form = DnsForm(request.POST)
+    form = _domain_form(tenant, request.POST)
     if form.is_valid():
         try:
-            services.begin_dns(actor_of(request), tenant, name=form.cleaned_data["name"])
+            services.begin_dns(actor_of(request), tenant, **form.wish())
         except InvalidInput as error:
             add_error(form, error)
         except UmpError as error:

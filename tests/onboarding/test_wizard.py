@@ -339,13 +339,12 @@ def test_the_automatic_dns_begins_with_a_name(cast: Cast, client_of: SignIn) -> 
     made, client = connected(cast), client_of(cast.olga)
     page = post(client, at(made, "voice-route/dns/"), {"name": "not a name"}, 422).content.decode()
     assert 'id="id_name_error"' in page
-    page = post(client, at(made, "voice-route/dns/"), {"name": ""}, 422).content.decode()
-    assert "The portal knows no DNS zone" in page
-    post(client, at(made, "voice-route/dns/"), {"name": "voice.tailspin.example"})
+    post(client, at(made, "voice-route/dns/"), {"name": "voice.tailspin.example", "by_hand": "on"})
     live = text_of(client, at(made, "voice-route/live/"))
     assert "voice.tailspin.example" in live
     assert "May the portal do it?" in live
-    assert again(made).automatic_dns
+    assert (again(made).automatic_dns, again(made).dns_name) == (True, "voice.tailspin.example")
+    assert "its own page" in text_of(client, at(made, "voice-route/"))
 
 
 def test_cancel_withdraws_the_invitation_and_it_can_be_started_again(cast: Cast, client_of: SignIn) -> None:
@@ -466,3 +465,15 @@ def test_one_that_is_late_at_step_3_is_told_of_too(cast: Cast, client_of: SignIn
     assert (
         "Its onboarding is at step 3, Voice Route, and is not finished. It should have been done by" in shown
     )
+
+
+def test_who_looks_after_one_customer_only_goes_back_to_its_step_1(cast: Cast, client_of: SignIn) -> None:
+    with scope.one(cast.contoso.id):
+        services.start_again(SYSTEM, cast.contoso)
+    client = client_of(cast.otto)
+    page = text_of(client, url(cast.contoso, "onboarding/m365-tenant/"))
+    assert "Available Users" not in page, "the pools are the provider's"
+    text_of(client, "/onboarding/name/?name=x")
+    text_of(client, "/onboarding/offers/")
+    text_of(client, START, 403)
+    text_of(client_of(cast.adam), url(cast.contoso, "onboarding/m365/"), 403)

@@ -26,7 +26,7 @@ from tenants.abilities import Role
 from tenants.access import SYSTEM
 from tenants.models import Cloud, Connection, Method, Plan, Tenant
 from tenants.selectors import tenants
-from ump_portal.management import sample_domains, sample_invitations
+from ump_portal.management import sample_domains, sample_invitations, sample_onboardings
 
 PASSWORD = "correct horse battery staple"  # noqa: S105  the demo's, printed at its start
 UNTRUSTED = "sbc3.geneva.provider.example"
@@ -61,6 +61,7 @@ class Command(BaseCommand):
         self._devices()
         known = self._known()
         sample_invitations.plant(known, self._at_simulator)
+        sample_onboardings.plant(self._at_simulator)
         self._people(known)
         sample_domains.plant(known, _simulator)
         for email, name, role, which in PEOPLE:
