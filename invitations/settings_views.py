@@ -29,6 +29,7 @@ from tenants.web import actor_of, provider_view
 
 WRITES = ("GET", "HEAD", "POST")
 PAGE = "/settings/invitations/"
+LENGTHS = {"subject": template.SUBJECT_MOST, "body": template.BODY_MOST, "portal_url": 300}
 
 
 @provider_view(needs=Ability.VIEW_INVITATIONS)
@@ -74,17 +75,12 @@ def _store(actor: Actor, form: MailForm) -> bool:
     return not form.errors
 
 
-@provider_view(needs=Ability.CHANGE_SETTINGS, methods=WRITES)
+@provider_view(needs=Ability.CHANGE_SETTINGS, methods=("POST",))
 def preview(request: HttpRequest) -> HttpResponse:
     """What is typed, as the customer would see it; nothing is stored. Its link is no link."""
     stored = services.mail()
-    if request.method == "POST":
-        for name, most in (
-            ("subject", template.SUBJECT_MOST),
-            ("body", template.BODY_MOST),
-            ("portal_url", 300),
-        ):
-            setattr(stored, name, request.POST.get(name, "").replace("\0", "")[:most])
+    for name, most in LENGTHS.items():
+        setattr(stored, name, request.POST.get(name, "").replace("\0", "")[:most])
     return render(request, "invitations/preview.html", _shown(stored))
 
 
@@ -115,9 +111,7 @@ def _page(actor: Actor, form: MailForm | None) -> dict[str, Any]:
     stored = services.mail()
     shown = stored
     if form is not None and form.is_bound:
-        shown = InvitationMail(
-            **{name: str(form.data.get(name, "")) for name in ("subject", "body", "portal_url")}
-        )
+        shown = InvitationMail(**{name: str(form.data.get(name, "")) for name in LENGTHS})
     return {
         "form": form,
         "stored": stored,

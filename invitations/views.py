@@ -103,15 +103,16 @@ def _wizard() -> str:
 @tenant_view(needs=Ability.VIEW_INVITATIONS)
 def of_customer(request: HttpRequest, tenant: Tenant) -> HttpResponse:
     """The newest one in full, and the earlier ones."""
-    return _show(request, tenant, selectors.newest_of(tenant))
+    return _show(request, tenant, selectors.newest_of(tenant), "Invitations")
 
 
 @tenant_view(needs=Ability.VIEW_INVITATIONS)
 def one(request: HttpRequest, tenant: Tenant, invitation_id: int) -> HttpResponse:
-    return _show(request, tenant, selectors.one_of(tenant, invitation_id))
+    invitation = selectors.one_of(tenant, invitation_id)
+    return _show(request, tenant, invitation, str(invitation))
 
 
-def _show(request: HttpRequest, tenant: Tenant, invitation: Invitation | None) -> HttpResponse:
+def _show(request: HttpRequest, tenant: Tenant, invitation: Invitation | None, title: str) -> HttpResponse:
     actor = actor_of(request)
     shown = invitation.pk if invitation else 0
     others = Invitation.objects.select_related("tenant").filter(tenant=tenant).exclude(id=shown)
@@ -119,6 +120,7 @@ def _show(request: HttpRequest, tenant: Tenant, invitation: Invitation | None) -
     page.object_list = listing.rows(actor, page.object_list)
     context = {
         "tenant": tenant,
+        "title": title,
         "row": listing.rows(actor, [invitation])[0] if invitation else None,
         "steps": listing.steps(invitation) if invitation else [],
         "page": page,

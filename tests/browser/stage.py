@@ -15,6 +15,8 @@ from core.errors import UmpError
 from directory.models import DirectoryGroup, DirectoryUser, SyncStream
 from domains import services as dns
 from domains.models import CustomDomain
+from invitations import services as asking
+from invitations.models import Invitation
 from onboarding import services as onboarding
 from replication import runner, services, states
 from replication.context import Done
@@ -76,6 +78,7 @@ def build(cast: Cast) -> Stage:
         | numbers
         | first_ids(cast)
         | domains(customers)
+        | invitations(customers)
         | {"run_id": run(customers, numbers)}
         | {
             "token_id": token(),
@@ -106,12 +109,48 @@ def flow(tenant: Tenant) -> uuid.UUID:
     return begun.id
 
 
+def invitations(customers: dict[str, Tenant]) -> dict[str, Any]:
+    """One whose organisation is to be confirmed, one that was refused, one that is done, one long one."""
+    now = timezone.now()
+    found = {
+        "found_tenant_id": uuid.UUID(int=9),
+        "found_name": LONG,
+        "found_domains": [f"{'a' * 60}.example"] * 4,
+    }
+    undelivered = {
+        "undelivered": dict(UmpError.of("mail_address", thing=f"{'x' * 60}@long.example").to_dict())
+    }
+    made = {}
+    for name, owner, values in (
+        ("invitation_id", "contoso", {"sent_count": 2, "sent_at": now, "signed_in_at": now, **found}),
+        ("refused_invitation", "long", {"problem": undelivered["undelivered"], **undelivered}),
+        ("done_invitation", "fabrikam", {"sent_count": 1, "sent_at": now, "done_at": now}),
+    ):
+        tenant = customers[owner]
+        with scope.one(tenant.id):
+            made[name] = asking.invite(SYSTEM, tenant, email=f"{'x' * 60}@{owner}.example", full_name=LONG).pk
+            Invitation.objects.filter(id=made[name]).update(**values)
+            Command.objects.filter(kind=asking.SEND).update(state="cancelled", finished_at=now)
+    return made
+
+
 def domains(customers: dict[str, Tenant]) -> dict[str, Any]:
     """One that waits for its record, one that is ready, one that stopped; and the provider's zone."""
     secret = "c2VjcmV0LW9mLXRoaXMtc3RhZ2Utb25seS0tLS0tLS0="
     dns.set_zone(SYSTEM, name="voice.example", server="ns1.voice.example", key_name="portal", secret=secret)
-    waits = {"step": "see", "step_since": timezone.now(), "text": "MS=ms12345678", "waiting": "Nobody has it yet."}
-    ready = {"state": "ready", "ready_at": timezone.now(), "user_made": True, "user_id": "u", "licence": "SPE_E5"}
+    waits = {
+        "step": "see",
+        "step_since": timezone.now(),
+        "text": "MS=ms12345678",
+        "waiting": "Nobody has it yet.",
+    }
+    ready = {
+        "state": "ready",
+        "ready_at": timezone.now(),
+        "user_made": True,
+        "user_id": "u",
+        "licence": "SPE_E5",
+    }
     longest = "vereinigtedonaudampfschifffahrtsgesellsch.example"[-48:]
     stopped = {"step": "add", "problem": dict(UmpError.of("domain_taken", thing=longest).to_dict())}
     made = {}
@@ -125,7 +164,9 @@ def domains(customers: dict[str, Tenant]) -> dict[str, Any]:
             made[name] = dns.begin(SYSTEM, tenant, name=domain, by_hand=True).id
             CustomDomain.objects.filter(id=made[name]).update(**values)
             if values is not waits:
-                Command.objects.filter(kind=dns.PROVISION).update(state="cancelled", finished_at=timezone.now())
+                Command.objects.filter(kind=dns.PROVISION).update(
+                    state="cancelled", finished_at=timezone.now()
+                )
     return made
 
 
