@@ -90,10 +90,10 @@ def examine(
     """Raises UmpError when the check itself failed: throttled, no network, interrupted, our own fault."""
     result = Verification.NO_TOKEN
     try:
-        told("Asking Microsoft for a token")
+        told("Signing in to Microsoft")
         token = line.token(fresh=True)
         result = Verification.FAILED
-        told("Trying what the customer's features need")
+        told("Trying what the portal needs there")
         answers = _ask(line, needs, token, stop)
     except UmpError as error:
         if not refuses(error):

@@ -155,7 +155,7 @@ def _claimed(flow: SignInFlow, command: Command | None) -> tuple[dict[str, Any],
     """The step, and what went wrong with it."""
     title = "Token claimed"
     if flow.granted_at:
-        text = "Sealed; only workers can open it."
+        text = "Stored under seal: only the portal's workers can open it."
         return {"title": title, "state": "done", "text": text, "at": flow.granted_at}, None
     if command is None:
         lost = flow.used_at is not None or flow.began_at < timezone.now() - delegated.LIFE

@@ -59,7 +59,7 @@ class CredentialForm(forms.Form):
     cloud = forms.ChoiceField(
         label="Microsoft cloud",
         choices=Cloud,
-        help_text="Where the customer's tenant lives; most are worldwide.",
+        help_text="Where Microsoft keeps the customer's organisation; most are worldwide.",
     )
     client_id = guid_field(
         "Client Id", "The Application (client) ID on the app registration's overview page."

@@ -238,12 +238,12 @@ def _sync(app: ProviderApp, portal: str) -> Iterator[Step]:
     yield Step("Leave implicit grant off", NO_IMPLICIT)
     yield Step(
         "Allow public client flows",
-        "Under Authentication, Advanced settings, set the switch to Yes. Only the sign-in by device code needs it.",
+        "Under Authentication, Advanced settings, set the switch to Yes. Only the sign-in by a code needs it.",
         optional=True,
     )
     yield Step(
         "Verify the publisher",
-        "Give your MPN ID under Branding & properties, so that the consent page shows a trusted publisher.",
+        "Give your Microsoft partner number (MPN ID) under Branding & properties: the consent page then names you.",
         optional=True,
     )
     yield Step(

@@ -61,7 +61,7 @@ class VerifyProviderApp(Kind):
         app = provider_app.current()
         try:
             line = lines.line_home(app, elsewhere=None if app.home_tenant_id else _known_customer())
-            ctx.report(label="Asking Microsoft for a token", force=True)
+            ctx.report(label="Signing in to Microsoft", force=True)
             line.token(fresh=True)
         except UmpError as error:
             raise self._kept(app, error) from error

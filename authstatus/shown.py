@@ -73,14 +73,16 @@ def _feature_line(key: str, name: str, call: Finding, row: Finding | None) -> Li
     title = FEATURES[key].title
     if row is None:
         tone, word = LACKING
-        hint = "It is not in the token that Microsoft gave out."
+        hint = "Microsoft let the portal in without it: nobody has granted it, or it was taken away."
         return Line(name, title, tone, word, hint, call.since, call.checked_at)
     if call.state == MISSING:
         tone, word = REFUSED
-        hint = f"{name} is granted, but Microsoft refused the call: {(call.problem or {}).get('message', '')}"
+        why = (call.problem or {}).get("message", "")
+        hint = f"{name} is granted, but Microsoft did not let the portal use it: {why}"
         return Line(name, title, tone, word, hint, call.since, call.checked_at)
     tone, word = GRANTED
-    return Line(name, title, tone, word, "A call proved it.", row.since, row.checked_at)
+    hint = "The portal tried it at the last check, and it works."
+    return Line(name, title, tone, word, hint, row.since, row.checked_at)
 
 
 def _spare_line(row: Finding) -> Line:
@@ -91,10 +93,10 @@ def _spare_line(row: Finding) -> Line:
         hint = "Nothing in the portal needs it; the customer may take it away."
     elif row.name in permissions.OF_USE:
         tone, word = GRANTED
-        hint = "No feature needs it, but the portal makes use of it."
+        hint = "Not needed, but of use: with it the portal reads when the secret ends, or renews it."
     else:
         tone, word = UNUSED
-        hint = "Part of the app's profile; nothing in the portal uses it today."
+        hint = "The guide asks for it; nothing in the portal uses it today."
     return Line(row.name, title, tone, word, hint, row.since, row.checked_at)
 
 
@@ -141,7 +143,7 @@ def role_sheet(tenant: Tenant, rows: Iterable[Finding]) -> RoleSheet:
 
 def _role_word(stage: Stage, finding: Finding | None, *, known: bool, deployed: bool) -> tuple[str, str, str]:
     if not known:
-        return "neutral", "Not known", "No check was told the roles yet."
+        return "neutral", "Not known", "Microsoft has not told the portal yet which roles there are."
     if finding is None:
         if stage == Stage.ONBOARDING and not deployed:
             return "neutral", "Only if used", "Needed only where the portal does this step by itself."

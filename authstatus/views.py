@@ -154,7 +154,7 @@ def _way_in(stored: Connection | None) -> list[tuple[str, Any, str]]:
         found.append(("M365 Email", stored.account, since))
     ends = grants.ends_if_unused(stored)
     if ends is not None:
-        note = f"{_days(ends)}, if nobody used it; the daily check does"
+        note = f"{_days(ends)}, unless it is used; the daily check uses it"
         found.append(("Stored sign-in ends", f"{ends:%d %b %Y}", note))
     return found
 
