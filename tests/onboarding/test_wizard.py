@@ -436,7 +436,8 @@ def test_the_dashboard_and_tenants_lead_back_to_it(cast: Cast, client_of: SignIn
     shown = text_of(client, "/")
     assert "Its onboarding is at step 2, M365, and is not finished." in shown
     assert f'href="{at(made)}">Resume' in shown
-    assert "Resume" in text_of(client, url(made.tenant))
+    assert "Resume onboarding" in text_of(client, url(made.tenant))
+    assert "Resume onboarding" not in text_of(client_of(cast.mona), url(made.tenant))
     page = text_of(client, "/tenants/")
     assert "1 unfinished onboarding<" in page
     assert 'href="/onboarding/start/"' in page

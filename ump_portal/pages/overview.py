@@ -12,6 +12,7 @@ from django.views.decorators.http import conditional_page
 from authstatus import shown
 from authstatus.commands import VERIFY
 from authstatus.views import own_words
+from onboarding import selectors as onboarding
 from replication import selectors as queue
 from replication import services as queue_services
 from replication import watch, words
@@ -149,6 +150,7 @@ def _may(actor: Actor, tenant: Tenant) -> dict[str, bool]:
         "replicate": actor.may(Ability.REPLICATE, tenant.id),
         "pause": actor.may(Ability.PAUSE_TENANT, tenant.id),
         "delete": actor.may(Ability.DELETE_TENANT, tenant.id),
+        "onboard": actor.may(Ability.EDIT_TENANT, tenant.id) and bool(onboarding.open_of([tenant.id])),
     }
 
 
