@@ -652,9 +652,9 @@ _INVITING: tuple[_Row, ...] = (
      ("Nothing was kept. Sign in with a Global Administrator, or with the service account that has the roles "
       "listed here.")),
     ("device_not_allowed", 422, _FIX, _PROVIDER, "target",
-     "The service provider's app registration does not allow sign-ins by a code.",
-     ('Sign in at Microsoft in this browser instead. The provider may switch on "Allow public client flows" in '
-      "its app registration.")),
+     "The app registration by which the portal signs in does not allow sign-ins by a code.",
+     ('Sign in at Microsoft in this browser instead. Whoever owns the app registration may switch on "Allow public '
+      'client flows".')),
     ("device_waited", 410, _FIX, _CUSTOMER, "target",
      "Nobody finished the sign-in with the code within ten minutes, so the portal stopped waiting.",
      ("Start again to get a new code. Where it is Microsoft that refuses codes, by a rule of your organisation, "

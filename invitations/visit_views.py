@@ -20,7 +20,7 @@ from invitations.models import Invitation, Visit, Way
 from invitations.visit_web import address_of, cookie_of, link_view, visit_view
 from tenants.answers import SeeOther
 from tenants.forms import add_error
-from tenants.models import Connection, Tenant
+from tenants.models import AppOwner, Connection, Tenant
 
 HUB = "/authenticate/visit/"
 POST = ("POST",)
@@ -158,7 +158,8 @@ def use_app(request: HttpRequest, visit: Visit) -> HttpResponse:
     """Use App Registration: the guide for making one, and the form for what it ends in."""
     tenant: Tenant = visit.tenant
     stored: Connection | None = Connection.objects.filter(tenant=tenant).first()
-    form = CredentialForm(request.POST or None, initial={"cloud": ways.cloud_of(visit.invitation, stored)})
+    cloud = ways.cloud_of(visit.invitation, stored)
+    form = CredentialForm(request.POST or None, initial={"cloud": cloud})
     why_not = ways.offers(visit.invitation)["use"].why_not
     if request.method == "POST" and not why_not and form.is_valid():
         try:
@@ -171,7 +172,8 @@ def use_app(request: HttpRequest, visit: Visit) -> HttpResponse:
             add_error(form, error)
         else:
             return SeeOther(HUB)
-    guide = guides.guide("own", tenant, None)
+    # As for somebody who begins: whatever connects the customer now is no business of this page.
+    guide = guides.guide("own", tenant, Connection(tenant=tenant, cloud=cloud, app_owner=AppOwner.PROVIDER))
     context = {
         "tenant": tenant,
         "form": form,

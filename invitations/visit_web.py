@@ -88,7 +88,7 @@ ADVICE = {
     "signin_expired": _BEGIN_AGAIN,
     "signin_foreign": "Finish in the browser in which you began; or open the link in the mail here, and begin anew.",
     "consent_missing": _ACCEPT,
-    "consent_needs_admin": f"Or have the request approved by one. {_ACCEPT}",
+    "consent_needs_admin": f"Have a Global Administrator approve the request. Or: {_ACCEPT}",
     "consent_declined": "If that was a mistake, start authentication again and press Accept. If you are unsure what "
     "the permissions are for, read below, or ask your service provider.",
     "permission_missing": _ACCEPT,

@@ -16,6 +16,7 @@ _WORDS = {
     "provider_app_missing": "Your service provider has not entered its app registration here yet.",
     "provider_app_elsewhere": "Your organisation is in {cloud}. Each of Microsoft's clouds has app registrations of "
     "its own, so you need one there: choose Use App Registration.",
+    "conflict": "{why}.",
     "plan_without_app": "Your service level works by a sign-in; app registrations belong to larger ones.",
     "tenant_not_given": "Your service provider does not know your Azure Tenant Id yet. Sign in at Microsoft instead, "
     "or tell it to your service provider.",
@@ -33,8 +34,8 @@ class Offer:
         """Empty for a way that is open."""
         if self.error is None:
             return ""
-        words = _WORDS.get(self.error.code, self.error.message)
-        return words.format_map(self.error.fields)
+        words = _WORDS.get(self.error.code, self.error.message).format_map(self.error.fields)
+        return words[:1].upper() + words[1:]
 
 
 def offers(invitation: Invitation) -> dict[str, Offer]:

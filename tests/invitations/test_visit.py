@@ -640,7 +640,8 @@ def test_another_cloud_gets_the_third_way_only_and_hears_why(way: Way, cloud: Cl
     assert browser.post(f"{HUB}device/").status_code == 303
     with scope.one(way.tenant.id):
         assert not SignInFlow.objects.exists()
-    assert browser.get(f"{HUB}app/").status_code == 200
+    guide = browser.get(f"{HUB}app/").content.decode()
+    assert "https://portal.azure.com" not in guide, "each cloud has an admin centre of its own"
 
 
 def test_what_a_service_level_or_an_empty_portal_rules_out_is_said(way: Way) -> None:
