@@ -32,14 +32,15 @@ class Row:
 
     rule: Rule
     wins: bool
-    unsure: bool
+    takes: bool | None
+    """None: perhaps."""
 
 
 @provider_view(needs=Ability.VIEW_PROVIDER)
 def of_sbc(request: HttpRequest, sbc_id: uuid.UUID) -> HttpResponse:
     """The rules of one device as they were read last (SBC-15)."""
     sbc = selectors.sbc(sbc_id)
-    plans = prefixes.plans(sbc)
+    plans: list[str] = sbc.rules_told.get("plans", [])
     plan = tables.choice_of(request.GET, "plan", plans)
     command = selectors.reading_of(sbc)
     filters = tables.filters(request.GET, {"plan": ("DialPlan", [(name, name) for name in plans])})
@@ -102,5 +103,8 @@ def _list(request: HttpRequest, sbc: Sbc | None, plan: str) -> dict[str, Any]:
     page: Page[Rule] = tables.page_of(request.GET, found)
     wins = prefixes.winners(search, found) if search else set()
     number = prefixes.number_of(search) if search else None
-    rows = [Row(rule, rule.id in wins, number is not None and not rule.exact) for rule in page]
+    rows = [
+        Row(rule, rule.id in wins, prefixes.takes(rule, number) if number is not None else True)
+        for rule in page
+    ]
     return {"page": page, "rows": rows, "sort": sort, "number": number, "noun": tables.noun(page)}

@@ -41,7 +41,12 @@ class Reading:
         """Figures for the page."""
         named = self.overlaps[:NAMED_OVERLAPS]
         pairs = [[self.rows[one][1], self.rows[one][4], self.rows[two][4]] for one, two in named]
-        return {"rules": len(self.rows), "overlapping": len(self.overlaps), "overlaps": pairs}
+        return {
+            "rules": len(self.rows),
+            "plans": sorted({row[1] for row in self.rows}),
+            "overlapping": len(self.overlaps),
+            "overlaps": pairs,
+        }
 
 
 def read(ini: str) -> Reading:
@@ -148,9 +153,15 @@ def number_of(search: str) -> dialplan.Rule | None:
         return None
 
 
-def plans(sbc: Sbc) -> list[str]:
-    """The names of its dial plans that have rules."""
-    return list(Rule.objects.filter(sbc=sbc).order_by("plan").values_list("plan", flat=True).distinct())
+def takes(row: Rule, number: dialplan.Rule) -> bool | None:
+    """Whether a rule that was found takes some of these numbers; None when only the device can tell."""
+    if row.exact:
+        return True
+    try:
+        found = coverage(parse_device(row.prefix))
+    except GrammarError:
+        return None
+    return (None if not found.exact else True) if dialplan.overlap(number, found) else False
 
 
 def winners(search: str, found: QuerySet[Rule], most: int = 200) -> set[int]:
