@@ -26,6 +26,11 @@ from tenants.web import actor_of, list_view, tenant_view
 
 WRITES = ("GET", "HEAD", "POST")
 PROFILE = permissions.PROFILES["directory_read"]
+OWN_WORDS = (
+    ("The customer's administrator", "An administrator of your organisation"),
+    ("the customer's administrator", "an administrator of your organisation"),
+    ("Administrator of the customer", "Administrator of your organisation"),
+)
 
 
 @list_view(needs=Ability.ADD_TENANT, methods=WRITES, fresh=True)
@@ -203,9 +208,9 @@ def told(error: Mapping[str, Any], actor: Actor) -> dict[str, Any]:
 
 def own_words(text: str) -> str:
     """A sentence of the catalogue as the customer's own people read it."""
-    return text.replace("customer's administrator", "administrator of your organisation").replace(
-        "Administrator of the customer", "Administrator of your organisation"
-    )
+    for theirs, ours in OWN_WORDS:
+        text = text.replace(theirs, ours)
+    return text
 
 
 def needed() -> list[dict[str, str]]:

@@ -47,7 +47,7 @@ def contoso(microsoft: Simulator, committed_cast: Cast, house: str, settings: An
 def leave(page: Page, tenant_id: object) -> None:
     """From the connection page by its dialog to Microsoft."""
     page.goto(f"/tenants/{tenant_id}/connection/")
-    page.get_by_role("link", name="Grant Access").click()
+    page.get_by_role("link", name="Grant Consent").click()
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_role("heading", level=1)).to_have_text("Grant Access to Contoso")
     dialog.get_by_role("button", name="Continue to Microsoft").click()

@@ -129,7 +129,7 @@ def test_a_wrong_secret_is_explained_and_mended(
     assert SECRET not in page.content()
 
     page.get_by_role("link", name="Enter a new secret").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Connection")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Microsoft 365 Settings")
     expect(page.get_by_label("Client Id")).to_have_value(nordwind.app().client_id)
     page.get_by_label("Client Secret").fill(nordwind.app().secrets[0].value)
     page.get_by_role("button", name="Apply Changes").click()

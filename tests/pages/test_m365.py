@@ -193,7 +193,7 @@ def test_what_the_check_found_is_shown_with_its_age(cast: Cast, client_of: SignI
 def test_a_secret_id_is_not_a_password(cast: Cast, client_of: SignIn) -> None:
     data = QOE | {"password": str(uuid.uuid4())}
     page = post(client_of(cast.adam), url(cast.contoso, "connection/qoe/"), data, 422).content.decode()
-    assert "id_password_error" in page
+    assert "id_qoe_password_error" in page
     assert data["password"] not in page
     assert stored(cast.contoso) is None
 

@@ -41,6 +41,8 @@ PASSWORD_NOT_SET = "(Password not set)"  # noqa: S105  MSG-09
 
 
 class QoeForm(forms.Form):
+    """Beside another form with a password, so its fields have ids of their own."""
+
     application_id = guid_field(
         "Azure Application Id", "The Application (client) ID of the app registration."
     )
@@ -51,6 +53,9 @@ class QoeForm(forms.Form):
         strip=False,
         widget=forms.PasswordInput(render_value=False, attrs={**NO_MEMORY, "autocomplete": "new-password"}),
     )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, auto_id="id_qoe_%s", **kwargs)
 
 
 # --- The page -----------------------------------------------------------------------------------------------
