@@ -16,7 +16,7 @@ from api.permissions import provider, tenant
 from api.serializers import CommandRef, In, Nothing, Out
 from api.views import ApiView, accepted
 from authstatus import guide as guides
-from authstatus import registration_keys, registrations
+from authstatus import helper_app, registration_keys, registrations
 from authstatus.registration_views import granted
 from core.errors import InvalidInput
 from tenants.abilities import Ability
@@ -232,6 +232,15 @@ class RegistrationKeys(ApiView):
     def delete(self, request: Request, uid: str, key_id: uuid.UUID) -> Response:
         """Remove a secret that the portal does not use from the registration at Microsoft."""
         return accepted(request, registration_keys.remove(self.actor, self.tenant, key_id))
+
+
+class HelperApp(ApiView):
+    doors = {"DELETE": tenant(Ability.MANAGE_CONNECTION)}
+
+    @extend_schema(operation_id="registration_helper_remove", responses={202: CommandRef})
+    def delete(self, request: Request, uid: str) -> Response:
+        """Take the provider's app out of the customer's organisation, once the customer's own app is proven."""
+        return accepted(request, helper_app.remove(self.actor, self.tenant))
 
 
 class RenewAll(ApiView):

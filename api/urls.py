@@ -61,6 +61,11 @@ v1 = [
         registrations.RegistrationKeys.as_view(),
         name="registration-key",
     ),
+    path(
+        f"{TENANT}/registration/provider-app",
+        registrations.HelperApp.as_view(),
+        name="registration-provider-app",
+    ),
     path(f"{TENANT}/registration/renew", registrations.Renew.as_view(), name="registration-renew"),
     path(f"{TENANT}/registration/back", registrations.GoBack.as_view(), name="registration-back"),
     path(f"{TENANT}/registration/standbys", registrations.Standbys.as_view(), name="registration-standbys"),

@@ -12,5 +12,6 @@ class AuthstatusConfig(AppConfig):
         import_module("authstatus.registration_commands")
         import_module("authstatus.registration_creation")
         import_module("authstatus.registration_keys")
+        import_module("authstatus.helper_app")
         import_module("authstatus.delegated")
         import_module("authstatus.qoe")

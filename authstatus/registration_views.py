@@ -10,7 +10,7 @@ from django.shortcuts import render
 
 from accounts.again import typed
 from authstatus import guide as guides
-from authstatus import registration_keys, registrations, renewal, selectors
+from authstatus import helper_app, registration_keys, registrations, renewal, selectors
 from authstatus.forms import CreateRegistrationForm, CredentialForm, KeyServiceForm
 from authstatus.models import Check
 from authstatus.registration_creation import STEPS
@@ -78,6 +78,8 @@ def _state(actor: Actor, tenant: Tenant, stored: Connection | None) -> dict[str,
     return {
         "connection": stored,
         "facts": _facts(stored),
+        "may_remove_helper": may and not helper_app.why_not(stored),
+        "helper_removed": _last_removed(tenant),
         "keys": registration_keys.listed(tenant),
         "keys_link": guides.credentials_link(stored),
         "may_change": may,
@@ -156,6 +158,13 @@ def _making(command: Command | None) -> list[dict[str, str]]:
         state = "failed" if over else "running"
         shown.append({"title": STEPS[left[0]], "state": state, "text": command.message})
     return shown + [{"title": STEPS[name], "state": "waiting"} for name in left[1:]]
+
+
+def _last_removed(tenant: Tenant) -> Command | None:
+    """When the provider's app was taken out of the organisation."""
+    found = Command.objects.filter(tenant=tenant, kind=helper_app.REMOVE, state=State.SUCCEEDED)
+    last: Command | None = found.order_by("-id").first()
+    return last
 
 
 def _newest(tenant: Tenant) -> Command | None:
@@ -299,6 +308,24 @@ def forget(request: HttpRequest, tenant: Tenant) -> HttpResponse:
         ask="The credential that is kept beside the one in use is deleted here and can not be used any more. "
         "At Microsoft nothing changes.",
         act=act,
+        danger=True,
+    )
+
+
+@tenant_view(needs=Ability.MANAGE_CONNECTION, methods=WRITES, fresh=True)
+def remove_helper(request: HttpRequest, tenant: Tenant) -> HttpResponse:
+    """Take the provider's app out of the customer's organisation (APP-24)."""
+    return _confirmed(
+        request,
+        tenant,
+        "remove-provider-app",
+        title=f"Remove the provider's app from {tenant.name}?",
+        submit="Remove",
+        ask="The provider's app is taken out of the customer's organisation at Microsoft, with everything that it "
+        "was granted there. It can then no longer sign in: going back to it, or creating a registration through it, "
+        "needs the consent of the customer's administrator anew. The customer's own app, which is in use, is not "
+        "touched. Microsoft lets an administrator restore what was removed for 30 days.",
+        act=lambda: _of_command(tenant, helper_app.remove(actor_of(request), tenant)),
         danger=True,
     )
 

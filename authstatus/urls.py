@@ -55,6 +55,11 @@ urlpatterns = [
         registration_views.remove_key,
         name="registration-key-remove",
     ),
+    path(
+        f"{REGISTRATION}/remove-provider-app/",
+        registration_views.remove_helper,
+        name="registration-remove-helper",
+    ),
     path(f"{REGISTRATION}/forget/", registration_views.forget, name="tenant-registration-forget"),
     path("settings/renew-secrets/", registration_views.renew_all, name="renew-secrets"),
 ]

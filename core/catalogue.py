@@ -94,6 +94,10 @@ _APP: tuple[_Row, ...] = (
      ("In your own organisation, grant it and make the app an owner of its own registration. Or create a new client "
       "secret there by hand under Certificates & secrets, enter it on Authentication Status, and remove the old one "
       "once a check has succeeded.")),
+    ("helper_not_removable", 422, _FIX, _CUSTOMER, "target",
+     "The portal may not take the provider's app out of the organisation of {tenant}. Missing: {permission}.",
+     ("The customer's administrator removes it: in Microsoft Entra, under Enterprise applications, the provider's "
+      "app, Properties, Delete. Or grants the permission to the customer's own app; then press Retry.")),
     ("secret_life_refused", 422, _FIX, _CUSTOMER, "target",
      "The rules of {tenant} for app registrations do not allow a client secret or certificate to live that long.",
      ("The portal asks for shorter lives by itself. Where even the shortest is refused, use a certificate, or the "

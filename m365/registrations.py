@@ -15,6 +15,7 @@ Every write here may be repeated: what is there already counts as done.
 from __future__ import annotations
 
 import base64
+import contextlib
 import datetime as dt
 import uuid
 from collections.abc import Collection, Iterator, Mapping
@@ -157,6 +158,15 @@ def create_principal(graph: GraphClient, client_id: str) -> str:
             raise
         return found
     return _text(row or {}, "id", graph)
+
+
+def delete_principal(graph: GraphClient, principal_id: str) -> None:
+    """Take an app out of the organisation, with all that it was granted; one that is gone already is as good.
+
+    Soft: an administrator can restore it for 30 days.
+    """
+    with contextlib.suppress(NotFound):
+        graph.delete(f"/servicePrincipals/{segment(principal_id)}")
 
 
 def delete(graph: GraphClient, object_id: str) -> None:
