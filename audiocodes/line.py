@@ -10,6 +10,7 @@ import base64
 import hashlib
 import socket
 import ssl
+import time
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -19,10 +20,10 @@ from requests import Response
 
 from core.errors import UmpError, WriteRefused
 from core.guard import Guard
-from core.http import MEBIBYTE, NEVER_SENT, Outbound, OutboundConfig
+from core.http import MEBIBYTE, Outbound, OutboundConfig
 
-CONNECT, READ = 5.0, 10.0
-"""Seconds: for a connection, and for an answer that is no file."""
+CONNECT, READ, VISIT = 5.0, 10.0, 180.0
+"""Seconds: for a connection, for an answer that is no file, and for all calls of a line."""
 MOST_DATA, MOST_FILE = MEBIBYTE, 64 * MEBIBYTE
 OK, NO_CONTENT = 200, 204
 BUSY_WAIT = 15.0
@@ -55,9 +56,16 @@ class Line:
     """Calls to one target. With `read_only` nothing but GET leaves the process."""
 
     def __init__(
-        self, target: Target, guard: Guard, *, ca_bundle: str | None = None, read_only: bool = True
+        self,
+        target: Target,
+        guard: Guard,
+        *,
+        ca_bundle: str | None = None,
+        read_only: bool = True,
+        seconds: float = VISIT,
     ) -> None:
         self.target, self.read_only = target, read_only
+        self._ends = time.monotonic() + seconds
         self._guard, self._ca_bundle = guard, ca_bundle
         self._sessions: dict[int, Outbound] = {}
         pair = f"{target.user}:{target.password}".encode()
@@ -81,15 +89,16 @@ class Line:
         most: int = MOST_DATA,
         **more: Any,
     ) -> Response:
-        """An answer of 200 or 204, within `seconds` and `most` bytes.
+        """An answer of 200 or 204, within `seconds`, what is left of the line's own time, and `most` bytes.
 
         Raises UmpError: those of core.http, of `refusal`, sbc_certificate; WriteRefused.
         """
         if self.read_only and method != "GET":
             raise WriteRefused(host=self.target.name)
+        left = max(0.0, min(seconds, self._ends - time.monotonic()))
         try:
             answer = self._session(most).request(
-                method, f"{self.target.base}{path}", headers=self._headers, deadline=seconds, **more
+                method, f"{self.target.base}{path}", headers=self._headers, deadline=left, **more
             )
         except UmpError as error:
             raise self._in_words(error) from error
@@ -124,7 +133,7 @@ class Line:
 
     def _in_words(self, error: UmpError) -> UmpError:
         """The same with the device's name; about a certificate, with the fingerprint that was shown."""
-        if error.code in NEVER_SENT and error.code == "tls_failed":
+        if error.code == "tls_failed":
             shown = presented(self.target, self._guard)
             return UmpError.of(
                 "sbc_certificate", host=self.target.name, detail={"fingerprint": shown, **error.detail}

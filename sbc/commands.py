@@ -32,6 +32,8 @@ class _OfDevice(Kind):
     ability = Ability.MANAGE_SBC
     lane = LaneName.DEVICE
     max_attempts = 1
+    seconds = 60.0
+    """For all calls to the device."""
     about_rules = False
     """Whether a fault concerns the reading of rules and not the connection."""
 
@@ -42,7 +44,7 @@ class _OfDevice(Kind):
                 "Nothing was asked: the SBC is gone, or its account must be entered again.", "partial"
             )
         try:
-            with lines.to_sbc(sbc) as line:
+            with lines.to_sbc(sbc, self.seconds) as line:
                 return self.work(ctx, sbc, Device(line))
         except UmpError as error:
             if error.code in OURS or isinstance(error, LeaseLost):
@@ -92,6 +94,7 @@ class ReadPrefixes(_OfDevice):
 
     name = READ
     title = "Refresh From Sbc"
+    seconds = 180.0
     about_rules = True
     reconcile = "Reads the device only; what was read replaces what was read before, in one transaction."
 

@@ -8,9 +8,17 @@ from sbc.models import Ovoc, Reached, Sbc
 from tenants import outbound, secrets
 
 
-def to_sbc(sbc: Sbc) -> Line:
-    """For reading. Raises UmpError: key_unavailable, secret_unreadable, sbc_sign_in_refused without a password."""
-    return Line(_target(sbc, sbc.name, sbc.fqdn), outbound.guard(), ca_bundle=settings.M365_CA_BUNDLE or None)
+def to_sbc(sbc: Sbc, seconds: float) -> Line:
+    """For reading, within that time in all.
+
+    Raises UmpError: key_unavailable, secret_unreadable, sbc_sign_in_refused without a password.
+    """
+    return Line(
+        _target(sbc, sbc.name, sbc.fqdn),
+        outbound.guard(),
+        ca_bundle=settings.M365_CA_BUNDLE or None,
+        seconds=seconds,
+    )
 
 
 def to_ovoc(ovoc: Ovoc | None) -> Line:

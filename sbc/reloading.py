@@ -1,7 +1,7 @@
 """What a list of OVOC changes in the list of SBCs (facts/audiocodes.md 3.7).
 
 Devices that were added by hand stay as they are, but for one that is clearly the same (one address or FQDN): it gets
-its OVOC id. Nothing is ever removed. An address is not changed under a stored password, which would go elsewhere.
+its OVOC id. Nothing is ever removed. Address and FQDN are not changed under a stored password: it would go elsewhere.
 """
 
 from collections import defaultdict
@@ -89,7 +89,7 @@ def _add(device: Device, address: str, port: int | None, by: str, told: Summary)
 
 def _update(sbc: Sbc, device: Device, address: str, port: int | None, told: Summary) -> None:
     values: dict[str, object] = {"ovoc_id": device.id, "ovoc_missing_since": None, **_facts(device)}
-    if not values["fqdn"]:
+    if not values["fqdn"] or (sbc.fqdn and sbc.secret_id is not None):
         del values["fqdn"]
     if (sbc.address, sbc.port) != (address, port):
         if sbc.secret_id is None:

@@ -165,7 +165,10 @@ def _check(actor: Actor, sbc: Sbc) -> Command:
 
 def _keep_password_at_home(there: Reached, values: dict[str, Any], password: str) -> None:
     """Whoever may edit cannot read the stored password, so he must not be able to send it elsewhere either."""
-    moved = any(getattr(there, name) != values[name] for name in _WHERE)
+    where = list(_WHERE)
+    if values["https"] and not values["fingerprint"] and "fqdn" in values:
+        where.append("fqdn")  # whose certificate is trusted
+    moved = any(getattr(there, name) != values[name] for name in where)
     if there.secret_id is not None and moved and not password:
         raise InvalidInput(
             field="password", why="enter it again, because it would now be sent to another place or otherwise"

@@ -10,6 +10,7 @@ from audit.models import Entry
 from core.errors import Conflict, InvalidInput, UmpError
 from replication.models import State
 from sbc import lines, selectors, services
+from sbc.commands import CheckSbc
 from sbc.models import Link, Sbc
 from simulator.sbc.device import Device
 from simulator.server import Simulator
@@ -88,6 +89,21 @@ def test_a_refused_password_is_not_sent_again_until_it_is_entered_again(device: 
     assert ProviderSecret.objects.count() == 1
 
 
+def test_a_device_that_drips_its_answers_is_given_up(
+    device: Device, known: Known, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sbc = known(device)
+    device.alarms = [
+        {"id": str(n), "description": "", "severity": "", "source": "", "date": ""} for n in range(1, 90)
+    ]
+    device.set({"latency_ms": 40})
+    monkeypatch.setattr(CheckSbc, "seconds", 0.3)
+    services.check(SYSTEM, sbc)
+    run_due()
+    assert fresh(sbc).problem["code"] == "deadline"
+    assert device.requests < 30
+
+
 def test_an_untrusted_certificate_is_shown_and_can_be_pinned(boxes: Simulator, known: Known) -> None:
     device = boxes.sbcs.add("tls.example", https=True)
     sbc = known(device, fingerprint="")
@@ -119,8 +135,8 @@ def test_a_check_of_an_account_that_was_changed_meanwhile_says_nothing(
     [claimed] = claim()
     open_line = lines.to_sbc
 
-    def too_late(row: Sbc) -> Any:
-        line = open_line(row)
+    def too_late(row: Sbc, seconds: float) -> Any:
+        line = open_line(row, seconds)
         services.change(SYSTEM, row, **wish(device))
         return line
 

@@ -36,7 +36,7 @@ def form(device: Any, **changes: Any) -> dict[str, Any]:
 
 def test_an_operator_adds_one_and_sees_how_it_fares(cast: Cast, client_of: SignIn, device: Device) -> None:
     olga = client_of(cast.olga)
-    assert "Known SBCs" in text_of(olga, "/")
+    assert "Known SBCs" in text_of(olga, "/audit/")
     assert "No SBC yet" in text_of(olga, "/sbcs/")
     page = text_of(olga, "/sbcs/add/")
     assert 'name="https" id="id_https" checked' in page or "checked" in page.split('name="https"')[1][:60]
