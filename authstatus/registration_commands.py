@@ -14,7 +14,7 @@ from django.utils import timezone
 from authstatus import checking, keys_on_file, registration_keys, registrations
 from authstatus.commands import VERIFY
 from authstatus.provider_check import VERIFY_APP
-from authstatus.renewal import LOOK_AGAIN, NOT_IN_FORCE_YET, Holder, Renewal, Waiting, asker, is_young
+from authstatus.renewal import LOOK_AGAIN, NOT_IN_FORCE_YET, Holder, Renewal, Waiting, is_young
 from core.errors import Remedy, UmpError
 from m365 import registrations as far
 from m365.registrations import KeyOnFile
@@ -232,7 +232,7 @@ class RenewAll(Kind):
     def _ask(self, ctx: Context) -> None:
         with scope.every("secrets of all customers are renewed"):
             ids = [one for one in registrations.renewable() if str(one) > ctx.state.get("after", "")]
-        actor = asker(ctx)
+        actor = ctx.asker()
         self._ask_own(ctx, actor)
         skipped = ctx.state.get("skipped", 0)
         for number, tenant_id in enumerate(ids):
@@ -324,7 +324,7 @@ class Migrate(Kind):
                     candidate.problem = dict(error.to_dict())
                     candidate.save(update_fields=["problem"])
             raise
-        actor = asker(ctx)
+        actor = ctx.asker()
         with ctx.transaction():
             former = registrations.switch(actor, candidate)
             services.note_check(ctx.customer, verification=Verification.SUCCESSFUL, problem=None)
@@ -373,7 +373,7 @@ class Migrate(Kind):
 
     @staticmethod
     def _roll_back(ctx: Context, tenant: Tenant, fault: UmpError) -> Outcome:
-        actor = asker(ctx)
+        actor = ctx.asker()
         with ctx.transaction():
             registrations.restore(actor, tenant, problem=dict(fault.to_dict()))
             ctx.checkpoint(rolled_back=fault.message)

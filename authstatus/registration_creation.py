@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from authstatus import keys_on_file, registrations
 from authstatus.registration_commands import seal_candidate
-from authstatus.renewal import LOOK_AGAIN, SETTLE, add_secret, asker
+from authstatus.renewal import LOOK_AGAIN, SETTLE, add_secret
 from core.errors import Conflict, NotFound, UmpError
 from m365 import permissions
 from m365 import registrations as far
@@ -133,7 +133,7 @@ class _Making:
         """With the migration that proves it, in one transaction."""
         connection: Connection = Connection.objects.get(tenant=self.tenant)
         client_id = uuid.UUID(self.fact("client_id"))
-        actor = asker(ctx)
+        actor = ctx.asker()
         if registrations.in_the_way(self.tenant.id):
             raise Conflict(thing="the connection", why="its credentials were changed meanwhile")
         seal_candidate(actor, self.tenant, new, Cloud(connection.cloud), client_id)

@@ -152,7 +152,7 @@ class Renewal:
 
     def _seal(self, ctx: Context, new: far.NewSecret) -> None:
         given = Given(SecretKind.CLIENT_SECRET, new.value, expires_at=new.ends)
-        keys_on_file.is_key(self.holder.keep(asker(ctx), given).secret, new.key_id, new.ends)
+        keys_on_file.is_key(self.holder.keep(ctx.asker(), given).secret, new.key_id, new.ends)
 
     def _make_pair(self, graph: GraphClient, found: Registration, proof_by: AppCredential) -> Again:
         """A certificate's key is made and sealed before Microsoft is asked, so that it cannot get lost."""
@@ -166,7 +166,7 @@ class Renewal:
         months = lives[min(int(ctx.state.get("too_long", 0)), len(lives) - 1)]
         given = new_certificate(new_name(holder.tenant_id), _in_months(months))
         with ctx.transaction():
-            holder.keep(asker(ctx), given)
+            holder.keep(ctx.asker(), given)
             ctx.checkpoint(adding="")
         ctx.note("A new key pair was made and sealed here.")
         return Again("The new certificate is added at Microsoft next.")
@@ -237,7 +237,7 @@ class Renewal:
         with ctx.transaction():
             if holder.replaced(candidate):
                 return self._withdraw(candidate, what)
-            holder.switch(asker(ctx), candidate)
+            holder.switch(ctx.asker(), candidate)
         ctx.note(f"The new {what} was proven by a fresh token and is in use.")
         overlap = dt.timedelta(seconds=settings.SECRET_OVERLAP_SECONDS)
         return Again(f"The new {what} is in use. The old one stays a little for what is under way.", overlap)
@@ -313,13 +313,6 @@ class Renewal:
 
 
 # --- The steps at Microsoft, for whoever else adds a credential -----------------------------------------------
-def asker(ctx: Context) -> Actor:
-    """Whoever queued the command, for the trail."""
-    with scope.every("a worker asks who wanted its command"):
-        row = Command.objects.get(id=ctx.command_id)
-    return Actor(kind=row.actor_kind, id=row.actor_id, label=row.actor_label)
-
-
 def is_young(row: Waiting) -> bool:
     """Made so recently that Microsoft may not know it everywhere."""
     age: dt.timedelta = timezone.now() - row.since

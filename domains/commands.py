@@ -27,7 +27,7 @@ from m365.graph import GraphClient
 from nameservers import records
 from replication import states
 from replication.context import Again, Context, Done, Outcome
-from replication.models import Command, LaneName
+from replication.models import LaneName
 from replication.registry import Kind, register
 from tenants import lines, scope, secrets
 from tenants.abilities import Ability
@@ -274,13 +274,6 @@ def _update(row: CustomDomain, **fields: Any) -> None:
         setattr(row, name, value)
 
 
-def asker(ctx: Context) -> Actor:
-    """Whoever queued the command, for the trail."""
-    with scope.every("a worker asks who wanted its command"):
-        row = Command.objects.get(id=ctx.command_id)
-    return Actor(kind=row.actor_kind, id=row.actor_id, label=row.actor_label)
-
-
 def _row(ctx: Context) -> CustomDomain | None:
     with scope.one(ctx.customer):
         found: CustomDomain | None = (
@@ -414,7 +407,7 @@ class ProvisionDomain(_Stepwise):
     )
 
     def _finish(self, ctx: Context, row: CustomDomain) -> Outcome:
-        actor, now = asker(ctx), timezone.now()
+        actor, now = ctx.asker(), timezone.now()
         look = now + RELEASE_LOOK if row.user_made and row.with_user else None
         with ctx.transaction():
             _update(row, state=DomainState.READY, ready_at=now, next_look_at=look)
@@ -442,7 +435,7 @@ class RemoveDomain(_Stepwise):
     )
 
     def _finish(self, ctx: Context, row: CustomDomain) -> Outcome:
-        actor = asker(ctx)
+        actor = ctx.asker()
         with ctx.transaction():
             _update(row, state=DomainState.REMOVED, removed_at=timezone.now(), next_look_at=None)
             _trail(actor, "domain.removed", row)
@@ -486,7 +479,7 @@ class RemoveActivationUser(Kind):
             raise UmpError.of(
                 "domain_rights_missing", tenant=line.name, why=why, detail=error.detail
             ) from error
-        actor = asker(ctx)
+        actor = ctx.asker()
         with ctx.transaction():
             ctx.checkpoint(removed=True)
             CustomDomain.objects.filter(id=row.id).update(user_removed_at=timezone.now(), next_look_at=None)

@@ -15,6 +15,7 @@ from django.utils import timezone
 from audit.services import Changes, record
 from core.errors import Conflict, InvalidInput, UmpError
 from domains.models import CustomDomain, DnsZone, DomainState
+from domains.steps import REMOVING
 from nameservers import names, records
 from replication import doorbell, states
 from replication import services as queue
@@ -147,15 +148,26 @@ def retry(actor: Actor, row: CustomDomain) -> Command:
 
 @transaction.atomic
 def cancel(actor: Actor, row: CustomDomain) -> None:
-    """Stop setting it up; what was done stays, here and at Microsoft, until somebody removes it. Raises Conflict."""
+    """Stop setting it up, or removing it before anything was removed; what was done stays. Raises Conflict.
+
+    A removal that has begun can only be finished.
+    """
     row = _locked(row)
-    if row.state != DomainState.SETTING_UP:
+    removing = row.state == DomainState.REMOVING and not begun_removing(row)
+    if row.state != DomainState.SETTING_UP and not removing:
         raise Conflict(thing="the domain", why=f"it is {row.get_state_display().lower()}")
-    row.state, row.waiting = DomainState.CANCELLED, ""
+    row.state = DomainState.READY if removing and row.ready_at else DomainState.CANCELLED
+    row.step, row.step_since, row.waiting = ("", None, "") if removing else (row.step, row.step_since, "")
+    row.problem = None
     row.save()
     for command in _open(row):
         queue.cancel(actor, command)
     _record(actor, "domain.cancelled", row)
+
+
+def begun_removing(row: CustomDomain) -> bool:
+    """Whether anything was taken away already."""
+    return any(step.key in row.done for step in REMOVING)
 
 
 @transaction.atomic

@@ -132,10 +132,11 @@ def _may(actor: Actor, tenant: Tenant, shown: Shown) -> dict[str, bool]:
     """The buttons that make sense now, for who may press them."""
     allowed, row = actor.may(Ability.EDIT_TENANT, tenant.id), shown.row
     setting_up = row.state == DomainState.SETTING_UP
+    kept = row.state == DomainState.REMOVING and not services.begun_removing(row)
     return {
         "look": allowed and shown.busy,
         "retry": allowed and (shown.stopped or row.state == DomainState.CANCELLED),
-        "cancel": allowed and setting_up,
+        "cancel": allowed and (setting_up or kept),
         "remove": allowed and row.state in {DomainState.READY, DomainState.CANCELLED, DomainState.SETTING_UP},
         "release": allowed and row.state == DomainState.READY and row.has_user,
     }
@@ -221,9 +222,9 @@ retry = _at_once(services.retry, "It goes on with the step that stopped.")
 cancel = _asked(
     services.cancel,
     "cancel",
-    "Cancel the set-up",
+    "Stop",
     "Nothing more is done. What was done so far stays, here and at Microsoft; it can be taken up again, or removed.",
-    "The set-up was cancelled.",
+    "It was stopped.",
 )
 remove = _asked(
     services.remove,

@@ -13,7 +13,9 @@ from django.db import transaction
 
 from core.errors import LeaseLost, UmpError
 from replication import states
+from replication.models import Command
 from tenants import scope
+from tenants.access import Actor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +67,12 @@ class Context:
         if self.tenant_id is None:
             raise UmpError.of("cross_tenant")
         return self.tenant_id
+
+    def asker(self) -> Actor:
+        """Whoever queued the command, for the trail."""
+        with scope.every("a worker asks who wanted its command"):
+            row = Command.objects.get(id=self.command_id)
+        return Actor(kind=row.actor_kind, id=row.actor_id, label=row.actor_label)
 
     def should_yield(self) -> bool:
         """True at the end of the slice, or when somebody wants the command to stop: save and return Again."""

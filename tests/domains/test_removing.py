@@ -156,12 +156,20 @@ def test_while_others_have_it_nothing_is_touched(able: Customer, ready: CustomDo
     assert code_of(command) == "domain_in_use"
     assert f"lee@{NAME}" in command.message
     assert len(users_with_domain(able)) == 2
+    with scope.one(able.tenant.id):
+        services.cancel(OLGA, ready)
+    row = reread(ready)
+    assert (row.state, row.problem, row.step) == (DomainState.READY, None, ""), "as if nobody had asked"
+    remove(able, ready)
+    finish(worker, able)
     able.change("users", index, userPrincipalName=f"lee@{able.pretend.domain}")
     with scope.one(able.tenant.id):
         assert selectors.shown(reread(ready)).stopped
         services.retry(OLGA, ready)
     finish(worker, able)
     assert_gone(able, ready)
+    with scope.one(able.tenant.id), pytest.raises(Conflict):
+        services.cancel(OLGA, ready)
 
 
 def test_half_way_it_can_be_removed_too(able: Customer, begin: Begin, worker: Worker) -> None:
