@@ -6,6 +6,7 @@ from django.conf import settings
 from django.core.mail import EmailMessage, get_connection
 from django.template.loader import render_to_string
 
+from accounts import branding
 from accounts.models import User
 
 TIMEOUT_SECONDS = 10
@@ -30,9 +31,9 @@ def sign_in_mail(user: User, address: str) -> EmailMessage:
         {
             "person": user,
             "address": address,
-            "portal": settings.BRAND_NAME,
-            "provider": settings.PROVIDER_NAME,
+            "portal": branding.current().name,
+            "provider": branding.current().provider,
             "days": settings.PASSWORD_RESET_TIMEOUT // 86_400,
         },
     )
-    return EmailMessage(subject=f"Your access to {settings.BRAND_NAME}", body=text, to=[user.email])
+    return EmailMessage(subject=f"Your access to {branding.current().name}", body=text, to=[user.email])

@@ -3,12 +3,12 @@
 import uuid
 from typing import Any
 
-from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import conditional_page
 
+from accounts import branding
 from authstatus import runs, status
 from authstatus.models import VerifyRun
 from authstatus.status_views import PAGE, WRITES, may_verify, of_provider
@@ -136,6 +136,6 @@ def _page(request: HttpRequest, found: VerifyRun) -> dict[str, object]:
         "every": EVERY,
         "may_cancel": progress["waiting"] > 0 and may_verify(actor),
         "paused": queue.is_paused(),
-        "broken": words.broken_lines(actor, settings.PROVIDER_NAME) if progress.open else [],
+        "broken": words.broken_lines(actor, branding.current().provider) if progress.open else [],
         "page_url": PAGE,
     }

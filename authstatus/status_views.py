@@ -5,7 +5,6 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from django.conf import settings
 from django.contrib import messages
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, QueryDict
@@ -14,6 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import conditional_page
 
+from accounts import branding
 from accounts.again import is_fresh, typed
 from authstatus import registrations, runs, services, status
 from authstatus.provider_check import VERIFY_APP
@@ -81,7 +81,7 @@ def _page(request: HttpRequest, form: ProviderAppForm | None = None) -> HttpResp
         "running": running,
         "progress": runs.progress([running])[running.id] if running else None,
         "may_verify": may_verify(actor),
-        "broken": words.broken_lines(actor, settings.PROVIDER_NAME),
+        "broken": words.broken_lines(actor, branding.current().provider),
         "page_url": PAGE,
     }
     if actor.may(Ability.VIEW_PROVIDER):

@@ -3,7 +3,6 @@
 import dataclasses
 from typing import Any
 
-from django.conf import settings
 from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -11,6 +10,7 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import conditional_page
 
+from accounts import branding
 from core.errors import Conflict, NotFound, UmpError
 from replication import plans, selectors, services, views, watch, words
 from replication.forms import ReplicateForm
@@ -93,7 +93,7 @@ def _page(request: HttpRequest, found: Command) -> dict[str, Any]:
         "url": url,
         "live_url": f"{url}live/" if found.state in OPEN else "",
         "every": SECONDS,
-        "error": words.error_box(found, actor, settings.PROVIDER_NAME),
+        "error": words.error_box(found, actor, branding.current().provider),
         "brought": words.brought(found),
         "plan": words.planned(found, plan, actor) if plan else None,
         "planned_first": plans.lines_of(plan)[:PLANNED_SHOWN] if plan else [],

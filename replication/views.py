@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from django.conf import settings
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import conditional_page
 
+from accounts import branding
 from replication import selectors, watch, words
 from replication.models import Command, State
 from replication.registry import kinds
@@ -124,8 +124,8 @@ def _state_of_things(actor: Actor, tenant: Tenant | None, paused: object) -> dic
         "waiting": watch.waiting(tenant),
         "paused": paused,
         "silent_since": None if paused else watch.silent_since(),
-        "held": words.held(lane, actor, settings.PROVIDER_NAME) if lane else None,
-        "broken": words.broken_lines(actor, settings.PROVIDER_NAME, tenant),
+        "held": words.held(lane, actor, branding.current().provider) if lane else None,
+        "broken": words.broken_lines(actor, branding.current().provider, tenant),
         "pending": selectors.pending(tenant) if tenant else None,
         "may_pause_all": tenant is None and actor.may(Ability.PAUSE_ALL),
         **_replicating(actor, tenant),

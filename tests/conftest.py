@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import connections
 from django.test import Client, TransactionTestCase
 
+from accounts import branding
 from accounts.models import User
 from tests.cast import Cast, assemble, sign_in
 
@@ -53,6 +54,13 @@ def _flush_as_owner(self: TransactionTestCase) -> None:
 
 
 TransactionTestCase._fixture_teardown = _flush_as_owner  # type: ignore[method-assign]
+
+
+@pytest.fixture(autouse=True)
+def _brand_is_known() -> None:
+    """No page reads it anew in the middle of a test that counts queries; tests of the brand forget it."""
+    branding._cache.look = branding.Look(name=settings.BRAND_NAME, provider=settings.PROVIDER_NAME)
+    branding._cache.read_at = float("inf")
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from django.db.models import F, Q
 from django.template.loader import render_to_string
 from django.utils import timezone
 
+from accounts import branding
 from accounts.models import User
 from audit.services import record
 from breakers.selectors import open_breakers
@@ -93,7 +94,7 @@ def text_for(user: User, parts: list[Part]) -> str:
         {
             "person": user,
             "parts": parts,
-            "portal": settings.BRAND_NAME,
+            "portal": branding.current().name,
             "settings_url": f"{_base()}/settings/digest/",
             "dashboard_url": f"{_base()}/",
         },
@@ -113,7 +114,7 @@ def send(user_id: uuid.UUID, day: dt.date) -> bool:
         return False
     host = urlsplit(settings.PORTAL_BASE_URL).hostname or "localhost"
     message = EmailMessage(
-        subject=f"{settings.BRAND_NAME}: {sum(len(part.lines) + part.more for part in parts)} need attention",
+        subject=f"{branding.current().name}: {sum(len(part.lines) + part.more for part in parts)} need attention",
         body=text_for(user, parts),
         to=[user.email],
         headers={

@@ -3,13 +3,13 @@
 import datetime as dt
 from typing import Any
 
-from django.conf import settings
 from django.db.models import Min, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import conditional_page
 
+from accounts import branding
 from replication import selectors as queue
 from replication import watch
 from replication.models import Command, State
@@ -60,7 +60,7 @@ def _dashboard(request: HttpRequest, actor: Actor) -> HttpResponse:
         "may_pause_all": actor.may(Ability.PAUSE_ALL),
         "may_add": actor.may(Ability.ADD_TENANT),
         "items": attention.items(actor, LISTED),
-        "broken": broken_lines(actor, settings.PROVIDER_NAME),
+        "broken": broken_lines(actor, branding.current().provider),
         "activity": activity(figures["open"]["suspended"]),
         "health": [
             {
