@@ -129,16 +129,15 @@ _APP: tuple[_Row, ...] = (
 _TENANT: tuple[_Row, ...] = (
     ("consent_missing", 422, _FIX, _CUSTOMER, "connection",
      "No administrator of {tenant} has agreed yet to what {app} needs.",
-     ("The customer's administrator does so: by the consent link of the connection page, or there under Grant "
-      "Access.")),
+     "The customer's administrator does so: by the consent link of the connection page, or under Grant Access."),
     ("consent_declined", 422, _FIX, _CUSTOMER, "connection",
      "Whoever was asked at Microsoft to agree to {app} declined.",
      ("Explain to the customer's administrator what each permission is for, and ask again: by the consent link "
-      "of the connection page, or there under Grant Access.")),
+      "of the connection page, or under Grant Access.")),
     ("consent_needs_admin", 422, _FIX, _CUSTOMER, "connection",
      "Only an administrator of {tenant} may consent to {app}: that is, agree for the organisation.",
      ("A Global Administrator or Privileged Role Administrator of the customer opens the consent link of the "
-      "connection page, or signs in there under Grant Access.")),
+      "connection page, or signs in under Grant Access.")),
     ("app_misconfigured", 422, _FIX, _PROVIDER, "connection",
      "The portal asks for a permission that is not listed in {app}.",
      ("The owner of the app registration adds the missing permission under API permissions (the guide on the "
@@ -185,14 +184,13 @@ _PERSON: tuple[_Row, ...] = (
     ("account_unknown", 422, _FIX, _PROVIDER, "connection",
      "Microsoft does not know {account} in {tenant}.",
      ("Check the spelling of the user name, and that it belongs to this customer; then somebody signs in under "
-      "Grant Access on the connection page.")),
+      "Grant Access.")),
     ("account_locked", 422, _FIX, _CUSTOMER, "connection",
      "Microsoft has locked {account} for a while after too many failed sign-ins.",
      "Wait at least fifteen minutes, or let the customer's administrator unlock it; then sign in again."),
     ("password_expired", 422, _FIX, _CUSTOMER, "connection",
      "The password of {account} has expired.",
-     ("Whoever owns the account sets a new password at Microsoft, and signs in under Grant Access on the "
-      "connection page.")),
+     "Whoever owns the account sets a new password at Microsoft, and signs in under Grant Access."),
     ("password_missing", 422, _FIX, _CUSTOMER, "connection",
      "Microsoft keeps no password for {account}, so a user name and password cannot work.",
      ("Use Grant Access on the connection page instead: whoever owns the account signs in at Microsoft, and "
@@ -200,22 +198,20 @@ _PERSON: tuple[_Row, ...] = (
     ("account_disabled", 422, _FIX, _CUSTOMER, "connection",
      "In {tenant}, {account} is disabled.",
      ("The customer's administrator enables the account, or somebody signs in with another one under Grant "
-      "Access on the connection page.")),
+      "Access.")),
     ("mfa_required", 422, _FIX, _CUSTOMER, "connection",
      "Microsoft wants {account} to confirm the sign-in with a second factor.",
-     ("Whoever owns the account signs in under Grant Access on the connection page, and confirms there. A "
-      "password alone is not enough for this account any more.")),
+     ("Whoever owns the account signs in under Grant Access, and confirms there. A password alone is not "
+      "enough for this account any more.")),
     ("mfa_not_set_up", 422, _FIX, _CUSTOMER, "connection",
      "Microsoft wants {account} to set up a second factor first.",
-     ("Whoever owns the account opens https://aka.ms/mfasetup, sets it up, and then signs in under Grant "
-      "Access on the connection page.")),
+     "Whoever owns the account opens https://aka.ms/mfasetup, sets it up, and then signs in under Grant Access."),
     ("signin_too_old", 422, _FIX, _CUSTOMER, "connection",
      "The last sign-in of {account} is older than the customer's rules allow.",
-     "Whoever owns the account signs in again under Grant Access on the connection page."),
+     "Whoever owns the account signs in again under Grant Access."),
     ("external_check_required", 422, _FIX, _CUSTOMER, "connection",
      "The customer's own security provider wants to check {account} before Microsoft lets it in.",
-     ("Whoever owns the account signs in again under Grant Access on the connection page, where that check can "
-      "be answered.")),
+     "Whoever owns the account signs in again under Grant Access, where that check can be answered."),
     ("device_not_accepted", 422, _FIX, _CUSTOMER, "connection",
      "The customer's rules let {account} sign in only from devices that the organisation manages.",
      ("Sign in from such a device under Grant Access, or let the customer's administrator make an exception "
@@ -235,26 +231,26 @@ _PERSON: tuple[_Row, ...] = (
     ("signin_revoked", 422, _FIX, _CUSTOMER, "connection",
      ("The stored sign-in of {account} was ended at Microsoft, because the password was changed or the account "
       "was signed out everywhere."),
-     "Whoever owns the account signs in again under Grant Access on the connection page."),
+     "Whoever owns the account signs in again under Grant Access."),
     ("signin_unused", 422, _FIX, _CUSTOMER, "connection",
      "The stored sign-in of {account} ended, because it was not used for 90 days.",
-     "Whoever owns the account signs in again under Grant Access on the connection page."),
+     "Whoever owns the account signs in again under Grant Access."),
     ("signin_expired", 422, _FIX, _CUSTOMER, "connection",
      "The stored sign-in of {account} has ended or was withdrawn.",
-     "Whoever owns the account signs in again under Grant Access on the connection page."),
+     "Whoever owns the account signs in again under Grant Access."),
     ("signin_short_lived", 422, _FIX, _PROVIDER, "connection",
      "The sign-in ended after 24 hours, because {app} lists this portal as a single-page application.",
      ("The owner of the app registration moves the portal's address from \"Single-page application\" to \"Web\", "
       "under Authentication; then somebody signs in again under Grant Access.")),
     ("signin_restart", 409, _FIX, _CUSTOMER, "connection",
      "This sign-in was already used, took too long, or was finished elsewhere.",
-     "Begin again on the customer's connection page, under Grant Access."),
+     "Begin again under Grant Access."),
     ("signin_foreign", 409, _FIX, _CUSTOMER, "none",
      "This sign-in was begun in another browser or by somebody else, so nothing was taken from it.",
-     "Begin again, and finish in the same browser: from the customer's connection page, Grant Access."),
+     "Begin again under Grant Access, and finish in the same browser."),
     ("signin_confirm", 409, _FIX, _CUSTOMER, "connection",
      "Microsoft wants the person to confirm the sign-in in the browser.",
-     "Begin again on the connection page, under Grant Access, and answer every question that Microsoft asks."),
+     "Begin again under Grant Access, and answer every question that Microsoft asks."),
     ("device_pending", 202, _LATER, _CUSTOMER, "target",
      "Nobody has entered the sign-in code at Microsoft yet.",
      "Open the shown Microsoft page, enter the code and sign in; the portal keeps watching."),
@@ -291,11 +287,10 @@ _GRAPH: tuple[_Row, ...] = (
      "The portal tries again by itself. If it lasts, look at Microsoft's service health page."),
     ("graph_unauthorized", 502, _FIX, _PROVIDER, "connection",
      "Microsoft 365 did not accept the access that was just granted to {app}.",
-     ("Press Check Credentials on the connection page. If they are accepted there, wait ten minutes and try "
-      "again.")),
+     "Check the credentials on the connection page. If they are accepted, wait ten minutes and try again."),
     ("permission_missing", 422, _FIX, _CUSTOMER, "connection",
      "Microsoft does not let {app} do its work. Missing: {permission}.",
-     ("The customer's administrator gives it: by the consent link of the connection page, or there under Grant "
+     ("The customer's administrator gives it: by the consent link of the connection page, or under Grant "
       "Access. Afterwards Microsoft can take some minutes until it applies everywhere.")),
     ("role_missing", 422, _FIX, _CUSTOMER, "target",
      "In {tenant}, a directory role that voice work needs is not there: {role}.",
@@ -554,8 +549,8 @@ _PORTALS_OWN: tuple[_Row, ...] = (
      "For 30 days an administrator of the provider can restore it, on the page Deleted customers."),
     ("connection_missing", 409, _FIX, _PROVIDER, "connection",
      "The customer is not connected to Microsoft 365 yet.",
-     ("Enter an app registration on the connection page, or let the customer's administrator sign in there "
-      "under Grant Access.")),
+     ("Enter an app registration on the connection page, or let the customer's administrator sign in under "
+      "Grant Access.")),
     ("provider_app_missing", 409, _FIX, _PROVIDER, "service",
      "No ClientId was specified.",
      ("A provider administrator enters Client Id and Client Secret of the provider's app registration on "
@@ -573,7 +568,7 @@ _PORTALS_OWN: tuple[_Row, ...] = (
       "Authentication Status.")),
     ("connection_unverified", 409, _FIX, _PROVIDER, "connection",
      "The customer's credentials have not been checked successfully yet.",
-     "Press Check Credentials on the connection page: work goes on when that succeeds."),
+     "Check the credentials on the connection page: work goes on when that succeeds."),
     ("organization_unconfirmed", 409, _FIX, _PROVIDER, "connection",
      "The first replication waits until somebody confirms that the right organisation was connected.",
      "Compare what the check found at Microsoft with the customer you meant, and confirm it on the customer's page."),
@@ -586,7 +581,7 @@ _PORTALS_OWN: tuple[_Row, ...] = (
      "Whoever runs the portal checks the key file of the workers."),
     ("breaker_open", 503, _LATER, _PORTAL, "connection",
      "Several tries in a row failed, so the portal rests before it tries again.",
-     "See the last failure for the cause. Check Credentials tries at once."),
+     "See the last failure for the cause. A check of the credentials tries at once."),
     ("licence_missing", 422, _FIX, _CUSTOMER, "target",
      "There is no free licence of the needed kind for {thing}.",
      "The customer's administrator buys or frees a licence; then repeat."),
