@@ -48,6 +48,7 @@ TITLES = {
     "events": "What happened",
     "webhooks": "Webhooks",
     "sbcs": "SBC devices",
+    "prefixes": "Rules of all SBC devices",
 }
 
 

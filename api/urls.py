@@ -16,6 +16,7 @@ from api import (
     onboardings,
     people,
     plans,
+    prefixes,
     provider_app,
     qoe,
     queue,
@@ -157,6 +158,9 @@ v1 = [
     path("sbcs/reload", sbcs.Reload.as_view(), name="sbcs-reload"),
     path("sbcs/<uuid:sbc_id>", sbcs.OneSbc.as_view(), name="sbc"),
     path("sbcs/<uuid:sbc_id>/check", sbcs.CheckSbc.as_view(), name="sbc-check"),
+    path("sbcs/<uuid:sbc_id>/prefixes", prefixes.SbcPrefixes.as_view(), name="sbc-prefixes"),
+    path("sbcs/<uuid:sbc_id>/prefixes/refresh", prefixes.Refresh.as_view(), name="sbc-prefixes-refresh"),
+    path("prefixes", prefixes.Prefixes.as_view(), name="prefixes"),
     path("tokens", tokens.Tokens.as_view(), name="tokens"),
     path("tokens/<uuid:token_id>", tokens.OneToken.as_view(), name="token"),
 ]

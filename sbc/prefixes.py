@@ -127,11 +127,12 @@ def of(sbc: Sbc | None = None, search: str = "", plan: str = "") -> QuerySet[Rul
     if plan:
         found = found.filter(plan=plan)
     if search:
-        found = found.filter(_matching(search))
+        found = found.filter(matching(search))
     return found
 
 
-def _matching(search: str) -> Q:
+def matching(search: str) -> Q:
+    """By a number or range that a rule may take, or by words."""
     number = number_of(search)
     if number is None:
         return Q(name__icontains=search) | Q(prefix__icontains=search) | Q(tag__icontains=search)

@@ -79,3 +79,24 @@ def test_who_may(cast: Cast, device: Device, who: str, see: int, add: int) -> No
     assert client.post("/api/v1/sbcs", wish(device), content_type=JSON).status_code == add
     assert Sbc.objects.count() == (add == 201)
     assert all(each.state == State.QUEUED for each in commands(selectors.CHECK))
+
+
+def test_prefixes_are_refreshed_and_searched(pia: Client, device: Device) -> None:
+    device.plant(
+        "CustDialPlan", [("Contoso", "+41589061[000-999]", "a.example"), ("manual", "+4xx[0-4]", "b")]
+    )
+    url = pia.post("/api/v1/sbcs", wish(device), content_type=JSON)["Location"]
+    run_due()
+    assert pia.get(f"{url}/prefixes").json()["results"] == []
+    assert pia.post(f"{url}/prefixes/refresh", {}, content_type=JSON).status_code == 202
+    run_due()
+    assert [row["index"] for row in pia.get(f"{url}/prefixes").json()["results"]] == [0, 1]
+    asked = pia.get("/api/v1/prefixes", {"search": "+41589061500", "dial_plan": "CustDialPlan"}).json()
+    assert [(row["prefix"], row["takes"]) for row in asked["results"]] == [
+        ("+41589061[000-999]", True),
+        ("+4xx[0-4]", False),
+    ]
+    assert pia.get("/api/v1/prefixes?search=contoso").json()["results"][0]["takes"] is None
+    first = pia.get("/api/v1/prefixes?limit=1").json()
+    assert len(pia.get(first["next"]).json()["results"]) == 1
+    assert pia.get("/api/v1/prefixes", {"search": "a\0b"}).status_code == 422
