@@ -4,15 +4,20 @@ Until then what the account gave lies sealed beside the invitation, and nothing 
 """
 
 from django.db import transaction
+from django.db.models import Q
+from django.db.models.functions import Now
 
 from authstatus import delegated
 from core.errors import Conflict, UmpError
 from invitations import services
 from invitations.models import Invitation
-from tenants import grants
+from replication.registry import chore
+from tenants import grants, scope
 from tenants.access import Actor
 from tenants.models import AppOwner, Cloud, Connection, Method, Secret, Tenant
 from tenants.services import edit_tenant
+
+BATCH = 100
 
 
 @transaction.atomic
@@ -80,6 +85,19 @@ def forget_found(invitation: Invitation) -> None:
     invitation.save()
     if gone is not None:
         Secret.objects.filter(tenant_id=invitation.tenant_id, id=gone.pk).delete()
+
+
+@chore
+def forget_unconfirmed() -> int:
+    """What nobody confirmed in time, or of an invitation that was withdrawn, is not kept; how many."""
+    with scope.every("the sweeper forgets sign-ins that nobody confirmed"):
+        over = Q(expires_at__lt=Now()) | Q(revoked_at__isnull=False) | Q(done_at__isnull=False)
+        found = Invitation.objects.filter(over, found__isnull=False).values_list("tenant_id", "id")[:BATCH]
+        waiting = list(found)
+    for tenant_id, number in waiting:
+        with scope.one(tenant_id), transaction.atomic():
+            forget_found(Invitation.objects.select_for_update().get(id=number))
+    return len(waiting)
 
 
 def _waiting(tenant: Tenant, number: int) -> Invitation:

@@ -172,6 +172,19 @@ def test_the_provider_may_say_no_and_nothing_is_left(way: Way) -> None:
     assert "Start authentication" in page
 
 
+@pytest.mark.parametrize("over", ["expired", "revoked"])
+def test_what_nobody_confirmed_is_forgotten(way: Way, over: str) -> None:
+    found(way)
+    assert confirming.forget_unconfirmed() == 0
+    expire(way) if over == "expired" else revoke(way)
+    with scope.one(way.tenant.id), pytest.raises(UmpError):
+        confirming.confirm_organisation(way.cast.actor("olga"), way.tenant, way.number)
+    assert confirming.forget_unconfirmed() == 1
+    with scope.one(way.tenant.id):
+        assert not Secret.objects.filter(kind=SecretKind.TOKEN_CACHE).exists()
+    assert confirming.forget_unconfirmed() == 0
+
+
 def test_an_organisation_of_another_customer_is_not_available_and_not_named(way: Way) -> None:
     unknown(way)
     browser = way.enter()
@@ -385,6 +398,36 @@ def test_the_cookie_is_the_visits_own(way: Way) -> None:
     answer = browser.get(HUB)
     assert answer.status_code == 410
     assert "Open the link in the newest mail again" in words(answer.content)
+
+
+BIG = "x" * 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "statuses"),
+    [
+        ("sign-in/", {"way": BIG}, {200}),
+        ("device/", {"stop": BIG}, {303}),
+        ("app/", {"cloud": "global", "client_id": BIG, "client_secret": BIG}, {422}),
+        ("app/", {"cloud": "moon", "client_id": "\0", "client_secret": "\0" * 50}, {422}),
+    ],
+)
+def test_hostile_bodies_change_nothing(way: Way, path: str, body: dict[str, str], statuses: set[int]) -> None:
+    browser = way.enter()
+    assert browser.post(HUB + path, body).status_code in statuses
+    assert way.connection() is None
+    assert way.row().signed_in_at is None
+
+
+def test_a_hostile_answer_in_microsofts_name_is_taken_for_text(way: Way) -> None:
+    browser = way.enter()
+    state = parse_qs(urlsplit(way.start(browser)).query)["state"][0]
+    said = "<script>alert(1)</script>\0" * 2000
+    query = {"state": state, "error": "access_denied", "error_description": said, "admin_consent": "True"}
+    assert browser.get("/authenticate/OAuth2Callback", query).status_code == 303
+    page = browser.get(HUB).content.decode()
+    assert "<script>alert" not in page
+    assert "declined" in page
 
 
 # --- The walls ----------------------------------------------------------------------------------------------
