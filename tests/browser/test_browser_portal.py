@@ -1,6 +1,6 @@
 """The customer's own portal: Status, Microsoft 365 Settings and the filter of users, in every state."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from django.utils import timezone
@@ -28,6 +28,14 @@ def contoso(committed_cast: Cast) -> Tenant:
     for name, department in (("Ann Archer", "Sales"), ("Bob Baker", "Support"), ("Cem Çelik", "")):
         person(committed_cast.contoso, name, department=department)
     return committed_cast.contoso
+
+
+@pytest.fixture(autouse=True)
+def _settings_of_this_test() -> Iterator[None]:
+    """What a test allows is rolled back, and nobody remembers it."""
+    installation.forget()
+    yield
+    installation.forget()
 
 
 def by_account(tenant: Tenant, method: Method) -> None:

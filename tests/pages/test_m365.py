@@ -2,6 +2,7 @@
 
 import time
 import uuid
+from collections.abc import Iterator
 
 import pytest
 from django.utils import timezone
@@ -26,6 +27,14 @@ pytestmark = pytest.mark.django_db
 PAGE = "connection/"
 PASSWORD = "Her~own~pass~word~1"
 QOE = {"application_id": str(uuid.uuid4()), "password": "qoe~password~of~the~application"}
+
+
+@pytest.fixture(autouse=True)
+def _settings_of_this_test() -> Iterator[None]:
+    """What a test allows is rolled back, and nobody remembers it."""
+    installation.forget()
+    yield
+    installation.forget()
 
 
 def by_account(tenant: Tenant, method: Method, account: str = "admin@contoso.example") -> None:
@@ -188,6 +197,7 @@ def test_what_the_check_found_is_shown_with_its_age(cast: Cast, client_of: SignI
     page = text_of(client_of(cast.vera), url(cast.contoso, PAGE))
     assert "tried" in page
     assert "Missing: CallRecords.Read.All." in page
+    assert "Whoever set up this application" in page
 
 
 def test_a_secret_id_is_not_a_password(cast: Cast, client_of: SignIn) -> None:

@@ -54,6 +54,8 @@ WORDS: Mapping[str, str] = MappingProxyType(
         "invitation.created": "Invitation made",
         "invitation.sent": "Invitation mailed",
         "invitation.changed": "Invitation changed",
+        "invitation.reminder": "Reminder of an invitation asked for",
+        "invitation.resend": "Invitation sent anew",
         "invitation.link_copied": "Link to an invitation made",
         "invitation.revoked": "Invitation revoked",
         "invitation.completed": "Invitation completed",

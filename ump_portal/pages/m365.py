@@ -55,7 +55,7 @@ class QoeForm(forms.Form):
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, auto_id="id_qoe_%s", **kwargs)
+        super().__init__(*args, **{"auto_id": "id_qoe_%s"} | kwargs)
 
 
 # --- The page -----------------------------------------------------------------------------------------------
@@ -265,7 +265,7 @@ def _page(
             "qoe": of_qoe,
             "qoe_secret": shown_secret(of_qoe),
             "qoe_form": qoe_form or (QoeForm(initial=_qoe_initial(of_qoe)) if ready else None),
-            "qoe_problem": told(of_qoe.problem, actor) if of_qoe and of_qoe.problem else None,
+            "qoe_problem": _qoe_problem(of_qoe, actor),
             "qoe_tone": _qoe_tone(of_qoe),
             "qoe_needs": qoe.NEEDED,
             "live_url": f"{_address(tenant)}live/",
@@ -348,6 +348,13 @@ def _sync_user(tenant: Tenant, stored: Connection | None) -> dict[str, Any] | No
 
 def _qoe_initial(row: QoeIntegration | None) -> dict[str, Any]:
     return {"application_id": row.application_id} if row else {}
+
+
+def _qoe_problem(row: QoeIntegration | None, actor: Actor) -> dict[str, Any] | None:
+    """The application is of whoever entered it, so the catalogue's word for who can mend it is not right here."""
+    if row is None or not row.problem:
+        return None
+    return told(row.problem, actor) | {"who": "whoever set up this application at Microsoft"}
 
 
 def _qoe_tone(row: QoeIntegration | None) -> str:

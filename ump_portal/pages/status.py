@@ -21,10 +21,9 @@ from tenants.selectors import connection_of
 from tenants.web import actor_of, tenant_view
 from ump_portal.pages.attention import OWN_WORDS, Action, Item, who_in_words
 
-MENDS = (
-    "Grant Access usually clears it: an administrator signs in at Microsoft once more. Migrate does where an app "
-    "registration of the own organisation is wanted. Users are then read anew, and what waits goes on."
-)
+GRANT = "Grant Access usually clears it: an administrator of the organisation signs in at Microsoft."
+MIGRATE = " Migrate does too, to an app registration of the organisation's own."
+THEN = " Users are then read anew, and what waits goes on."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,36 +74,40 @@ def service_card(
     )
 
 
+def _migratable(connection: Connection | None) -> bool:
+    """Whether it signs in otherwise than by an app registration of its own."""
+    own = (Method.APP, AppOwner.CUSTOMER)
+    return connection is not None and (connection.method, connection.app_owner) != own
+
+
 def _buttons(tenant: Tenant, connection: Connection | None) -> list[tuple[str, str, str]]:
     here = f"/tenants/{tenant.id}"
     found = [("Grant Access", f"{here}/grant-access/", "user-check")]
-    by_own_app = connection is not None and (connection.method, connection.app_owner) == (
-        Method.APP, AppOwner.CUSTOMER,
-    )  # fmt: skip
-    if connection is not None and not by_own_app:
+    if _migratable(connection):
         found.append(("Migrate", f"{here}/registration/migrate/", "arrow-right-left"))
     return found
 
 
 def _standing(tenant: Tenant, connection: Connection | None, check: Command | None) -> Standing:  # noqa: PLR0911  a ladder
+    mends = GRANT + (MIGRATE if _migratable(connection) else "") + THEN
     if not tenant.enabled:
         return Standing("neutral", "Disabled", "The service provider has switched it off here.")
     if connection is None:
         text = "The portal has no access to the organisation at Microsoft."
         if tenant.with_sync:
-            return Standing("bad", "Not connected", f"{text} Nothing is read or written.", MENDS)
+            return Standing("bad", "Not connected", f"{text} Nothing is read or written.", mends)
         return Standing("neutral", "Not connected", f"{text} Without sync it needs none.")
     if connection.degraded_at:
         text = (
             "Microsoft refused the portal as often as Max Access Failures allows. Users are not read and changes "
             "wait until access is proven again; nothing was switched off, and nothing is lost."
         )
-        return Standing("bad", "Degraded", text, MENDS)
+        return Standing("bad", "Degraded", text, mends)
     if check is not None:
         return Standing("busy", "Checking", "Validating credentials, please wait!")
     if connection.verification in {Verification.FAILED, Verification.NO_TOKEN}:
         text = f"The last check said: {connection.problem_message}" if connection.problem_message else ""
-        return Standing("bad", "Access lost", f"{text} Users are not read and changes wait.".strip(), MENDS)
+        return Standing("bad", "Access lost", f"{text} Users are not read and changes wait.".strip(), mends)
     if connection.verification == Verification.NEVER:
         return Standing(
             "neutral", "Never Performed", "Nobody has checked the access yet, so nothing is read."
@@ -113,7 +116,7 @@ def _standing(tenant: Tenant, connection: Connection | None, check: Command | No
         text = (
             "Microsoft refused the portal since the last check, so changes wait until the next one succeeds."
         )
-        return Standing("bad", "Access lost", text, MENDS)
+        return Standing("bad", "Access lost", text, mends)
     if tenant.paused_at:
         return Standing("info", "Paused", "The access works; the service provider has paused the work.")
     return Standing("ok", "Connected", "The access works, and every permission that is needed is there.")
