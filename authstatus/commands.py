@@ -71,9 +71,7 @@ class VerifyCredentials(Kind):
 
     @staticmethod
     def _examine(ctx: Context, line: lines.Line, needs: checking.Needs) -> checking.Examination:
-        return checking.examine(
-            line, needs, stop=ctx.stop, told=lambda label: ctx.report(label=label)
-        )
+        return checking.examine(line, needs, stop=ctx.stop, told=lambda label: ctx.report(label=label))
 
     @staticmethod
     def _organization(ctx: Context, said: checking.Examination, line: lines.Line) -> dict[str, object] | None:
