@@ -18,7 +18,7 @@ _PART = re.compile(
     rf"\{{\{{(?P<name>{CUSTOMER}|{PORTAL}|{INVITATION})\}}\}}(?P<link>(?<={PORTAL}\}}\}})/\{{\{{{INVITATION}\}}\}})?"
     r"|(?P<url>https://[^\s<>{}\"]{1,300}[^\s<>{}\".,;:!?)])"
 )
-_BRACES = re.compile(r"\{\{.{0,60}|.{0,60}\}\}", re.DOTALL)
+_BRACES = re.compile(r"\{\{[^{}\n]{0,60}(?:\}\})?|\}\}")
 SUBJECT_MOST, BODY_MOST = 200, 20_000
 """Characters; the columns are as wide."""
 

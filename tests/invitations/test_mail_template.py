@@ -71,7 +71,7 @@ def test_html_keeps_paragraphs_lines_and_lists_and_escapes_what_was_typed() -> N
         ("Hello\r", LINK, "subject", "one line"),
         ("Hello\u2028there", LINK, "subject", "one line"),
         ("x" * 201, LINK, "subject", "longer than 200"),
-        ("Hi {{Name}}", LINK, "subject", "{{Name}} is no placeholder"),
+        ("Hi {{Name}}", LINK, "subject", "cannot be used: {{Name}} is no placeholder"),
         ("Hi", LINK + " {{customerid}}", "body", "{{customerid}} is no placeholder"),
         ("Hi", LINK + " {{ CustomerId }}", "body", "{{ CustomerId }} is no placeholder"),
         ("Hi", LINK + " {{7*7}}", "body", "{{7*7}} is no placeholder"),
