@@ -18,7 +18,7 @@ from core.errors import Remedy, UmpError
 from core.http import session_of_thread
 from invitations import services, visits, ways
 from invitations.confirming import forget_found
-from invitations.models import Visit, Way
+from invitations.models import Invitation, Visit, Way
 from m365 import permissions
 from m365.graph import GraphClient
 from m365.identity_delegated import Grant
@@ -84,6 +84,8 @@ def come_back(visit: Visit, cookie: str, query: Mapping[str, str], *, address: s
     back = delegated.come_back(browser, query, kind=CLAIM)
     if back.problem is not None and back.flow is not None:
         visits.note_problem(invitation, back.problem)
+    elif back.flow is not None:
+        Visit.objects.filter(id=visit.pk).update(flow=back.flow)  # what its page follows
     return back.problem
 
 
@@ -113,7 +115,7 @@ def accept(ctx: Context, flow: SignInFlow, line: lines.Line, grant: Grant) -> Ou
     """
     with scope.one(ctx.customer):
         tenant: Tenant = Tenant.objects.get(id=ctx.customer)
-        number: int = Visit.objects.get(flow=flow).invitation_id
+    number = _number_of(flow)
     _check_administrator(tenant, grant)
     if tenant.entra_tenant_id is None:
         return _find(ctx, flow, line, grant, number)
@@ -182,6 +184,12 @@ def note_failure(ctx: Context, error: UmpError) -> None:
     if error.remedy == Remedy.LATER:
         return
     with ctx.transaction():
-        visit = Visit.objects.filter(flow_id=uuid.UUID(ctx.target)).select_related("invitation").first()
-        if visit is not None:
-            visits.note_problem(visit.invitation, error)
+        flow = SignInFlow.objects.filter(id=uuid.UUID(ctx.target)).first()
+        found = Invitation.objects.filter(id=_number_of(flow)).first() if flow else None
+        if found is not None:
+            visits.note_problem(found, error)
+
+
+def _number_of(flow: SignInFlow) -> int:
+    """Whose it is by the actor that began it: a visit may have begun another sign-in since."""
+    return int(flow.actor_id.removeprefix(f"{visits.KIND}:"))

@@ -267,6 +267,16 @@ def test_a_parallel_flow_in_the_same_browser_opens_nothing(way: Way, what: str) 
     assert way.connection() is None
 
 
+def test_who_started_twice_may_finish_the_first(way: Way) -> None:
+    browser = way.enter()
+    first = way.sign_in(way.start(browser))
+    way.start(browser)
+    browser.get(first)
+    assert "This page goes on by itself" in way.hub(browser)
+    way.work()
+    assert way.row().stage == Stage.DONE
+
+
 def test_a_state_works_once_and_in_time(way: Way) -> None:
     browser = way.enter()
     back = way.sign_in(way.start(browser))
