@@ -22,6 +22,10 @@ from replication import runner, services, states
 from replication.context import Done
 from replication.models import Command, Removal, RemovalPlan
 from replication.runner import Verdict
+from sbc import prefixes
+from sbc.models import Link, Sbc
+from sbc.services import add as add_sbc
+from sbc.services import set_ovoc
 from tenants import provider_app, scope
 from tenants.abilities import ABILITIES, Role
 from tenants.access import SYSTEM
@@ -83,6 +87,7 @@ def build(cast: Cast) -> Stage:
         | {
             "token_id": token(),
             "endpoint_id": webhook(cast),
+            **devices(),
             "view_id": view(cast),
             "flow_id": flow(cast.contoso),
             "user_id": cast.olga.id,
@@ -183,6 +188,56 @@ def webhook(cast: Cast) -> uuid.UUID:
         refused = Connection.objects.filter(tenant=cast.fabrikam)
         refused.update(degraded_at=timezone.now(), max_access_failures=1)
     return made.id
+
+
+def devices() -> dict[str, uuid.UUID]:
+    """An SBC with alarms and rules, a locked one that nobody trusts, and one of OVOC's list without a password."""
+    found = {
+        name: add_sbc(
+            SYSTEM,
+            name=f"{name}.example",
+            address=f"169.254.4.{number}",
+            user="ump",
+            password="secret",
+            fqdn=fqdn,
+        )[0]
+        for number, (name, fqdn) in enumerate(
+            (("sbc_id", ""), ("locked_sbc", "sbc.carrier.example"), ("new_sbc", ""))
+        )
+    }
+    told = {"product": "Mediant 4000B SBC", "version": "7.40A.600.231", "state": "UNLOCKED", "locked": False}
+    alarm = {
+        "id": "1",
+        "severity": "critical",
+        "description": LONG,
+        "source": "Board#1",
+        "date": "2026-11-20",
+    }
+    now = timezone.now()
+    Sbc.objects.filter(uid=found["sbc_id"].uid).update(
+        link=Link.CONNECTED,
+        checked_at=now,
+        reached_at=now,
+        told=told,
+        alarms=[alarm],
+        serial="4711",
+        ovoc_id=2**40,
+    )
+    rules = [("P", "+41589061[000-999]"), ("P", "+4158906150"), ("Q", "+41xx[0-4]"), ("Q", "[1-20]")]
+    rows = [(str(n), plan, str(n), LONG, prefix, "a" * 70) for n, (plan, prefix) in enumerate(rules)]
+    prefixes.keep(Sbc.objects.get(uid=found["sbc_id"].uid), prefixes.Reading(rows, [(0, 1)]))
+    shown = UmpError.of("sbc_certificate", host="locked_sbc.example", detail={"fingerprint": "9f" * 32})
+    problem = dict(shown.to_dict())
+    Sbc.objects.filter(uid=found["locked_sbc"].uid).update(
+        link=Link.UNTRUSTED,
+        checked_at=now,
+        problem=problem,
+        rules_problem=problem,
+        told=told | {"locked": True},
+    )
+    Sbc.objects.filter(uid=found["new_sbc"].uid).update(secret=None, ovoc_id=2, ovoc_missing_since=now)
+    set_ovoc(SYSTEM, address="169.254.0.1", user="operator", password="secret")
+    return {name: sbc.uid for name, sbc in found.items()}
 
 
 def customer(name: str, cloud: Cloud = Cloud.GLOBAL, **more: Any) -> Tenant:

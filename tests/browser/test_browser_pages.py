@@ -44,6 +44,8 @@ FURTHER = [
     "/tenants/{contoso}/users/?q=nobody+at+all", "/tenants/?q=nobody+at+all", "/queue/?q=nobody+at+all",
     "/authentication-status/?q=nobody+at+all", "/authentication-status/?method=app&status=failed",
     "/audit/?q=nobody+at+all", "/search?q=m", "/search?q=son", "/search?q=nobody+at+all", "/search",
+    "/sbcs/{locked_sbc}/", "/sbcs/{new_sbc}/", "/sbcs/{new_sbc}/prefixes/", "/sbcs/{locked_sbc}/prefixes/",
+    "/sbcs/?q=nobody+at+all", "/prefixes/?q=%2B41589061500", "/prefixes/?q=nobody+at+all",
     "/tenants/?size=100", "/accounts/email/", "/accounts/password/change/", "/accounts/2fa/", "/accounts/logout/",
 ]  # fmt: skip
 DEFAULTS = {"uid": "{contoso}", "object_id": "{user}"}
