@@ -109,7 +109,7 @@ def test_the_role_table_of_a_deployed_customer(cast: Cast, client_of: SignIn) ->
     assert "May be removed" in row_of(page, "User Administrator")
     assert "May be removed now: <b>User Administrator</b>." in page
     assert "for a while: <b>Domain Name Administrator, User Administrator</b>." in page
-    assert "The customer&#x27;s administrator adds it" in page
+    assert "An administrator adds it: Microsoft Entra admin centre" in page
 
 
 def test_drift_is_told_on_both_pages(cast: Cast, client_of: SignIn) -> None:

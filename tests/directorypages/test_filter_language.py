@@ -1,7 +1,7 @@
 """The CsOnlineUser Filter as a language: what is read, what is refused and where, and that nothing runs away."""
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from directory.filter_language import (
@@ -22,6 +22,7 @@ from directory.filter_language import (
     terms,
 )
 
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 TEXTS = st.text(st.characters(min_codepoint=32, max_codepoint=0x2FF), max_size=12).filter(str.isprintable)
 
 
@@ -63,18 +64,21 @@ def place(text: str) -> int | None:
     return None
 
 
+@UNHURRIED
 @given(TREES)
 def test_what_is_written_out_reads_as_the_same(tree: Node) -> None:
     assert parse(str(tree)) == tree
     assert parse("{ " + str(tree) + " }") == tree
 
 
+@UNHURRIED
 @given(st.text(max_size=60) | st.text("()'\"{},!-$ andortDepartmeq", max_size=60))
 def test_any_text_is_read_or_refused_with_a_place_in_it(text: str) -> None:
     position = place(text)
     assert position is None or 1 <= position <= len(text) + 1
 
 
+@UNHURRIED
 @given(TREES, st.data())
 def test_whoever_is_left_out_learns_which_terms_are_to_blame(tree: Node, data: st.DataObject) -> None:
     truth = {term: data.draw(st.booleans()) for term in terms(tree)}

@@ -258,7 +258,7 @@ def test_check_credentials_joins_the_waiting_check(cast: Cast, client_of: SignIn
     for _ in range(2):
         post(client, url(cast.contoso, "check/"), {})
     assert len(commands(cast.contoso)) == 1
-    assert "asks Microsoft for a fresh token" in text_of(client, url(cast.contoso, "check/"))
+    assert "tries one harmless call for each thing" in text_of(client, url(cast.contoso, "check/"))
 
 
 def test_every_check_is_kept(cast: Cast, client_of: SignIn) -> None:
