@@ -238,9 +238,7 @@ def auth_url(request: HttpRequest, tenant: Tenant, invitation_id: int) -> HttpRe
     context = {"tenant": tenant, "invitation": invitation, "back": _back(tenant, invitation_id)}
     if request.method == "POST":
         context["address"] = services.mint(actor_of(request), tenant, invitation_id, mailed=False)
-    answer = render(request, "invitations/auth_url.html", context)
-    answer["Referrer-Policy"] = "no-referrer"
-    return answer
+    return render(request, "invitations/auth_url.html", context)
 
 
 @tenant_view(needs=Ability.INVITE, methods=WRITES, fresh=True)
