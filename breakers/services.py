@@ -13,7 +13,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connection as database
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import Exists, F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -212,7 +212,7 @@ def clear(tenant_id: uuid.UUID) -> bool:
 
     Call it in the tenant's scope and in a transaction.
     """
-    AccessFailure.objects.filter(tenant_id=tenant_id, of_line=False).delete()
+    failures = AccessFailure.objects.filter(tenant_id=tenant_id, of_line=False)
     own = Connection.objects.filter(tenant_id=tenant_id)
     marked = own.filter(Q(held_at__isnull=False) | Q(degraded_at__isnull=False)).values_list("degraded_at")
     since = marked.first()
