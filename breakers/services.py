@@ -214,10 +214,11 @@ def clear(tenant_id: uuid.UUID) -> bool:
     """
     failures = AccessFailure.objects.filter(tenant_id=tenant_id, of_line=False)
     own = Connection.objects.filter(tenant_id=tenant_id)
-    marked = own.filter(Q(held_at__isnull=False) | Q(degraded_at__isnull=False)).values_list("degraded_at")
-    since = marked.first()
+    marked = Q(held_at__isnull=False) | Q(degraded_at__isnull=False) | Exists(failures)
+    since = own.filter(marked).values_list("degraded_at").first()
     if since is None:
-        return False
+        return False  # as after nearly every check
+    failures.delete()
     own.update(held_at=None, degraded_at=None)
     ended = since[0] is not None
     if ended:
