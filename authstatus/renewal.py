@@ -39,6 +39,7 @@ NOT_IN_FORCE_YET = frozenset({"secret_wrong", "app_not_found", "app_not_installe
 SECRET, CERTIFICATE = "client secret", "certificate"
 NOT_YET = "Microsoft needs a moment until the new {what} works everywhere."
 GONE = "The {what} was renewed, and the old one removed."
+DISCARDED = "What was sealed for this renewal was discarded meanwhile; the next one removes it at Microsoft."
 CHANGED = "The credentials were changed meanwhile, so the new one was taken away again."
 LEFT_BEHIND = "Removed what an interrupted attempt had left at Microsoft."
 
@@ -125,7 +126,7 @@ class Renewal:
             if former is not None:
                 return self._remove(former)
             if candidate is None:
-                return self._add()
+                return Done(DISCARDED) if self.ctx.state.get("sealed") else self._add()
             on_file = candidate.secret is not None and candidate.secret.microsoft_id is not None
             return self._prove(candidate) if on_file else self._place(candidate)
         except UmpError as error:
@@ -153,6 +154,7 @@ class Renewal:
     def _seal(self, ctx: Context, new: far.NewSecret) -> None:
         given = Given(SecretKind.CLIENT_SECRET, new.value, expires_at=new.ends)
         keys_on_file.is_key(self.holder.keep(ctx.asker(), given).secret, new.key_id, new.ends)
+        ctx.checkpoint(sealed=True)
 
     def _make_pair(self, graph: GraphClient, found: Registration, proof_by: AppCredential) -> Again:
         """A certificate's key is made and sealed before Microsoft is asked, so that it cannot get lost."""
@@ -167,7 +169,7 @@ class Renewal:
         given = new_certificate(new_name(holder.tenant_id), _in_months(months))
         with ctx.transaction():
             holder.keep(ctx.asker(), given)
-            ctx.checkpoint(adding="")
+            ctx.checkpoint(adding="", sealed=True)
         ctx.note("A new key pair was made and sealed here.")
         return Again("The new certificate is added at Microsoft next.")
 
@@ -194,7 +196,9 @@ class Renewal:
                 if error.remedy != Remedy.LATER:  # Microsoft will not have it
                     with ctx.transaction():
                         holder.forget(sealed)
-                        ctx.checkpoint(adding="", too_long=int(ctx.state.get("too_long", 0)) + 1)
+                        ctx.checkpoint(
+                            adding="", sealed=False, too_long=int(ctx.state.get("too_long", 0)) + 1
+                        )
                 lives = lives_of(holder.life_setting)
                 if error.code != "secret_life_refused" or ctx.state["too_long"] >= len(lives):
                     raise

@@ -54,6 +54,9 @@ def change(
     if given is not None:
         app.secret = _store(actor, given)
         app.certificate = given.certificate
+    if app.client_id != client_id:  # what is kept for a renewal was about another registration
+        for row in ProviderStandby.objects.select_related("secret"):
+            forget(row)
     app.client_id = client_id
     app.redirect_uri = check_redirect_uri(redirect_uri)
     app.home_tenant_id = home_tenant_id

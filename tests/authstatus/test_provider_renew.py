@@ -172,6 +172,18 @@ def test_a_secret_entered_meanwhile_counts(app: Any, worker: Worker) -> None:
     assert not any(secret.name and secret.name.startswith(MARK) for secret in app.registration.secrets)
 
 
+def test_another_app_ends_the_renewal_of_the_one_before(app: Any, worker: Worker) -> None:
+    command = registrations.renew_app(OLGA)
+    worker.step()
+    other = Given(SecretKind.CLIENT_SECRET, "abc8Q~of~another~registration")
+    provider_app.change(SYSTEM, client_id=uuid.uuid4(), redirect_uri=CALLBACK, given=other)
+    assert not ProviderStandby.objects.exists()
+    finish(worker, command)
+    assert (command.state, stored()) == (State.SUCCEEDED, other.value)
+    assert "discarded meanwhile" in command.message
+    assert ProviderSecret.objects.count() == 1
+
+
 @pytest.mark.parametrize("lacks", ["permission", "ownership"])
 def test_an_app_that_may_not_change_itself_is_told_what_to_do_by_hand(
     app: Any, worker: Worker, lacks: str

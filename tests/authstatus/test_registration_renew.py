@@ -134,6 +134,18 @@ def test_what_one_command_left_another_finishes(
     assert_renewed(renewable, old)
 
 
+def test_a_renewal_that_somebody_discarded_does_not_begin_again(renewable: Customer, worker: Worker) -> None:
+    old, command = stored(renewable), renew(renewable)
+    worker.step()
+    with scope.one(renewable.tenant.id):
+        registrations.forget_waiting(OLGA, renewable.tenant)
+    finish(worker, command)
+    assert "discarded meanwhile" in command.message
+    assert stored(renewable) == old
+    finish(worker, renew(renewable))
+    assert_renewed(renewable, old)
+
+
 def test_a_secret_that_could_not_be_stored_is_removed_again(
     renewable: Customer, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
