@@ -50,12 +50,6 @@ def begin(visit: Visit, cookie: str, *, address: str | None = None) -> None:
     queue.submit(actor, DEVICE, visit.tenant, target=str(flow.id))
 
 
-@transaction.atomic
-def stop(visit: Visit) -> None:
-    """Wait no longer for the code of this visit; its command finds that out by itself."""
-    Visit.objects.filter(id=visit.pk).update(device=None, flow=None, way="")
-
-
 @register
 class DeviceSignIn(Kind):
     """Ask for a code, show it, and look at Microsoft's pace whether somebody has signed in with it."""

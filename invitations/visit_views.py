@@ -64,22 +64,25 @@ def _elsewhere(request: HttpRequest, tenant: Tenant) -> str:
 # --- The visit ----------------------------------------------------------------------------------------------
 @visit_view(over=True)
 def visit(request: HttpRequest, visit: Visit) -> HttpResponse:
-    """Where the visitor stands, and what he can do next."""
-    return render(request, "invitations/visit.html", _standing(visit))
+    """Where the visitor stands, and what he can do next; `ways=all` while he waits, to go another way."""
+    standing = progress.standing(visit)
+    if "ways" in request.GET and standing.moves and standing.state != "unconfirmed":
+        standing = progress.Standing("choose")
+    return render(request, "invitations/visit.html", _context(visit, standing))
 
 
 @visit_view(over=True)
 def live(request: HttpRequest, visit: Visit) -> HttpResponse:
     """The inside of that page, asked for while somebody looks."""
-    context = _standing(visit)
-    if not context["standing"].moves:
+    standing = progress.standing(visit)
+    context = _context(visit, standing)
+    if not standing.moves:
         return render(request, "invitations/visit_live.html", context, status=ENDED)
     return conditional_page(lambda asked: render(asked, "invitations/visit_live.html", context))(request)
 
 
-def _standing(visit: Visit) -> dict[str, Any]:
+def _context(visit: Visit, standing: progress.Standing) -> dict[str, Any]:
     tenant: Tenant = visit.tenant
-    standing = progress.standing(visit)
     error = visit_web.told(UmpError.from_dict(standing.error)) if standing.error else None
     context: dict[str, Any] = {
         "tenant": tenant,
@@ -141,10 +144,7 @@ def _came_back(request: HttpRequest) -> HttpResponse:
 # --- The second way -----------------------------------------------------------------------------------------
 @visit_view(methods=POST)
 def device(request: HttpRequest, visit: Visit) -> HttpResponse:
-    """Have a code made, or stop waiting for the one that is shown."""
-    if request.POST.get("stop"):
-        device_codes.stop(visit)
-        return SeeOther(HUB)
+    """Have a code made; one that was shown before leads nowhere any more."""
     try:
         device_codes.begin(visit, cookie_of(request), address=address_of(request))
     except UmpError as error:

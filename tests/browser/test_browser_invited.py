@@ -198,7 +198,12 @@ def test_every_page_of_the_way_is_sound(look: Look, invited: Invited) -> None:
     invited.worker.work()
     expect(page.locator(".stat code")).to_be_visible()
     found["code"] = faults(page, "code")
-    page.get_by_role("button", name="Stop, and choose another way").click()
+    link = page.get_by_role("link", name="Open that page")
+    link.focus()
+    with page.expect_response("**/visit/live/"), page.expect_response("**/visit/live/"):
+        pass
+    expect(link).to_be_focused()
+    page.get_by_role("link", name="Choose another way").click()
     page.get_by_role("button", name="Start authentication").click()
     at_microsoft(page)
     expect(page.get_by_role("main")).to_contain_text("Token claimed")
