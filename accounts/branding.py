@@ -85,7 +85,7 @@ def change(who: Who, wanted: dict[str, Any], *, version: int | None = None) -> B
     """Store these fields; `logo` is the file's bytes, or None for no logo. Raises InvalidInput, Conflict."""
     cleaned = _clean(wanted)
     Brand.objects.get_or_create(id=1)
-    brand = Brand.objects.select_for_update().get(id=1)
+    brand = Brand.objects.select_for_update(no_key=True).get(id=1)
     if version is not None and brand.row_version != version:
         raise Conflict("conflict_version", thing="the brand")
     changes = {

@@ -135,7 +135,7 @@ def save_view(who: Who, user: User, *, page: str, name: str, query: str) -> Save
         raise InvalidInput(field="name", why="it needs 1 to 40 characters")
     if page not in SavedView.LISTS or not kept or len(kept) > 1000:
         raise InvalidInput(field="query", why="there is nothing to keep, or too much")
-    User.objects.select_for_update().get(pk=user.pk)  # two windows at once: one after the other
+    User.objects.select_for_update(no_key=True).get(pk=user.pk)  # two windows at once: one after the other
     mine = views_of(user, page)
     view = mine.filter(name__iexact=name).first() or SavedView(user=user, page=page)
     if view._state.adding and mine.count() >= MOST_VIEWS:

@@ -188,7 +188,7 @@ class OneConnection(ApiView):
         return Response(status=204)
 
     def _check_version(self, request: Request) -> None:
-        locked = Connection.objects.select_for_update().filter(tenant=self.tenant).first()
+        locked = Connection.objects.select_for_update(no_key=True).filter(tenant=self.tenant).first()
         etags.check(request, locked.row_version if locked else 0, thing="the connection")
 
 

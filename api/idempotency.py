@@ -126,7 +126,9 @@ class Slot:
 
 def forget_old() -> None:
     """Delete some rows of the scope that are older than a day, whosever: callers that come no more leave theirs."""
-    old = IdempotencyKey.objects.filter(created_at__lt=Now() - KEPT).select_for_update(skip_locked=True)
+    old = IdempotencyKey.objects.filter(created_at__lt=Now() - KEPT).select_for_update(
+        no_key=True, skip_locked=True
+    )
     IdempotencyKey.objects.filter(id__in=list(old.values_list("id", flat=True)[:FORGOTTEN_AT_ONCE])).delete()
 
 

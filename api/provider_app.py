@@ -90,7 +90,7 @@ class OneProviderApp(ApiView):
         """Store it and queue its check. Customers who use it need not do anything."""
         values = self.body(ProviderAppIn)
         with transaction.atomic():
-            locked = ProviderApp.objects.select_for_update().filter(id=1).first()
+            locked = ProviderApp.objects.select_for_update(no_key=True).filter(id=1).first()
             etags.check(request, locked.row_version if locked else 0, thing="the provider's app")
             found, command = services.set_provider_app(self.actor, **values)
         body = {**ProviderAppOut(found).data, "check": queued(request, command)}

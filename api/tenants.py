@@ -275,7 +275,7 @@ class OneTenant(ApiView):
         """Take a customer out of service; restorable for 30 days. Nothing is removed at Microsoft."""
         typed = self.body(TenantRemoval)["typed_name"]
         with transaction.atomic():
-            locked: Tenant = Tenant.objects.select_for_update().get(id=self.tenant.id)
+            locked: Tenant = Tenant.objects.select_for_update(no_key=True).get(id=self.tenant.id)
             etags.check(request, locked.row_version, thing=locked.name)
             services.delete_tenant(self.actor, locked, typed_name=typed)
         return Response(status=204)

@@ -169,7 +169,7 @@ class RotateKeys(Kind):
 
     def run(self, ctx: Context) -> Outcome:
         with transaction.atomic():
-            for own in ProviderKey.objects.select_for_update():
+            for own in ProviderKey.objects.select_for_update(no_key=True):
                 secrets.rewrap(own)
         with scope.every("keys of all customers are put under the new key-encryption key"):
             behind = list(TenantKey.objects.exclude(kek_id=secrets.current_kek_id()).order_by("id"))
@@ -177,6 +177,6 @@ class RotateKeys(Kind):
             if ctx.should_yield():
                 return Again(f"{len(behind) - number} keys are still behind.")
             with scope.one(key.tenant_id), transaction.atomic():
-                secrets.rewrap(TenantKey.objects.select_for_update().get(id=key.id))
+                secrets.rewrap(TenantKey.objects.select_for_update(no_key=True).get(id=key.id))
             ctx.report(label="Re-wrapping keys", done=number + 1, total=len(behind))
         return Done(f"{len(behind)} keys were behind, 0 are now.", result={"rewrapped": len(behind)})

@@ -295,7 +295,7 @@ def keeping(ctx: Context) -> Iterator[None]:
     """A transaction of the command's in which its customer's connection may change."""
     with scope.one(ctx.customer), transaction.atomic():
         # The order of everybody's locks: the connection, the data lane, this lane, and last the command.
-        list(Connection.objects.select_for_update().filter(tenant_id=ctx.customer))
+        list(Connection.objects.select_for_update(no_key=True).filter(tenant_id=ctx.customer))
         queue.suspend_for(ctx.customer, "connection_unverified")
         states.lock_lane_of(ctx.command_id)
         with ctx.transaction():

@@ -46,7 +46,7 @@ def why_not(stored: Connection | None) -> str:
 @transaction.atomic
 def remove(actor: Actor, tenant: Tenant) -> Command:
     """Have it removed at Microsoft. Raises Conflict with the reason where it may not go now."""
-    why = why_not(Connection.objects.select_for_update().filter(tenant=tenant).first())
+    why = why_not(Connection.objects.select_for_update(no_key=True).filter(tenant=tenant).first())
     if why:
         raise Conflict(thing="the provider's app", why=why)
     record_connection(

@@ -77,7 +77,7 @@ class _OfCustomer(Holder):
         )
 
     def replaced(self, candidate: Waiting) -> bool:
-        row: Connection = Connection.objects.select_for_update().get(tenant_id=self.tenant_id)
+        row: Connection = Connection.objects.select_for_update(no_key=True).get(tenant_id=self.tenant_id)
         if row.client_id != candidate.client_id or row.secret is None:
             return True
         return bool(row.secret.set_at > candidate.since)

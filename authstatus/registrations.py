@@ -114,7 +114,7 @@ def forget_waiting(actor: Actor, tenant: Tenant) -> None:
 
     At Microsoft nothing changes; a secret that the portal had added there goes with the next renewal.
     """
-    waiting = list(Standby.objects.select_for_update().filter(tenant=tenant))
+    waiting = list(Standby.objects.select_for_update(no_key=True).filter(tenant=tenant))
     if not waiting:
         raise Conflict(thing="the connection", why="nothing is kept beside it")
     for row in waiting:
@@ -230,7 +230,7 @@ def new_candidate(
 
 def switch(actor: Actor, candidate: Standby) -> Standby:
     """The candidate becomes the connection; what was used until now is kept as the former one."""
-    connection = Connection.objects.select_for_update().get(tenant_id=candidate.tenant_id)
+    connection = Connection.objects.select_for_update(no_key=True).get(tenant_id=candidate.tenant_id)
     former = Standby(
         tenant_id=candidate.tenant_id,
         role=StandbyRole.FORMER,
@@ -261,7 +261,7 @@ def switch(actor: Actor, candidate: Standby) -> Standby:
 def restore(actor: Actor, tenant: Tenant, *, problem: Mapping[str, object] | None) -> Command:
     """Back to the former way in; the one that failed waits as a candidate, with its fault, for another try."""
     former = _former(tenant)
-    connection = Connection.objects.select_for_update().get(tenant=tenant)
+    connection = Connection.objects.select_for_update(no_key=True).get(tenant=tenant)
     failed = Standby(
         tenant=tenant,
         role=StandbyRole.CANDIDATE,
@@ -319,7 +319,7 @@ def _check_quiet(tenant: Tenant) -> None:
         raise InvalidInput(
             field="plan", why="app registrations exist for Hosted Essentials Plus and Hosted Pro only"
         )
-    if not Connection.objects.select_for_update().filter(tenant=tenant).exists():
+    if not Connection.objects.select_for_update(no_key=True).filter(tenant=tenant).exists():
         raise UmpError.of("connection_missing")
     if Standby.objects.filter(tenant=tenant, purpose=Purpose.ROTATION).exists():
         raise Conflict(thing="the connection", why="the renewal of its credential is not finished yet")

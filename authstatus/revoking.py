@@ -16,7 +16,9 @@ from tenants.models import Connection, Secret, StandbyRole, Tenant
 @transaction.atomic
 def revoke(actor: Actor, tenant: Tenant) -> bool:
     """Forget every credential of the customer; False where there was none. Commands wait; none is lost."""
-    connection: Connection | None = Connection.objects.select_for_update().filter(tenant=tenant).first()
+    connection: Connection | None = (
+        Connection.objects.select_for_update(no_key=True).filter(tenant=tenant).first()
+    )
     if connection is None:
         return False
     queue.suspend_for(tenant.id, "connection_missing")

@@ -48,7 +48,7 @@ def use(actor: Actor, tenant: Tenant) -> Command:
 
     Raises the UmpError of `obstacle`.
     """
-    stored = Connection.objects.select_for_update().filter(tenant=tenant).first()
+    stored = Connection.objects.select_for_update(no_key=True).filter(tenant=tenant).first()
     error = obstacle(tenant, stored)
     if error is not None:
         raise error

@@ -98,7 +98,7 @@ def change_rule(
         name: None if value is None else installation.KINDS[name].clean(value, actor)
         for name, value in given.items()
     }
-    connection: Connection = Connection.objects.select_for_update().get(tenant=tenant)
+    connection: Connection = Connection.objects.select_for_update(no_key=True).get(tenant=tenant)
     changes = {installation.KINDS[name].title: (getattr(connection, name), cleaned[name]) for name in given}
     for name, value in cleaned.items():
         setattr(connection, name, value)
@@ -260,7 +260,7 @@ def close_breaker(name: Name) -> None:
 
     Make it the last thing of a transaction: it tells an event (events.services.tell).
     """
-    found = Breaker.objects.select_for_update().filter(name=name).first()
+    found = Breaker.objects.select_for_update(no_key=True).filter(name=name).first()
     if found is None:
         return
     found.delete()
@@ -279,7 +279,7 @@ def tell_opened() -> int:
     Not where it opens: there lanes are still to be locked, and telling comes after all locks. One that closed again
     before anybody was told is not worth an event. In the scope of every tenant.
     """
-    untold = list(Breaker.objects.select_for_update(skip_locked=True).filter(told=False))
+    untold = list(Breaker.objects.select_for_update(no_key=True, skip_locked=True).filter(told=False))
     for found in untold:
         Breaker.objects.filter(name=found.name).update(told=True)
         about = {name: found.problem.get(name, "") for name in ("code", "message", "advice", "who")}
@@ -291,7 +291,7 @@ def due_probes() -> list[Name]:
     """Breakers whose next probe is due; each is put off to the one after, so that two sweepers send one."""
     due: list[Name] = []
     with transaction.atomic():
-        for found in Breaker.objects.select_for_update(skip_locked=True):
+        for found in Breaker.objects.select_for_update(no_key=True, skip_locked=True):
             if not _is_due(found):
                 continue
             wait = min(PROBE_FIRST * 2 ** min(found.probes, 10), PROBE_MOST)

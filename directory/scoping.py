@@ -263,7 +263,7 @@ def set_filter(actor: Actor, tenant: Tenant, text: str, *, version: int | None =
     """
     text = text.strip()
     read(text)
-    Tenant.objects.select_for_update().get(id=tenant.id)
+    Tenant.objects.select_for_update(no_key=True).get(id=tenant.id)
     stored = in_force(tenant)
     number, before = (stored.number, stored.text) if stored else (0, "")
     if version is not None and version != number:

@@ -206,7 +206,9 @@ def remove(actor: Actor, row: CustomDomain) -> Command:
 
 def _locked(row: CustomDomain) -> CustomDomain:
     found: CustomDomain = (
-        CustomDomain.objects.select_for_update(of=("self",)).select_related("tenant").get(id=row.id)
+        CustomDomain.objects.select_for_update(no_key=True, of=("self",))
+        .select_related("tenant")
+        .get(id=row.id)
     )
     return found
 
@@ -274,9 +276,9 @@ def set_zone(
 
     Raises InvalidInput naming the field, Conflict when somebody was faster.
     """
-    row = DnsZone.objects.select_for_update(of=("self",)).select_related("secret").first() or DnsZone(
-        row_version=0
-    )
+    row = DnsZone.objects.select_for_update(no_key=True, of=("self",)).select_related(
+        "secret"
+    ).first() or DnsZone(row_version=0)
     if version is not None and row.row_version != version:
         raise Conflict("conflict_version", thing="the DNS zone")
     values = _cleaned(name, server, key_name, algorithm, lookup_servers, release_user)

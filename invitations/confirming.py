@@ -26,9 +26,9 @@ def confirm_organisation(actor: Actor, tenant: Tenant, number: int) -> Invitatio
 
     Raises as `services.locked`; Conflict where nothing waits; InvalidInput when the id is not available any more.
     """
-    tenant = Tenant.objects.select_for_update().get(id=tenant.id)
+    tenant = Tenant.objects.select_for_update(no_key=True).get(id=tenant.id)
     invitation = _waiting(tenant, number)
-    list(Connection.objects.select_for_update().filter(tenant=tenant))
+    list(Connection.objects.select_for_update(no_key=True).filter(tenant=tenant))
     if tenant.entra_tenant_id is None:
         tenant = edit_tenant(actor, tenant, {"entra_tenant_id": invitation.found_tenant_id})
     elif tenant.entra_tenant_id != invitation.found_tenant_id:
@@ -96,7 +96,7 @@ def forget_unconfirmed() -> int:
         waiting = list(found)
     for tenant_id, number in waiting:
         with scope.one(tenant_id), transaction.atomic():
-            forget_found(Invitation.objects.select_for_update().get(id=number))
+            forget_found(Invitation.objects.select_for_update(no_key=True).get(id=number))
     return len(waiting)
 
 

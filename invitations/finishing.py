@@ -42,7 +42,7 @@ def _settle(tenant_id: uuid.UUID, number: int) -> bool:
         # The order of who writes of a customer: the customer, his invitation, and last the turn of events.
         tenant: Tenant = Tenant.objects.select_for_update(no_key=True).get(id=tenant_id)
         invitation: Invitation = (
-            Invitation.objects.select_for_update().select_related("tenant").get(id=number)
+            Invitation.objects.select_for_update(no_key=True).select_related("tenant").get(id=number)
         )
         stored: Connection | None = Connection.objects.filter(tenant=tenant).first()
         if invitation.done_at or invitation.revoked_at or invitation.signed_in_at is None or stored is None:

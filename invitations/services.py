@@ -180,7 +180,7 @@ def make_link(invitation: Invitation, made_by: str, *, mailed: bool) -> tuple[Li
 
 def note_sent(tenant: Tenant, number: int, link: Link, why: Why) -> None:
     """The mail server took a mail with this link; in the transaction of the command that sent it."""
-    invitation = Invitation.objects.select_for_update().get(tenant=tenant, id=number)
+    invitation = Invitation.objects.select_for_update(no_key=True).get(tenant=tenant, id=number)
     invitation.sent_count += 1
     invitation.sent_at = timezone.now()
     invitation.undelivered = None
@@ -214,7 +214,7 @@ def set_mail(
     InvitationMail.objects.get_or_create(
         id=1, defaults={name: getattr(before, name) for name in ("subject", "body", "portal_url")}
     )
-    stored = InvitationMail.objects.select_for_update().get(id=1)
+    stored = InvitationMail.objects.select_for_update(no_key=True).get(id=1)
     if version is not None and stored.row_version != version:
         raise Conflict("conflict_version", thing="Invitation Settings")
     wanted = {"subject": subject, "body": body, "portal_url": portal_url}
@@ -270,7 +270,7 @@ def locked(tenant: Tenant, number: int) -> Invitation:
     Raises NotFound, or UmpError: invitation_used, invitation_revoked, invitation_expired.
     """
     invitation: Invitation | None = (
-        Invitation.objects.select_for_update().filter(tenant=tenant, id=number).first()
+        Invitation.objects.select_for_update(no_key=True).filter(tenant=tenant, id=number).first()
     )
     check_open(invitation)
     assert invitation is not None  # noqa: S101  check_open has refused it
@@ -332,7 +332,9 @@ def remind_due() -> int:
             tenant__deleted_at=None,
             tenant__enabled=True,
         )
-        due = list(waiting.select_for_update(skip_locked=True, of=("self",)).order_by("id")[:REMINDERS])
+        due = list(
+            waiting.select_for_update(no_key=True, skip_locked=True, of=("self",)).order_by("id")[:REMINDERS]
+        )
         for invitation in due:
             invitation.reminded_at = now
             invitation.save(update_fields=["reminded_at"])

@@ -292,7 +292,7 @@ def follow() -> int:
 def _follow_one(tenant_id: uuid.UUID) -> bool:
     with scope.one(tenant_id), transaction.atomic():
         onboarding: Onboarding | None = (
-            Onboarding.objects.select_for_update(of=("self",), skip_locked=True)
+            Onboarding.objects.select_for_update(no_key=True, of=("self",), skip_locked=True)
             .select_related("tenant")
             .filter(tenant_id=tenant_id, step=Step.CONNECT, finished_at=None, cancelled_at=None)
             .first()
@@ -319,7 +319,7 @@ def _begin_dns(onboarding: Onboarding) -> dict[str, Any] | None:
 def _locked(tenant: Tenant) -> Onboarding:
     """The customer's open onboarding, locked. Raises Conflict when there is none."""
     found: Onboarding | None = (
-        Onboarding.objects.select_for_update(of=("self",))
+        Onboarding.objects.select_for_update(no_key=True, of=("self",))
         .select_related("tenant")
         .filter(tenant=tenant, finished_at=None, cancelled_at=None)
         .first()

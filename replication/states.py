@@ -302,7 +302,8 @@ def hold(command_id: int, fence: int) -> bool:
     """Lock the row while its lease is ours; False when somebody else has it. Ends with the transaction."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT 1 FROM replication_command WHERE id = %s AND fence = %s AND state = 'executing' FOR UPDATE",
+            "SELECT 1 FROM replication_command WHERE id = %s AND fence = %s AND state = 'executing'"
+            " FOR NO KEY UPDATE",
             [command_id, fence],
         )
         return cursor.fetchone() is not None

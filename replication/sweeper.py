@@ -123,7 +123,7 @@ def _due_tenants() -> list[Tenant]:
                   AND t.with_sync AND t.paused_at IS NULL AND c.verification = 'successful'
                   AND NOT EXISTS (SELECT FROM replication_command q WHERE q.tenant_id = t.id AND q.kind = %(kind)s
                                   AND q.state IN ('queued', 'executing', 'suspended'))
-                ORDER BY t.next_cycle_at LIMIT %(batch)s FOR UPDATE OF t SKIP LOCKED)
+                ORDER BY t.next_cycle_at LIMIT %(batch)s FOR NO KEY UPDATE OF t SKIP LOCKED)
             UPDATE tenants_tenant t SET next_cycle_at = statement_timestamp() + %(cycle)s * (0.95 + random() * 0.1)
             FROM due WHERE t.id = due.id RETURNING t.id
             """,
@@ -156,7 +156,7 @@ def _due_checks() -> list[Tenant]:
                 FROM tenants_connection c JOIN tenants_tenant t ON t.id = c.tenant_id
                 WHERE c.next_check_at <= statement_timestamp() AND t.deleted_at IS NULL AND t.enabled
                   AND t.paused_at IS NULL AND (c.method <> 'password' OR c.verification = 'successful')
-                ORDER BY c.next_check_at LIMIT %(batch)s FOR UPDATE OF c SKIP LOCKED)
+                ORDER BY c.next_check_at LIMIT %(batch)s FOR NO KEY UPDATE OF c SKIP LOCKED)
             UPDATE tenants_connection c
             SET next_check_at = slot + CASE WHEN slot > statement_timestamp() + interval '6 hours'
                                             THEN interval '0' ELSE interval '1 day' END

@@ -50,7 +50,7 @@ def change(
 
     Raises InvalidInput naming the field; Conflict (conflict_version) when somebody was faster.
     """
-    locked = Sbc.objects.select_for_update().get(id=sbc.id)
+    locked = Sbc.objects.select_for_update(no_key=True).get(id=sbc.id)
     if version is not None and locked.row_version != version:
         raise Conflict("conflict_version", thing=locked.name)
     fields = ("name", "fqdn", *_WHERE)
@@ -113,7 +113,7 @@ def reload(actor: Actor) -> Command:
 @transaction.atomic
 def set_ovoc(actor: Actor, *, password: str = "", **given: Any) -> Ovoc:
     """Where OVOC is. Raises InvalidInput naming the field."""
-    ovoc = Ovoc.objects.select_for_update().filter(id=1).first() or Ovoc()
+    ovoc = Ovoc.objects.select_for_update(no_key=True).filter(id=1).first() or Ovoc()
     values = _reached(ovoc, **given)
     if ovoc.secret_id is None and not password:
         raise InvalidInput(field="password", why="it is needed")

@@ -40,7 +40,7 @@ def confirm(actor: Actor, tenant: Tenant, organization_id: uuid.UUID) -> Connect
 
     Raises Conflict when no check has found it, or another one meanwhile.
     """
-    row: Connection | None = Connection.objects.select_for_update().filter(tenant=tenant).first()
+    row: Connection | None = Connection.objects.select_for_update(no_key=True).filter(tenant=tenant).first()
     found = row.organization if row is not None else None
     if row is None or not found or not row.usable:
         raise Conflict(thing="the organisation", why="no check has found it yet: check the credentials first")

@@ -174,7 +174,7 @@ def keep(
     `value` may be sealed already.
     Raises UmpError (signin_restart) when the connection was given another app registration meanwhile.
     """
-    found: Connection | None = Connection.objects.select_for_update().filter(tenant=tenant).first()
+    found: Connection | None = Connection.objects.select_for_update(no_key=True).filter(tenant=tenant).first()
     connection = found or Connection(tenant=tenant, cloud=cloud, client_id=client_id, app_owner=app_owner)
     if app_owner == AppOwner.PROVIDER:
         connection.client_id = client_id  # it was another one when the customer was connected, perhaps

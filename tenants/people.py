@@ -82,7 +82,7 @@ def _keep_an_admin(without: uuid.UUID, label: str) -> None:
     Call it in the scope of every tenant, before the write.
     """
     admins = Membership.objects.filter(tenant=None, role=Role.PROVIDER_ADMIN)
-    ids = set(admins.select_for_update().order_by("id").values_list("user_id", flat=True))
+    ids = set(admins.select_for_update(no_key=True).order_by("id").values_list("user_id", flat=True))
     # A second look: what another transaction did while this one waited for the lock.
     ids = set(admins.filter(user_id__in=ids).values_list("user_id", flat=True))
     if without not in ids:
@@ -107,7 +107,9 @@ def give_role(actor: Actor, *, user_id: uuid.UUID, email: str, role: Role, tenan
     with scope.every("memberships may be provider-wide"):
         if tenant is None and role != Role.PROVIDER_ADMIN:
             _keep_an_admin(user_id, email)
-        there = Membership.objects.select_for_update().filter(user_id=user_id, tenant=tenant).first()
+        there = (
+            Membership.objects.select_for_update(no_key=True).filter(user_id=user_id, tenant=tenant).first()
+        )
         if there is not None and there.role not in allowed:
             raise Forbidden(action="change a role with more rights than your own")
         before = Role(there.role) if there else None

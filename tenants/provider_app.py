@@ -46,7 +46,7 @@ def change(
 
     Raises InvalidInput naming the field: client_secret, certificate, private_key, redirect_uri.
     """
-    app = ProviderApp.objects.select_for_update().filter(id=1).first() or ProviderApp()
+    app = ProviderApp.objects.select_for_update(no_key=True).filter(id=1).first() or ProviderApp()
     before = {"client_id": app.client_id, "redirect_uri": app.redirect_uri}
     old = app.secret
     if given is None and old is None:
@@ -101,7 +101,7 @@ def keep_candidate(actor: Actor, given: Given) -> ProviderStandby:
 
 def was_replaced(candidate: ProviderStandby) -> bool:
     """Lock the app, and say whether somebody entered another app or credential since."""
-    app = ProviderApp.objects.select_for_update(of=("self",)).select_related("secret").get(id=1)
+    app = ProviderApp.objects.select_for_update(no_key=True, of=("self",)).select_related("secret").get(id=1)
     if app.secret is None or app.client_id != candidate.client_id:
         return True
     return bool(app.secret.set_at > candidate.since)

@@ -102,7 +102,7 @@ def edit_tenant(
 
     `version` is the row_version that the person looked at (If-Match); None takes whatever is there.
     """
-    locked = Tenant.objects.select_for_update().get(id=tenant.id)
+    locked = Tenant.objects.select_for_update(no_key=True).get(id=tenant.id)
     if version is not None and locked.row_version != version:
         raise Conflict("conflict_version", thing=locked.name)
     unknown = changes.keys() - set(EDITABLE)
@@ -211,9 +211,7 @@ def use_provider_app(actor: Actor, tenant: Tenant) -> Connection:
     app = provider_app.current()
     connection = _locked_connection(tenant)
     if connection.cloud != Cloud.GLOBAL:
-        raise UmpError.of(
-            "provider_app_elsewhere", tenant=tenant.name, cloud=connection.get_cloud_display()
-        )
+        raise UmpError.of("provider_app_elsewhere", tenant=tenant.name, cloud=connection.get_cloud_display())
     if app.client_id is None or app.secret is None:
         raise UmpError.of("provider_app_missing")
     old, granted = connection.secret, grants.drop(connection)
@@ -242,7 +240,7 @@ def _locked_connection(tenant: Tenant) -> Connection:
         raise InvalidInput(
             field="plan", why="app registrations exist for Hosted Essentials Plus and Hosted Pro only"
         )
-    found = Connection.objects.filter(tenant=tenant).select_for_update().first()
+    found = Connection.objects.filter(tenant=tenant).select_for_update(no_key=True).first()
     return found or Connection(tenant=tenant)
 
 
@@ -265,13 +263,15 @@ def note_check(
 
     None when the connection has another row_version than `version`: then the check was about something else.
     """
-    own = Connection.objects.filter(tenant_id=tenant_id, **({} if version is None else {"row_version": version}))
+    own = Connection.objects.filter(
+        tenant_id=tenant_id, **({} if version is None else {"row_version": version})
+    )
     kept = own.update(
         verification=verification, problem=problem, verified_at=timezone.now(), propagating_until=None
     )
     if version is not None and not kept:
         return None
-    tenant: Tenant = Tenant.objects.select_for_update().get(id=tenant_id)
+    tenant: Tenant = Tenant.objects.select_for_update(no_key=True).get(id=tenant_id)
     state = after_check(tenant, succeeded=verification == Verification.SUCCESSFUL)
     if state != tenant.deploy_state:
         tenant.deploy_state = state

@@ -27,7 +27,11 @@ def rotate(actor: Actor, endpoint: Endpoint, *, overlap_hours: int = OVERLAP_HOU
     """
     if not 0 <= overlap_hours <= LONGEST_OVERLAP:
         raise InvalidInput(field="overlap_hours", why=f"it must be between 0 and {LONGEST_OVERLAP} hours")
-    locked = Endpoint.objects.select_for_update(of=("self",)).select_related("secret").get(id=endpoint.id)
+    locked = (
+        Endpoint.objects.select_for_update(no_key=True, of=("self",))
+        .select_related("secret")
+        .get(id=endpoint.id)
+    )
     if locked.former_secret_id is not None:
         why = "its last signing secret is still accepted beside the new one: end that first, or wait"
         raise Conflict(thing=locked.name, why=why)
@@ -49,7 +53,7 @@ def rotate(actor: Actor, endpoint: Endpoint, *, overlap_hours: int = OVERLAP_HOU
 @transaction.atomic
 def drop_former(actor: Actor, endpoint: Endpoint) -> None:
     """From now on the new secret alone signs. Raises Conflict when there is no other."""
-    locked = Endpoint.objects.select_for_update(of=("self",)).get(id=endpoint.id)
+    locked = Endpoint.objects.select_for_update(no_key=True, of=("self",)).get(id=endpoint.id)
     former = locked.former_secret
     if former is None:
         raise Conflict(thing=locked.name, why="one signing secret is in use, and no other")

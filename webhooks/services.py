@@ -87,7 +87,7 @@ def add(
 @transaction.atomic
 def change(actor: Actor, endpoint: Endpoint, *, version: int | None = None, **given: Any) -> Endpoint:
     """Raises InvalidInput naming the field, or Conflict when somebody was faster."""
-    locked = Endpoint.objects.select_for_update().get(id=endpoint.id)
+    locked = Endpoint.objects.select_for_update(no_key=True).get(id=endpoint.id)
     if version is not None and locked.row_version != version:
         raise Conflict("conflict_version", thing=locked.name)
     names = ("name", "url", "types", "tenants")
@@ -133,7 +133,7 @@ def replay(actor: Actor, endpoint: Endpoint, cursor: int) -> None:
     """Send everything after this cursor (again). Raises InvalidInput."""
     if not 0 <= cursor < 2**63:
         raise InvalidInput(field="cursor", why="it is the number of an event, or 0 for all that are kept")
-    before = Endpoint.objects.select_for_update().get(id=endpoint.id).cursor
+    before = Endpoint.objects.select_for_update(no_key=True).get(id=endpoint.id).cursor
     Endpoint.objects.filter(id=endpoint.id).update(cursor=cursor, row_version=F("row_version") + 1)
     _record(actor, "webhook.replayed", endpoint, {"cursor": (before, cursor)})
     _send(actor, endpoint)

@@ -98,6 +98,8 @@ def test_one_table_holds_secrets(cast: Cast) -> None:
         ("tenants.ProviderKey", "wrapped_private"),
         ("accounts.ApiToken", "digest"),
         ("invitations.Link", "token_hash"),
+        ("accounts.Brand", "logo"),  # a picture
+        ("sbc.Sbc", "rules_digest"),  # of the rules that were read
         ("accounts.User", "password"),  # a hash
         ("mfa.Authenticator", "data"),  # under the web key, see accounts.adapters
     }
