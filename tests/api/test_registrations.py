@@ -4,11 +4,16 @@ import json
 import uuid
 
 import pytest
+from django.utils import timezone
 
-from authstatus import registrations
+from authstatus import helper_app, registration_keys, registrations
+from authstatus.models import RegistrationKey
 from replication.models import Command
-from tenants import scope
+from tenants import provider_app, scope
 from tenants.abilities import Role
+from tenants.access import SYSTEM
+from tenants.credentials import Given
+from tenants.models import Connection, SecretKind
 from tests.api.conftest import Api, make_token
 from tests.cast import Cast
 
@@ -51,6 +56,54 @@ def test_renewing_one_and_everybodys(cast: Cast, admin: Api) -> None:
     assert {registrations.RENEW, registrations.RENEW_ALL} <= kinds
     operator = Api(make_token(Role.OPERATOR))
     assert operator("POST", "queue/renew-secrets").status == 403
+
+
+def test_which_service_uses_which_secret(cast: Cast, admin: Api) -> None:
+    place = f"tenants/{cast.contoso.id}/registration"
+    with scope.one(cast.contoso.id):
+        row = RegistrationKey.objects.create(
+            tenant=cast.contoso,
+            client_id=Connection.objects.get(tenant=cast.contoso).client_id,
+            key_id=uuid.uuid4(),
+            kind="client_secret",
+            name="Recorder",
+            seen_at=timezone.now(),
+        )
+    (key,) = admin("GET", place).json["keys"]
+    assert (key["key_id"], key["name"], key["ours"], key["service"]) == (str(row.key_id), "Recorder", "", "")
+    named = admin("PUT", f"{place}/keys/{row.key_id}", {"service": "Voice"})
+    assert (named.status, named.json["service"]) == (200, "Voice")
+    assert admin("PUT", f"{place}/keys/{row.key_id}", {"service": "x" * 61}).fields == {"service"}
+    assert admin("PUT", f"{place}/keys/{uuid.uuid4()}", {"service": "Voice"}).status == 404
+    gone = admin("DELETE", f"{place}/keys/{row.key_id}")
+    assert (gone.status, gone.json["kind"]) == (202, registration_keys.REMOVE)
+    stranger = Api(make_token(Role.CUSTOMER_ADMIN, cast.fabrikam))
+    assert stranger("PUT", f"{place}/keys/{row.key_id}", {"service": "Voice"}).status == 404
+
+
+def test_the_providers_app_goes_once_the_own_one_is_proven(cast: Cast, admin: Api) -> None:
+    place = f"tenants/{cast.contoso.id}/registration/provider-app"
+    assert admin("DELETE", place).code == "conflict"
+    provider_app.change(
+        SYSTEM,
+        client_id=uuid.uuid4(),
+        redirect_uri="https://portal.example/authenticate/OAuth2Callback",
+        home_tenant_id=uuid.uuid4(),
+        given=Given(SecretKind.CLIENT_SECRET, SECRET),
+    )
+    with scope.one(cast.contoso.id):
+        Connection.objects.update(verification="successful")
+    answer = admin("DELETE", place)
+    assert (answer.status, answer.json["kind"]) == (202, helper_app.REMOVE)
+    assert admin("GET", "provider-app").json["why_not_renewable"] == ""
+    renewal = admin("POST", "provider-app/renew")
+    assert (renewal.status, renewal.json["kind"]) == (202, registrations.RENEW_APP)
+    assert Api(make_token(Role.OPERATOR))("POST", "provider-app/renew").status == 403
+
+
+def test_the_providers_app_cannot_be_renewed_before_it_is_entered(admin: Api) -> None:
+    assert "no app is entered" in admin("GET", "provider-app").json["why_not_renewable"]
+    assert admin("POST", "provider-app/renew").fields == {"client_secret"}
 
 
 @pytest.mark.parametrize("kind", ["own", "sync", "pbx"])
