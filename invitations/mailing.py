@@ -1,6 +1,7 @@
 """One invitation as a mail: text and HTML, a link of its own, nothing loaded from elsewhere, no tracker."""
 
 from email.mime.image import MIMEImage
+from email.utils import formataddr, parseaddr
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -39,6 +40,7 @@ def message(stored: InvitationMail, values: Values, to: str) -> EmailMultiAltern
     made = EmailMultiAlternatives(
         subject=template.subject_of(stored.subject, values),
         body=text_of(stored.body, values),
+        from_email=_sender(),
         to=[to],
         headers={"Auto-Submitted": "auto-generated"},
     )
@@ -70,6 +72,11 @@ def html_of(body: str, values: Values, *, style: SafeString, logo: str) -> str:
     inside = mark_safe(template.html_of(body, values))  # noqa: S308  each part was escaped there
     context = {"look": branding.current(), "body": inside, "style": style, "logo": logo}
     return render_to_string("invitations/mail.html", context)
+
+
+def _sender() -> str:
+    """The address of DEFAULT_FROM_EMAIL under the provider's name."""
+    return formataddr((branding.current().provider, parseaddr(settings.DEFAULT_FROM_EMAIL)[1]))
 
 
 def _rules() -> SafeString:

@@ -122,12 +122,14 @@ def test_the_preview_shows_what_is_typed_escaped_and_keeps_nothing(cast: Cast, c
 def test_a_test_mail_goes_out_with_the_brand_and_a_link_that_leads_nowhere(
     mailbox: MailServer, cast: Cast, client_of: SignIn
 ) -> None:
-    branding.change(SYSTEM, {"provider_name": "Finebak", "accent": "#5039a6", "logo": png()})
+    branding.change(SYSTEM, {"provider_name": 'Fine, "bäk"', "accent": "#5039a6", "logo": png()})
     pia = client_of(cast.pia)
     post(pia, f"{PAGE}test/", {"to": "me@provider.example"})
     [mail] = mailbox.mails()
-    assert mail.message["Subject"].startswith("Test: Welcome, Example Customer")
-    assert "Finebak" in mail.part("plain")
+    assert str(mail.message["Subject"]).strip().startswith("Test: Welcome, Example Customer")
+    assert 'Fine, "bäk"' in mail.part("plain")
+    assert str(mail.message["From"]) == '"Fine, \\"bäk\\"" <portal@localhost>'
+    assert mail.sender == "portal@localhost"
     assert "#5039a6" in mail.part("html")
     assert 'src="cid:logo@ump"' in mail.part("html")
     assert [part.get_content_type() for part in mail.message.walk()][-1] == "image/png"
