@@ -93,14 +93,14 @@ def of(onboarding: Onboarding) -> Standing:
             "the customer assigns numbers there."
         )
         return Standing(Access.NEEDLESS, "Nothing is needed here", text, onboarding.deadline)
-    check = _open_check(tenant)
-    if connection is not None and check is not None:
+    check = _newest_check(tenant)
+    if connection is not None and check is not None and check.state in {State.QUEUED, State.EXECUTING}:
         return _validating(check)
     invitation = letter_of(onboarding)
     if invitation is not None and invitation.stage not in _ENDED:
         return _invited(invitation)
     if connection is not None:
-        return _unproven(onboarding, connection, invitation)
+        return _unproven(onboarding, connection, check, invitation)
     return _choose(onboarding, invitation)
 
 
@@ -128,17 +128,21 @@ def _invited(invitation: Invitation) -> Standing:
     )
 
 
-def _unproven(onboarding: Onboarding, connection: Connection, invitation: Invitation | None) -> Standing:
+def _unproven(
+    onboarding: Onboarding, connection: Connection, check: Command | None, invitation: Invitation | None
+) -> Standing:
+    """Refused by Microsoft, or never judged: a check that failed by itself blames nobody (complaint B 13)."""
     if connection.verification == Verification.NEVER:
-        text = "Credentials are stored, but nobody is checking them. Press Retry to have them checked."
+        ended = check if check is not None and check.queued_at >= connection.changed_at else None
         return Standing(
             Access.UNCHECKED,
-            "Not checked",
-            text,
+            "The check did not come to an end" if ended else "Not checked",
+            "The credentials are stored and nobody is checking them. Press Retry to have them checked.",
             onboarding.deadline,
-            connection.changed_at,
-            None,
-            invitation,
+            since=connection.changed_at,
+            error=ended.error if ended else None,
+            invitation=invitation,
+            command=ended,
         )
     problem = connection.problem or dict(UmpError.of("signin_refused").to_dict())
     return Standing(
@@ -154,12 +158,8 @@ def _choose(onboarding: Onboarding, invitation: Invitation | None) -> Standing:
     return Standing(Access.CHOOSE, title, text, onboarding.deadline, invitation=invitation)
 
 
-def _open_check(tenant: Tenant) -> Command | None:
-    found: Command | None = (
-        Command.objects.filter(tenant=tenant, kind=VERIFY, state__in=[State.QUEUED, State.EXECUTING])
-        .order_by("-id")
-        .first()
-    )
+def _newest_check(tenant: Tenant) -> Command | None:
+    found: Command | None = Command.objects.filter(tenant=tenant, kind=VERIFY).order_by("-id").first()
     return found
 
 

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import User
-from core.errors import Conflict
+from core.errors import Conflict, UmpError
 from invitations.models import Invitation
 from onboarding import services, standing
 from onboarding.models import Onboarding, Step, Way
@@ -214,6 +214,26 @@ def test_an_app_registration_is_validated_and_the_wizard_continues(cast: Cast, c
     page = text_of(client, at(made, "m365/"))
     assert "Connected" in page, "Back does not bounce forward"
     assert at(made, "m365/live/") not in page
+
+
+def test_a_check_that_failed_by_itself_blames_nobody_and_is_asked_for_again(
+    cast: Cast, client_of: SignIn
+) -> None:
+    made, client = begun(cast), client_of(cast.olga)
+    post(
+        client, at(made, "app/"), {"cloud": "global", "client_id": str(uuid.uuid4()), "client_secret": SECRET}
+    )
+    error = dict(UmpError.of("graph_unavailable").to_dict())
+    with scope.one(made.tenant_id):
+        Command.objects.filter(tenant=made.tenant).update(
+            state=State.FAILED, finished_at=timezone.now(), lease_until=None, dedupe_key=None, error=error
+        )
+    live = text_of(client, at(made, "m365/live/"))
+    assert "The check did not come to an end" in live
+    assert error["message"].replace("'", "&#x27;") in live
+    assert "Something went wrong" not in live
+    post(client, at(made, "retry/"), {})
+    assert stands(made).access == standing.Access.VALIDATING
 
 
 def test_what_is_wrong_with_an_app_registration_is_said_beside_its_field(
