@@ -226,7 +226,7 @@ def _another_shell_finds_it(portal: Portal) -> None:
         env={**CLEAN, "UMP_VAR_DIR": str(portal.var)},
         timeout=SECONDS,
     )
-    assert len(json.loads(listed.stdout)) == 24
+    assert len(json.loads(listed.stdout)) == 26
 
 
 def _a_killed_worker_comes_back(portal: Portal) -> None:
