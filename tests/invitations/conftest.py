@@ -11,9 +11,9 @@ from invitations.models import Invitation
 from simulator.mailbox import MailServer
 from tenants import scope
 from tests.cast import Cast
-from tests.directory.conftest import microsoft, microsoft_server
+from tests.directory.conftest import dies, microsoft, microsoft_server
 
-__all__ = ["microsoft", "microsoft_server"]
+__all__ = ["dies", "microsoft", "microsoft_server"]
 
 
 @pytest.fixture

@@ -36,6 +36,7 @@ from tenants.abilities import Role
 from tenants.access import SYSTEM, actor_of_user
 from tenants.models import AppOwner, Cloud, Connection, Method, Plan, Secret, SecretKind, SignInFlow, Tenant
 from tests.cast import CANARY_CONTOSO, CANARY_FABRIKAM, Cast
+from tests.directory.pretend import Killed
 from tests.invitations.stage import BACK, HUB, Way, build, visits_of, words
 from tests.pages.helpers import SignIn
 
@@ -605,6 +606,54 @@ def test_a_worker_that_died_goes_on_where_it_was(way: Way) -> None:
     way.hurry()
     way.work()
     assert way.row().stage == Stage.DONE
+
+
+def taken_back(way: Way) -> None:
+    """The sweeper takes the command back from the dead worker."""
+    with scope.every("the sweeper"):
+        command = Command.objects.get(kind=device.DEVICE)
+        states.move(command.id, from_=State.EXECUTING, to=State.QUEUED)
+    way.hurry()
+
+
+def test_a_worker_that_was_killed_before_it_kept_the_code_asks_for_another(
+    way: Way, dies: Callable[[int], None]
+) -> None:
+    browser = way.enter()
+    browser.post(f"{HUB}device/")
+    dies(1)
+    with pytest.raises(Killed):
+        way.work()
+    assert visits_of(browser).device is None, "a code that nobody can look for is not shown"
+    dies(0)
+    taken_back(way)
+    way.work()
+    shown_now = visits_of(browser).device
+    assert shown_now is not None
+    way.enter_code(shown_now["code"])
+    way.hurry()
+    way.work()
+    assert way.row().stage == Stage.DONE
+
+
+def test_a_worker_that_was_killed_with_the_tokens_in_its_hands_says_start_again(
+    way: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser = way.enter()
+    way.enter_code(shown(way, browser))
+    way.hurry()
+
+    def killed(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(delegated, "keep", killed)
+        way.work()
+    assert way.connection() is None
+    assert way.row().signed_in_at is None
+    taken_back(way)
+    assert way.work() == [(device.DEVICE, State.FAILED, "signin_restart")]
+    assert "Start authentication" in way.hub(browser)
 
 
 def test_an_app_that_may_not_use_codes_says_so_before_one_is_shown(way: Way) -> None:
