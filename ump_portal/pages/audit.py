@@ -113,6 +113,9 @@ WORDS: Mapping[str, str] = MappingProxyType(
         "view.saved": "View of a list saved",
         "view.deleted": "View of a list deleted",
         "setting.changed": "Setting changed",
+        "invitation_settings.changed": "Invitation Settings changed",
+        "invitation_settings.tested": "Test mail sent",
+        "brand.changed": "Branding changed",
     }
 )
 PERIODS = {
