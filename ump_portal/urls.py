@@ -43,6 +43,7 @@ urlpatterns = [
     path("tenants/<uuid:uid>/connection/live/", m365.live, name="tenant-connection-live"),
     path("tenants/<uuid:uid>/connection/set/", m365.set_connection, name="tenant-connection-set"),
     path("tenants/<uuid:uid>/connection/qoe/", m365.set_qoe, name="tenant-qoe"),
+    path("tenants/<uuid:uid>/connection/qoe/live/", m365.live_qoe, name="tenant-qoe-live"),
     path("tenants/<uuid:uid>/connection/qoe/check/", m365.check_qoe, name="tenant-qoe-check"),
     path("tenants/<uuid:uid>/connection/qoe/remove/", m365.remove_qoe, name="tenant-qoe-remove"),
     path("tenants/<uuid:uid>/switch-to-token/", m365.switch_to_token, name="switch-token"),

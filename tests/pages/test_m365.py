@@ -16,6 +16,7 @@ from invitations import selectors as invited
 from invitations import services as invitations
 from invitations.models import Invitation, Link
 from replication import services as queue
+from replication.models import Command, State
 from tenants import grants, scope
 from tenants.access import SYSTEM
 from tenants.models import AppOwner, Cloud, Connection, Method, Tenant, Verification
@@ -181,6 +182,9 @@ def test_a_qoe_application_is_saved_sealed_and_tried(cast: Cast, client_of: Sign
     assert "tion</code>" in page, "the last four characters"
     assert QOE["password"] not in page
     assert "not tried yet" in page
+    live = text_of(client, url(cast.contoso, "connection/qoe/live/"))
+    assert "Being tried at Microsoft" in live
+    assert "<form" not in live
     post(client, url(cast.contoso, "connection/qoe/check/"), {})
     assert "Nothing is changed at Microsoft" in text_of(client, url(cast.contoso, "connection/qoe/remove/"))
     post(client, url(cast.contoso, "connection/qoe/remove/"), {})
@@ -194,6 +198,7 @@ def test_what_the_check_found_is_shown_with_its_age(cast: Cast, client_of: SignI
         QoeIntegration.objects.filter(tenant=cast.contoso).update(
             verification=Verification.FAILED, verified_at=timezone.now(), problem=problem
         )
+        Command.objects.filter(kind=qoe.VERIFY_QOE).update(state=State.FAILED, finished_at=timezone.now())
     page = text_of(client_of(cast.vera), url(cast.contoso, PAGE))
     assert "tried" in page
     assert "Missing: CallRecords.Read.All." in page

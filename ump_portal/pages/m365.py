@@ -25,6 +25,7 @@ from directory.models import DirectoryUser, Stream
 from invitations import selectors as invited
 from invitations import services as invitations
 from invitations.models import Invitation
+from replication.models import Command, State
 from tenants.abilities import Ability
 from tenants.access import Actor
 from tenants.answers import SeeOther
@@ -110,6 +111,13 @@ def set_qoe(request: HttpRequest, tenant: Tenant) -> HttpResponse:
             messages.success(request, "Saved. The application is being tried at Microsoft.")
             return _back(tenant, "#qoe")
     return render(request, PAGE, _page(request, tenant, qoe_form=form), status=422)
+
+
+@tenant_view(needs=Ability.VIEW_TENANT)
+@conditional_page
+def live_qoe(request: HttpRequest, tenant: Tenant) -> HttpResponse:
+    """What is known of the application, asked for while somebody looks."""
+    return render(request, "pages/m365_qoe.html", _qoe(actor_of(request), tenant, qoe.of_tenant(tenant)))
 
 
 @tenant_view(needs=Ability.VERIFY_CONNECTION, methods=WRITES)
@@ -259,14 +267,12 @@ def _page(
         | _standing(actor, tenant, stored)
         | _password(stored, ready=ready)
         | _filter(tenant)
+        | _qoe(actor, tenant, of_qoe)
         | {
             "form": form or (CredentialForm(initial=initial_of(stored)) if ready else None),
             "sync_user": _sync_user(tenant, stored),
-            "qoe": of_qoe,
             "qoe_secret": shown_secret(of_qoe),
             "qoe_form": qoe_form or (QoeForm(initial=_qoe_initial(of_qoe)) if ready else None),
-            "qoe_problem": _qoe_problem(of_qoe, actor),
-            "qoe_tone": _qoe_tone(of_qoe),
             "qoe_needs": qoe.NEEDED,
             "live_url": f"{_address(tenant)}live/",
         }
@@ -350,17 +356,22 @@ def _qoe_initial(row: QoeIntegration | None) -> dict[str, Any]:
     return {"application_id": row.application_id} if row else {}
 
 
-def _qoe_problem(row: QoeIntegration | None, actor: Actor) -> dict[str, Any] | None:
-    """The application is of whoever entered it, so the catalogue's word for who can mend it is not right here."""
-    if row is None or not row.problem:
-        return None
-    return told(row.problem, actor) | {"who": "whoever set up this application at Microsoft"}
-
-
-def _qoe_tone(row: QoeIntegration | None) -> str:
-    if row is None or row.verification == Verification.NEVER:
-        return "neutral"
-    return "ok" if row.verification == Verification.SUCCESSFUL else "bad"
+def _qoe(actor: Actor, tenant: Tenant, row: QoeIntegration | None) -> dict[str, Any]:
+    """How the application stands; who mends it is whoever entered it, whatever the catalogue says."""
+    if row is None:
+        return {"qoe": None}
+    open_ones = Command.objects.filter(tenant=tenant, kind=qoe.VERIFY_QOE)
+    trying = open_ones.filter(state__in=(State.QUEUED, State.EXECUTING)).exists()
+    who = {"who": "whoever set up this application at Microsoft"}
+    tones = {Verification.NEVER: "neutral", Verification.SUCCESSFUL: "ok"}
+    return {
+        "qoe": row,
+        "qoe_trying": trying,
+        "qoe_every": QUICK_SECONDS if trying else CALM_SECONDS,
+        "qoe_tone": tones.get(Verification(row.verification), "bad"),
+        "qoe_problem": told(row.problem, actor) | who if row.problem else None,
+        "qoe_live_url": f"{_address(tenant)}qoe/live/",
+    }
 
 
 def _filter(tenant: Tenant) -> dict[str, Any]:
