@@ -1,0 +1,69 @@
+"""Two at once, with real locks: whoever withdraws an invitation wins against whoever just opens it."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.db import connection, connections, transaction
+
+from core.errors import UmpError
+from invitations import services, visits
+from invitations.models import Invitation, Visit
+from tenants import scope
+from tests.cast import Cast
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def somebody_waits() -> bool:
+    """For a row that another transaction holds."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_locks WHERE locktype = 'transactionid' AND NOT granted")
+        return cursor.fetchone() is not None
+
+
+@pytest.fixture
+def invitation(committed_cast: Cast) -> Invitation:
+    with scope.one(committed_cast.contoso.id):
+        return services.invite(
+            committed_cast.actor("olga"), committed_cast.contoso, email="it@contoso.example"
+        )
+
+
+def test_who_opens_what_is_being_withdrawn_gets_nowhere(committed_cast: Cast, invitation: Invitation) -> None:
+    tenant, olga = committed_cast.contoso, committed_cast.actor("olga")
+    withdrawn, ended = threading.Event(), threading.Event()
+
+    def apart(act: Callable[[], str]) -> str:
+        try:
+            with scope.one(tenant.id):
+                return act()
+        finally:
+            connections.close_all()
+
+    def withdraw() -> str:
+        with transaction.atomic():
+            services.revoke(olga, tenant, invitation.pk)
+            withdrawn.set()
+            while not somebody_waits() and not ended.is_set():
+                pass
+        return "withdrawn"
+
+    def enter() -> str:
+        seen = Invitation.objects.select_related("tenant").get(id=invitation.pk)  # it was open a moment ago
+        assert seen.is_open
+        assert withdrawn.wait(30)
+        try:
+            visits.begin(seen, address=None)
+        except UmpError as error:
+            return error.code
+        finally:
+            ended.set()
+        return "entered"
+
+    with ThreadPoolExecutor(2) as pool:
+        outcomes = [pool.submit(apart, act) for act in (withdraw, enter)]
+        assert [each.result(60) for each in outcomes] == ["withdrawn", "invitation_revoked"]
+    with scope.one(tenant.id):
+        assert not Visit.objects.exists()
