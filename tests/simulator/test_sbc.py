@@ -179,6 +179,16 @@ def test_what_a_device_can_answer_wrongly(device: Device, lines: list[Line], tro
     assert code_of(lambda: Sbc(line_to(lines, device)).status(device.serial)).code == code
 
 
+def test_an_answer_that_is_too_long_or_too_slow_is_given_up(device: Device, lines: list[Line]) -> None:
+    device.alarms = [{"id": "1", "description": "x" * 2**21, "severity": "", "source": "", "date": ""}]
+    error = code_of(lambda: Sbc(line_to(lines, device)).alarms())
+    assert (error.code, error.fields["limit"]) == ("reply_too_large", "1 MiB")
+    device.set({"latency_ms": 500})
+    hasty = Line(line_to(lines, device).target, GUARD, seconds=0.05)
+    lines.append(hasty)
+    assert code_of(lambda: Sbc(hasty).status()).code == "deadline"
+
+
 def test_a_busy_pair_says_later_to_writes_only(device: Device, lines: list[Line]) -> None:
     device.set({"trouble": "ha_sync"})
     sbc = Sbc(line_to(lines, device))
