@@ -91,7 +91,9 @@ class InvitedIn(In):
     """Whom the link is sent to."""
 
     email = serializers.EmailField(max_length=254, help_text="Of the customer's administrator.")
-    full_name = serializers.CharField(max_length=120, required=False, allow_blank=True)
+    full_name = serializers.CharField(
+        max_length=120, required=False, allow_blank=True, help_text="Whom the mail greets."
+    )
     admin_email = serializers.EmailField(
         max_length=254, required=False, allow_blank=True, help_text="M365 Admin Email, where it is known."
     )
