@@ -114,7 +114,7 @@ class InvitationIn(InvitationFields):
 
 
 class InvitationChange(InvitationFields):
-    """What is left out stays. Another address gets a new mail at once; earlier links die when that went out."""
+    """What is left out stays. Another address gets a new mail; what the former got is dead at once."""
 
     email = serializers.EmailField(
         max_length=254, required=False, help_text="Of the customer's administrator."

@@ -20,7 +20,7 @@ from events.services import tell
 from invitations import template
 from invitations.models import Invitation, InvitationMail, Link, Type
 from replication import services as queue
-from replication.models import Command
+from replication.models import Command, State
 from replication.registry import chore
 from tenants import scope
 from tenants.access import SYSTEM, Actor
@@ -105,7 +105,11 @@ def resend(actor: Actor, tenant: Tenant, number: int) -> Command:
 
 def _mail_again(actor: Actor, invitation: Invitation, why: Why) -> Command:
     note(actor, f"invitation.{why.value}", invitation)
-    return queue.submit(actor, SEND, invitation.tenant, target=str(invitation.pk), params={"why": why.value})
+    params = {"why": why.value}
+    command = queue.submit(actor, SEND, invitation.tenant, target=str(invitation.pk), params=params)
+    if why == Why.RESEND and command.params != params:  # it joined a mail that still waits
+        Command.objects.filter(id=command.id, state=State.QUEUED).update(params=params)
+    return command
 
 
 @transaction.atomic
@@ -120,7 +124,7 @@ def edit(
     portal_account: bool,
     version: int | None = None,
 ) -> Invitation:
-    """Correct whom it is for. Another address gets a mail of its own, and what the former got leads nowhere then.
+    """Correct whom it is for. Another address gets a mail of its own; what the former got leads nowhere any more.
 
     Raises as `locked`, and Conflict (conflict_version) when it was changed since that version.
     """
@@ -145,6 +149,7 @@ def edit(
     invitation.save(update_fields=list(wanted))
     note(actor, "invitation.changed", invitation, changes)
     if "email" in changes:
+        Link.objects.filter(tenant=tenant, invitation=invitation, mailed=True).delete()
         _mail_again(actor, invitation, Why.RESEND)
     return invitation
 

@@ -169,7 +169,9 @@ def test_invite_remind_edit_resend_revoke_by_hand(cast: Cast, client_of: SignIn)
         post(olga, f"{base}{act}/", sent, 410)
     with scope.every("a test looks"):
         wishes = Command.objects.filter(kind="send_invitation").order_by("id")
-        assert [wish.params for wish in wishes] == [{}]  # all of them joined the mail that still waited
+        assert [wish.params for wish in wishes] == [
+            {"why": "resend"}
+        ]  # all joined the mail that still waited
 
 
 def test_the_link_is_told_once_to_somebody_who_just_signed_in(

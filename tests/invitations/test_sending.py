@@ -98,6 +98,35 @@ def test_sending_it_anew_puts_an_end_to_earlier_links_once_it_went_out(
     ]
 
 
+def test_sending_it_anew_is_no_reminder_though_one_still_waits(
+    mailbox: MailServer, invitation: Invitation, cast: Cast
+) -> None:
+    run_due()
+    with scope.one(cast.contoso.id):
+        services.remind(cast.actor("olga"), cast.contoso, invitation.pk)
+        services.resend(cast.actor("olga"), cast.contoso, invitation.pk)
+    run_due()
+    assert len(mailbox.mails()) == 2
+    assert [link.token_hash for link in links()] == [
+        services.hash_of(token_in(mailbox.mails()[0].part("plain")))
+    ]
+
+
+def test_another_address_ends_what_the_former_got_at_once(
+    mailbox: MailServer, invitation: Invitation, cast: Cast
+) -> None:
+    run_due()
+    with scope.one(cast.contoso.id):
+        copied = services.mint(cast.actor("olga"), cast.contoso, invitation.pk, mailed=False)
+        wanted = {"email": "new@contoso.example", "full_name": "", "admin_email": "", "portal_account": True}
+        services.edit(cast.actor("olga"), cast.contoso, invitation.pk, **wanted)
+    assert [link.token_hash for link in links()] == [services.hash_of(copied.rpartition("/")[2])]
+    run_due()
+    newest = mailbox.mails()[0]
+    assert newest.recipients == ("new@contoso.example",)
+    assert [link.token_hash for link in links()] == [services.hash_of(token_in(newest.part("plain")))]
+
+
 @pytest.mark.parametrize(
     ("trouble", "code", "state"),
     [
