@@ -53,6 +53,7 @@ def test_an_operator_adds_one_and_sees_how_it_fares(cast: Cast, client_of: SignI
     page = text_of(olga, base)
     assert "Connected" in page
     assert device.serial in page
+    assert "SBC added" in text_of(olga, f"/audit/?q={sbc.uid}")
     listed = text_of(olga, "/sbcs/")
     for column in COLUMNS:
         assert f">{column}<" in listed, column
