@@ -64,6 +64,7 @@ def invite(
         raise Conflict("invitation_open", thing=tenant.name)
     if former is not None:
         _end(former, actor)
+        note(actor, "invitation.revoked", former)
     known = Connection.objects.filter(tenant=tenant).exists()
     invitation = Invitation.objects.create(
         tenant=tenant,
