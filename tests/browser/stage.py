@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from accounts.models import SavedView
 from accounts.services import create_token, save_view
-from authstatus.models import LeftOut, VerifyRow, VerifyRun
+from authstatus.models import LeftOut, RegistrationKey, VerifyRow, VerifyRun
 from breakers.models import AccessFailure
 from core.errors import UmpError
 from directory.models import DirectoryGroup, DirectoryUser, SyncStream
@@ -90,6 +90,7 @@ def build(cast: Cast) -> Stage:
             **devices(),
             "view_id": view(cast),
             "flow_id": flow(cast.contoso),
+            "key_id": keys(cast.contoso),
             "user_id": cast.olga.id,
             "adam": cast.adam.id,
         },
@@ -112,6 +113,31 @@ def flow(tenant: Tenant) -> uuid.UUID:
             tenant=tenant, state_hash="s", browser_hash="b", actor_id="a", client_id=uuid.uuid4()
         )
     return begun.id
+
+
+def keys(tenant: Tenant) -> uuid.UUID:
+    """What Microsoft listed on the registration: one nobody has said anything of, and some with long names."""
+    now = timezone.now()
+    with scope.one(tenant.id):
+        client_id = Connection.objects.get(tenant=tenant).client_id
+        rows = RegistrationKey.objects.bulk_create(
+            RegistrationKey(
+                tenant=tenant,
+                client_id=client_id,
+                key_id=uuid.uuid5(tenant.id, name),
+                kind=kind,
+                name=name,
+                service=service,
+                expires_at=now + dt.timedelta(days=days),
+                seen_at=now,
+            )
+            for name, service, kind, days in (
+                ("Voice portal", "", SecretKind.CLIENT_SECRET, 9),
+                (LONG, LONG[:60], SecretKind.CLIENT_SECRET, -3),
+                ("CN=recorder", "Call recorder", SecretKind.CERTIFICATE_KEY, 900),
+            )
+        )
+    return rows[0].key_id
 
 
 def invitations(customers: dict[str, Tenant]) -> dict[str, Any]:
