@@ -1,6 +1,7 @@
 """Fixtures for everybody: the database as the product uses it (owner migrates, app works), and the cast."""
 
 import gc
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,7 +11,7 @@ from django.conf import settings
 from django.db import connections
 from django.test import Client, TransactionTestCase
 
-from accounts import branding
+from accounts import branding, installation
 from accounts.models import User
 from tests.cast import Cast, assemble, sign_in
 
@@ -57,10 +58,16 @@ TransactionTestCase._fixture_teardown = _flush_as_owner  # type: ignore[method-a
 
 
 @pytest.fixture(autouse=True)
-def _brand_is_known() -> None:
-    """No page reads it anew in the middle of a test that counts queries; tests of the brand forget it."""
-    branding._cache.look = branding.Look(name=settings.BRAND_NAME, provider=settings.PROVIDER_NAME)
-    branding._cache.read_at = float("inf")
+def read_when_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process reads settings and branding anew every few seconds; here after a change only.
+
+    Otherwise the number of queries of a page would depend on how quick the machine is.
+    """
+    for kept in (installation, branding):
+        monkeypatch.setattr(kept, "FRESH_SECONDS", 3_600.0)
+        monkeypatch.setattr(kept._cache, "read_at", time.monotonic())
+    monkeypatch.setattr(installation._cache, "values", {})
+    monkeypatch.setattr(branding._cache, "look", branding._look(None))
 
 
 @pytest.fixture
