@@ -82,6 +82,7 @@ def test_what_may_not_and_where_it_says_so(text: str, position: int, why: str, h
         parse(hint, needs_plus=False)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="+0123456789[]-,xzn#(). \uff10\u0660\n", max_size=24))
 def test_every_text_is_a_rule_or_an_error_with_a_place(text: str) -> None:
     rule, error = None, None
@@ -154,7 +155,7 @@ def device_rules(draw: st.DrawFn) -> str:
     return sign + "".join(parts) + end
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(device_rules())
 def test_the_reader_matches_what_the_device_matches(text: str) -> None:
     pattern, other = parse_device(text), brute(text)
@@ -163,7 +164,7 @@ def test_the_reader_matches_what_the_device_matches(text: str) -> None:
     ]
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(device_rules())
 def test_coverage_holds_exactly_the_numbers_of_a_rule(text: str) -> None:
     found, pattern = coverage(parse_device(text)), parse_device(text)
@@ -179,7 +180,7 @@ def test_coverage_holds_exactly_the_numbers_of_a_rule(text: str) -> None:
         assert inside == pattern.matches(number), number
 
 
-@settings(max_examples=120)
+@settings(max_examples=120, deadline=None)
 @given(device_rules(), device_rules())
 def test_two_rules_overlap_when_a_number_matches_both(one: str, two: str) -> None:
     try:

@@ -1,7 +1,7 @@
 """Reading the tables of a device's ini file, whole, odd and broken."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audiocodes import inifile
@@ -94,6 +94,7 @@ def test_what_is_broken_is_said_with_its_line(text: str, line: int, why: str) ->
     assert refused.value.line == line
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(*[st.text('abc ,[]+\\"#', max_size=5)] * 5), min_size=1, max_size=5))
 def test_the_quick_way_reads_what_the_slow_way_reads(values: list[tuple[str, ...]]) -> None:
     values = [tuple(value.replace('"', "") for value in row) for row in values]
