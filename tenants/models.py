@@ -324,7 +324,9 @@ class Connection(SignIn):
         null=True, editable=False, help_text="Set while Degraded (decision 7)."
     )
     held_at = models.DateTimeField(
-        null=True, editable=False, help_text="Since when a refusal holds the data work, until a check succeeds."
+        null=True,
+        editable=False,
+        help_text="Since when a refusal holds the data work, until a check succeeds.",
     )
     organization = models.JSONField(
         null=True, editable=False, help_text="What the check before the first replication found there."
