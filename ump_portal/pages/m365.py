@@ -271,6 +271,7 @@ def _page(
         | {
             "form": form or (CredentialForm(initial=initial_of(stored)) if ready else None),
             "sync_user": _sync_user(tenant, stored),
+            "at_qoe": qoe_form is not None,
             "qoe_secret": shown_secret(of_qoe),
             "qoe_form": qoe_form or (QoeForm(initial=_qoe_initial(of_qoe)) if ready else None),
             "qoe_needs": qoe.NEEDED,
