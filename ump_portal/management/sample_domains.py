@@ -25,7 +25,8 @@ def plant(known: Sequence[Tenant], ask: Callable[..., Any]) -> None:
     `ask(method, path, body)` is a call of the simulator's control API.
     """
     _enter_zone(ask("GET", "/dns"))
-    by_name = {tenant.name: tenant for tenant in known}
+    there = {one["tenant_id"] for one in ask("GET", "/tenants")["tenants"]}
+    by_name = {tenant.name: tenant for tenant in known if str(tenant.entra_tenant_id) in there}
     for name in MAY:
         if name in by_name:
             ask("PATCH", f"/tenants/{by_name[name].entra_tenant_id}/app", {"add_roles": RIGHTS})
