@@ -494,8 +494,8 @@ WEBHOOK_MADE = _gives(
         "created_at": "2026-11-20T08:00:00Z",
         "created_by": "Pia",
         "row_version": 1,
-        "url_here": f"https://portal.example/api/v1/webhooks/{CLIENT}",
         "former_until": None,
+        "url_here": f"https://portal.example/api/v1/webhooks/{CLIENT}",
         "secret": "whsec_<base64 of the key>",
     },
 )
@@ -614,6 +614,18 @@ ONBOARDING = _gives(
         },
     },
 )
+SBC_ADD = _takes(
+    "A device with a certificate of its own",
+    {
+        "name": "sbc1.zurich",
+        "address": "169.254.4.9:8443",
+        "https": True,
+        "fqdn": "sbc1.provider.example",
+        "user": "ump",
+        "password": "<the account's password>",
+        "fingerprint": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    },
+)
 INVITATION = _gives(
     "An invitation that was opened",
     {
@@ -661,16 +673,4 @@ AUTH_URL = _gives(
 INVITATION_SETTINGS = _takes(
     "Let links live longer, and remind later",
     {"invitation_days": 7, "invitation_reminder_days": 3},
-)
-SBC_ADD = _takes(
-    "A device with a certificate of its own",
-    {
-        "name": "sbc1.zurich",
-        "address": "169.254.4.9:8443",
-        "https": True,
-        "fqdn": "sbc1.provider.example",
-        "user": "ump",
-        "password": "<the account's password>",
-        "fingerprint": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
-    },
 )

@@ -29,8 +29,8 @@ PATHS = {
     "endpoint_id": "The webhook's `id`.",
     "sbc_id": "The SBC's `id`.",
     "user_id": "The person's `id`.",
-    "run_id": "The run's `id`.",
     "invitation_id": "The invitation's `id`.",
+    "run_id": "The run's `id`.",
     "domain_id": "The domain's `id`.",
     "key_id": "Microsoft's id of the secret or certificate.",
 }

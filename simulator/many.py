@@ -98,7 +98,9 @@ def _connect(world: World, tenant: Tenant, kind: str, home: Tenant | None) -> di
         principal.grant(DEFAULT_ROLES, 0.0)
         return _told(tenant, kind)
     principal.consent(GRAPH_APP, ["User.Read", *DEFAULT_ROLES])
-    tenant.directory.change("users", 0, {"accountEnabled": True}, now)  # who signed in was no switched-off account
+    tenant.directory.change(
+        "users", 0, {"accountEnabled": True}, now
+    )  # who signed in was no switched-off account
     user = tenant.directory.users.view(0)
     return {**_told(tenant, kind), **sign_in(world, tenant, home.app().client_id, user, SCOPE)}
 

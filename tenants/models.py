@@ -58,7 +58,9 @@ class Tenant(Owned):
     licensed_users = models.PositiveIntegerField(default=0)
     enabled = models.BooleanField(default=True)
     with_sync = models.BooleanField(
-        "With sync", default=True, help_text="Aura Sync: users and groups are read from Microsoft 365 (SYN-01)."
+        "With sync",
+        default=True,
+        help_text="Aura Sync: users and groups are read from Microsoft 365 (SYN-01).",
     )
     deploy_state = models.CharField(max_length=10, choices=DeployState, default=DeployState.UNKNOWN)
     version = models.CharField(max_length=20, default=settings.VERSION, help_text="Of this customer's data.")

@@ -27,7 +27,9 @@ def connection_of(tenant: Tenant) -> Connection | None:
 def why_unread(tenant: Tenant, connection: Connection | None) -> str:
     """Why nothing can be read from the customer's Microsoft 365 now, in a sentence; empty when it can."""
     if not tenant.with_sync:
-        return "Nothing is replicated: this customer was taken without sync. It can be switched on under Edit."
+        return (
+            "Nothing is replicated: this customer was taken without sync. It can be switched on under Edit."
+        )
     if connection is None:
         return "Nothing can be replicated: the portal has no connection to this customer's tenant yet."
     if not connection.usable:

@@ -29,7 +29,9 @@ class Migration(migrations.Migration):
             model_name="connection",
             name="confirmed_for",
             field=models.UUIDField(
-                editable=False, help_text="The Azure Tenant Id that a person said is the right one.", null=True
+                editable=False,
+                help_text="The Azure Tenant Id that a person said is the right one.",
+                null=True,
             ),
         ),
         migrations.AddField(
