@@ -37,7 +37,9 @@ class Event(Owned):
     tenant = models.ForeignKey(Tenant, models.CASCADE, null=True, related_name="+")
     uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     at = models.DateTimeField(db_default=Now(), editable=False)
-    type = models.CharField(max_length=40, choices=Type)
+    type = models.CharField(
+        max_length=40, help_text="A Type; the table does not change when there is another."
+    )
     data = models.JSONField(default=dict, help_text="Small, flat, and never secret.")
     once = models.CharField(  # noqa: DJ001  NULL is what keeps most events out of the unique index
         max_length=100, null=True, help_text="What may be told one time only."
