@@ -168,7 +168,7 @@ def use_provider_app(request: HttpRequest, tenant: Tenant) -> HttpResponse:
             return SeeOther(frame.address(tenant, Step.CONNECT))
     link = shared_app.consent_link(tenant, None, owner=AppOwner.PROVIDER) if error is None else ""
     context = frame.dialog(
-        tenant, "provider-app/", f"Use the provider's app for {tenant.name}?", "Use the provider's app"
+        tenant, "provider-app/", f"Onboard {tenant.name} with the provider's app?", "Use the provider's app"
     ) | {
         "connection": None,
         "error": told(error.to_dict(), actor_of(request)) if error else None,
