@@ -139,7 +139,9 @@ def test_a_customers_page_follows_what_happens(stage: Cast, door: Door) -> None:
     page = door.open(stage.olga)
     change(stage.contoso, last_replicated_at=None)
     page.goto(url(stage.contoso))
-    expect(page.get_by_text("Validating credentials, please wait!")).to_be_visible()
+    expect(
+        page.get_by_role("region", name="Setting up").get_by_text("Validating credentials")
+    ).to_be_visible()
     with scope.one(stage.contoso.id):
         Command.objects.all().delete()
     verified(stage.contoso, users=4321)
