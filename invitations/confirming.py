@@ -46,7 +46,8 @@ def confirm_organisation(actor: Actor, tenant: Tenant, number: int) -> Invitatio
         client_id=flow.client_id,
     )
     invitation.found_tenant_id, invitation.found = None, None
-    invitation.save(update_fields=["found_tenant_id", "found"])
+    invitation.admin_email = invitation.found_account
+    invitation.save(update_fields=["found_tenant_id", "found", "admin_email"])
     services.note(
         actor,
         "invitation.organisation_confirmed",

@@ -126,6 +126,7 @@ def accept(ctx: Context, flow: SignInFlow, line: lines.Line, grant: Grant) -> Ou
         with delegated.keeping(ctx):
             # By the clock that queues the check, and before it: `finishing` asks what came after.
             invitation.signed_in_at, invitation.problem = Now(), None
+            invitation.admin_email = grant.account
             forget_found(invitation)
             flow.tenant = tenant
             delegated.keep(ctx, flow, grant)
