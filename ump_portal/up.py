@@ -197,6 +197,7 @@ class _Run:
         command = [sys.executable, "-m", "simulator", "--port", str(port), "--mail-port", str(mail)]
         supervisor.start(Process("simulator", [*command, "--seed", "demo"], _plain(environment)))
         environment.setdefault("EMAIL_URL", f"smtp://127.0.0.1:{mail}")
+        environment.setdefault("PROVIDER_NAME", "Northlight Voice")
         environment.setdefault("DEFAULT_FROM_EMAIL", "UMP Portal <onboarding@provider.example>")
         environment["M365_GATEWAY_URL"] = f"http://127.0.0.1:{port}"
         if not supervisor.wait_for(lambda: listens(port), HEALTH_SECONDS):
