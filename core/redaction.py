@@ -36,6 +36,9 @@ _TEXT_SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
         r"\1\2" + MASK,
     ),
     (re.compile(r"(?i)([?&]code=)[^\s&\"']+"), r"\1" + MASK),
+    # Links of mails: what refuses a request logs its path, and the link may still be good.
+    (re.compile(r"(/authenticate/)[A-Za-z0-9_-]{20,}"), r"\1" + MASK),
+    (re.compile(r"(/reset/key/)[A-Za-z0-9]+-[^\s/?\"']+"), r"\1" + MASK),
     (re.compile(r"\beyJ[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]*){0,4}"), MASK),
     (re.compile(r"\b[01]\.A[A-Za-z0-9_.-]{16,}"), MASK),
     (re.compile(r"\bcpk_[A-Za-z0-9_-]{6,}"), MASK),

@@ -23,6 +23,15 @@ JWT = "eyJ0eXAiOiJKV1QiLCJhbGciOi.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"
             "https://portal/authenticate?code=0.Abcdefg&state=s",
             f"https://portal/authenticate?code={MASK}&state=s",
         ),
+        (
+            "Forbidden (CSRF): /authenticate/fJCYR8qEitSckTvAw_eBf1DDJ0JxZ033-_pM4KylQO4",
+            f"Forbidden (CSRF): /authenticate/{MASK}",
+        ),
+        ("Gone: /authenticate/OAuth2Callback", "Gone: /authenticate/OAuth2Callback"),
+        (
+            "Not Found: /accounts/password/reset/key/2b-cs9k1x-77d0f1e2/",
+            f"Not Found: /accounts/password/reset/key/{MASK}/",
+        ),
         ("1.AVQAabcdefghijklmnop.Agabc kept", f"{MASK} kept"),
         ("key cpk_0123456789abcdef", f"key {MASK}"),
         ("-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----!", f"{MASK}!"),
