@@ -6,7 +6,6 @@ from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from audit.services import record
 from core.errors import Conflict, InvalidInput
 from replication.registry import chore
 from tenants import secrets
@@ -14,6 +13,7 @@ from tenants.access import SYSTEM, Actor
 from tenants.models import SecretKind
 from webhooks import signing
 from webhooks.models import Endpoint
+from webhooks.services import note
 
 OVERLAP_HOURS = 24
 LONGEST_OVERLAP = 7 * 24
@@ -43,7 +43,7 @@ def rotate(actor: Actor, endpoint: Endpoint, *, overlap_hours: int = OVERLAP_HOU
     locked.secret = secrets.store_for_provider(SecretKind.WEBHOOK, value, set_by=actor.label)
     locked.row_version += 1
     locked.save()
-    _record(actor, "webhook.secret_renewed", locked, {"overlap in hours": (None, overlap_hours)})
+    note(actor, "webhook.secret_renewed", locked, {"overlap in hours": (None, overlap_hours)})
     if overlap_hours == 0:
         drop_former(actor, locked)
         locked.refresh_from_db()
@@ -61,7 +61,7 @@ def drop_former(actor: Actor, endpoint: Endpoint) -> None:
     locked.row_version += 1
     locked.save()
     former.delete()
-    _record(actor, "webhook.old_secret_ended", locked, {})
+    note(actor, "webhook.old_secret_ended", locked, {})
 
 
 @chore
@@ -74,15 +74,3 @@ def drop_ended() -> int:
         except (Conflict, Endpoint.DoesNotExist):  # another sweeper, or a person, was faster
             continue
     return len(over)
-
-
-def _record(actor: Actor, action: str, endpoint: Endpoint, changes: dict[str, tuple[object, object]]) -> None:
-    record(
-        actor,
-        action,
-        tenant_id=None,
-        object_kind="webhook",
-        object_id=endpoint.id,
-        object_label=endpoint.name,
-        changes=changes,
-    )

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from audit.services import record
+from audit.services import Changes, record
 from core.errors import Conflict, InvalidInput
 from events.models import Event, Type
 from events.services import tell
@@ -80,7 +80,7 @@ def add(
         newest = Event.objects.order_by("-id").values_list("id", flat=True).first() or 0
     sealed = secrets.store_for_provider(SecretKind.WEBHOOK, secret, set_by=actor.label)
     endpoint = Endpoint.objects.create(secret=sealed, cursor=newest, created_by=actor.label, **values)
-    _record(actor, "webhook.added", endpoint, {"URL": (None, endpoint.url)})
+    note(actor, "webhook.added", endpoint, {"URL": (None, endpoint.url)})
     return endpoint, secret
 
 
@@ -98,14 +98,14 @@ def change(actor: Actor, endpoint: Endpoint, *, version: int | None = None, **gi
     locked.row_version += 1
     locked.save()
     changes = {name: (before[name], values[name]) for name in names if before[name] != values[name]}
-    _record(actor, "webhook.changed", locked, changes)
+    note(actor, "webhook.changed", locked, changes)
     return locked
 
 
 @transaction.atomic
 def remove(actor: Actor, endpoint: Endpoint) -> None:
     sealed = [each for each in (endpoint.secret, endpoint.former_secret) if each is not None]
-    _record(actor, "webhook.removed", endpoint, {"URL": (endpoint.url, None)})
+    note(actor, "webhook.removed", endpoint, {"URL": (endpoint.url, None)})
     endpoint.delete()
     for each in sealed:
         each.delete()
@@ -115,7 +115,7 @@ def remove(actor: Actor, endpoint: Endpoint) -> None:
 def hold(actor: Actor, endpoint: Endpoint, because: str) -> None:
     """Nothing is sent until somebody resumes it; events wait, and none is skipped."""
     Endpoint.objects.filter(id=endpoint.id, held_at=None).update(held_at=Now(), held_because=because[:300])
-    _record(actor, "webhook.held", endpoint, {"because": (None, because)})
+    note(actor, "webhook.held", endpoint, {"because": (None, because)})
 
 
 @transaction.atomic
@@ -124,7 +124,7 @@ def resume(actor: Actor, endpoint: Endpoint) -> None:
     Endpoint.objects.filter(id=endpoint.id).update(
         held_at=None, held_because="", failures=0, failing_since=None, row_version=F("row_version") + 1
     )
-    _record(actor, "webhook.resumed", endpoint, {})
+    note(actor, "webhook.resumed", endpoint, {})
     _send(actor, endpoint)
 
 
@@ -135,14 +135,14 @@ def replay(actor: Actor, endpoint: Endpoint, cursor: int) -> None:
         raise InvalidInput(field="cursor", why="it is the number of an event, or 0 for all that are kept")
     before = Endpoint.objects.select_for_update(no_key=True).get(id=endpoint.id).cursor
     Endpoint.objects.filter(id=endpoint.id).update(cursor=cursor, row_version=F("row_version") + 1)
-    _record(actor, "webhook.replayed", endpoint, {"cursor": (before, cursor)})
+    note(actor, "webhook.replayed", endpoint, {"cursor": (before, cursor)})
     _send(actor, endpoint)
 
 
 @transaction.atomic
 def send_test(actor: Actor, endpoint: Endpoint) -> None:
     """An event for this endpoint alone; it takes its turn like every other."""
-    _record(actor, "webhook.tested", endpoint, {})
+    note(actor, "webhook.tested", endpoint, {})
     _send(actor, endpoint)
     with scope.every("a test event concerns no customer"):
         tell(Type.TEST, None, {"endpoint": str(endpoint.id), "message": f"Sent by {actor.label}."})
@@ -191,7 +191,8 @@ def _cleaned(*, name: str, url: str, types: Sequence[str], tenants: Sequence[uui
     }
 
 
-def _record(actor: Actor, action: str, endpoint: Endpoint, changes: Any) -> None:
+def note(actor: Actor, action: str, endpoint: Endpoint, changes: Changes) -> None:
+    """An entry of the trail."""
     record(
         actor,
         action,
