@@ -12,7 +12,6 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from audit.services import record
 from core.errors import Conflict, LeaseLost, NotFound, PermissionMissing, Remedy, UmpError
 from domains import services
 from domains.models import CustomDomain, DnsZone, DomainState
@@ -31,7 +30,6 @@ from replication.models import LaneName
 from replication.registry import Kind, register
 from tenants import lines, scope, secrets
 from tenants.abilities import Ability
-from tenants.access import Actor
 from tenants.outbound import guard
 
 MOST_ATTEMPTS = 20
@@ -411,7 +409,7 @@ class ProvisionDomain(_Stepwise):
         look = now + RELEASE_LOOK if row.user_made and row.with_user else None
         with ctx.transaction():
             _update(row, state=DomainState.READY, ready_at=now, next_look_at=look)
-            _trail(actor, "domain.ready", row)
+            services.note(actor, "domain.ready", row)
             tell(Type.DOMAIN_READY, row.tenant_id, {"domain": row.name})
         told = f"{row.name} is verified"
         if row.with_user:
@@ -438,7 +436,7 @@ class RemoveDomain(_Stepwise):
         actor = ctx.asker()
         with ctx.transaction():
             _update(row, state=DomainState.REMOVED, removed_at=timezone.now(), next_look_at=None)
-            _trail(actor, "domain.removed", row)
+            services.note(actor, "domain.removed", row)
         if row.domain_made:
             return Done(f"{row.name} was removed.")
         return Done(
@@ -483,19 +481,8 @@ class RemoveActivationUser(Kind):
         with ctx.transaction():
             ctx.checkpoint(removed=True)
             CustomDomain.objects.filter(id=row.id).update(user_removed_at=timezone.now(), next_look_at=None)
-            _trail(actor, "domain.user_removed", row)
+            services.note(actor, "domain.user_removed", row)
         return Done(f"The activation user of {row.name} was removed; its licence is free again.")
-
-
-def _trail(actor: Actor, action: str, row: CustomDomain) -> None:
-    record(
-        actor,
-        action,
-        tenant_id=row.tenant_id,
-        object_kind="domain",
-        object_id=row.id,
-        object_label=row.name,
-    )
 
 
 @register

@@ -118,7 +118,7 @@ def begin(
             row.save()
     except IntegrityError as error:  # somebody took the name since it was looked up
         raise Conflict("already_exists", thing="a domain") from error
-    _record(actor, "domain.begun", row, {"name": (None, wanted)})
+    note(actor, "domain.begun", row, {"name": (None, wanted)})
     queue.submit(actor, PROVISION, tenant, target=str(row.id))
     return row
 
@@ -142,7 +142,7 @@ def retry(actor: Actor, row: CustomDomain) -> Command:
         row.done = {step: when for step, when in row.done.items() if step != "rights"}
     row.step, row.step_since, row.waiting, row.problem = "", None, "", None
     row.save()
-    _record(actor, "domain.retried", row)
+    note(actor, "domain.retried", row)
     return queue.submit(actor, kind, row.tenant, target=str(row.id))
 
 
@@ -162,7 +162,7 @@ def cancel(actor: Actor, row: CustomDomain) -> None:
     row.save()
     for command in _open(row):
         queue.cancel(actor, command)
-    _record(actor, "domain.cancelled", row)
+    note(actor, "domain.cancelled", row)
 
 
 def begun_removing(row: CustomDomain) -> bool:
@@ -175,7 +175,7 @@ def look_now(actor: Actor, row: CustomDomain) -> None:
     """Look again now: what waits for its time is due at once."""
     with scope.one(row.tenant_id):
         states.make_due(Q(tenant_id=row.tenant_id, target=str(row.id), kind__in=(PROVISION, REMOVE)))
-    _record(actor, "domain.looked", row)
+    note(actor, "domain.looked", row)
     doorbell.ring_after_commit()
 
 
@@ -186,7 +186,7 @@ def release_user(actor: Actor, row: CustomDomain, *, by_itself: bool = False) ->
     if not row.has_user or row.state != DomainState.READY:
         raise Conflict(thing="the domain", why="there is no activation user that the portal made for it")
     if not by_itself:
-        _record(actor, "domain.user_release_asked", row)
+        note(actor, "domain.user_release_asked", row)
     return queue.submit(actor, RELEASE, row.tenant, target=str(row.id), params={"by_itself": by_itself})
 
 
@@ -200,7 +200,7 @@ def remove(actor: Actor, row: CustomDomain) -> Command:
         queue.cancel(actor, command)
     row.state, row.step, row.step_since, row.waiting, row.problem = DomainState.REMOVING, "", None, "", None
     row.save()
-    _record(actor, "domain.removing", row)
+    note(actor, "domain.removing", row)
     return queue.submit(actor, REMOVE, row.tenant, target=str(row.id))
 
 
@@ -217,7 +217,8 @@ def _open(row: CustomDomain) -> Any:
     return Command.objects.filter(tenant_id=row.tenant_id, target=str(row.id), state__in=OPEN)
 
 
-def _record(actor: Actor, action: str, row: CustomDomain, changes: Changes | None = None) -> None:
+def note(actor: Actor, action: str, row: CustomDomain, changes: Changes | None = None) -> None:
+    """An entry of the trail."""
     record(
         actor,
         action,
