@@ -88,6 +88,19 @@ class Box:
     def close(self) -> None:
         self.server.close()
 
+    def describe(self) -> dict[str, Any]:
+        """For the control API; each box adds what it has of its own."""
+        return {
+            "name": self.name,
+            "host": self.host,
+            "port": self.port,
+            "https": self.https,
+            "user": self.user,
+            "password": self.password,
+            "fingerprint": self.fingerprint,
+            "requests": self.requests,
+        }
+
     def _handle(self, request: Request) -> Response:
         self.requests += 1
         if not self._may_in(request):
@@ -126,14 +139,7 @@ class Device(Box):
         super().__init__(name, **more)
 
     def describe(self) -> dict[str, Any]:
-        return {
-            "name": self.name,
-            "host": self.host,
-            "port": self.port,
-            "https": self.https,
-            "user": self.user,
-            "password": self.password,
-            "fingerprint": self.fingerprint,
+        return super().describe() | {
             "certificate": self.certificate,
             "serial": self.serial,
             "product": self.product,
@@ -143,7 +149,6 @@ class Device(Box):
             "saved": self.running.ini() == self.saved.ini(),
             "blocked": self.clock() < self.blocked_until,
             "logins_refused": self.logins_refused,
-            "requests": self.requests,
         }
 
     def set(self, changes: dict[str, Any]) -> None:

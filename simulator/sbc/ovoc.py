@@ -24,18 +24,7 @@ class Ovoc(Box):
         super().__init__("ovoc.provider.example", **more)
 
     def describe(self) -> dict[str, Any]:
-        return {
-            "name": self.name,
-            "host": self.host,
-            "port": self.port,
-            "https": self.https,
-            "user": self.user,
-            "password": self.password,
-            "fingerprint": self.fingerprint,
-            "trouble": self.trouble,
-            "devices": list(self.devices.values()),
-            "requests": self.requests,
-        }
+        return super().describe() | {"trouble": self.trouble, "devices": list(self.devices.values())}
 
     def put(self, content: dict[str, Any]) -> dict[str, Any]:
         """Add a device, or change the one with this id."""
