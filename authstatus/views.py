@@ -14,7 +14,7 @@ from authstatus import delegated, selectors, services, shared_app, shown
 from authstatus.forms import OnboardForm
 from authstatus.models import Check, QoeIntegration, Result
 from core.errors import InvalidInput
-from core.kinds import WHO_IN_WORDS, Who
+from core.kinds import WHO_IN_WORDS, WHO_TO_CUSTOMERS, Who
 from m365 import permissions
 from tenants import confirming, grants, licences, tables
 from tenants.abilities import Ability
@@ -194,15 +194,10 @@ def told(error: Mapping[str, Any], actor: Actor) -> dict[str, Any]:
     """A core.errors.Rendered for this reader; Microsoft's own codes and ids are for the provider's people."""
     found: dict[str, Any] = dict(error)
     who = str(found.get("who", ""))
-    found["who"] = WHO_IN_WORDS[Who(who)] if who in set(Who) else ""
+    words = WHO_IN_WORDS if actor.is_provider else WHO_TO_CUSTOMERS
+    found["who"] = words[Who(who)] if who in set(Who) else ""
     if not actor.is_provider:
         found |= {"detail": {}, "message": own_words(found["message"]), "advice": own_words(found["advice"])}
-        found["who"] = (
-            "you, or another administrator of your organisation"
-            if who == Who.CUSTOMER_ADMIN
-            else found["who"]
-        )
-        found["who"] = "your service provider" if who in {Who.PROVIDER, Who.PORTAL} else found["who"]
     return found
 
 

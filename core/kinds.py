@@ -36,6 +36,16 @@ WHO_IN_WORDS: Mapping[Who, str] = MappingProxyType(
         Who.PORTAL: "whoever runs this portal",
     }
 )
+"""As the provider's people read it."""
+WHO_TO_CUSTOMERS: Mapping[Who, str] = MappingProxyType(
+    {
+        Who.CUSTOMER_ADMIN: "you, or another administrator of your organisation",
+        Who.PROVIDER: "your service provider",
+        Who.MICROSOFT: "Microsoft",
+        Who.PORTAL: "your service provider",
+    }
+)
+"""As a customer's own people read it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,17 +11,13 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from core.errors import UmpError
-from core.kinds import Who
+from core.kinds import WHO_TO_CUSTOMERS
 from invitations import visits
 from invitations.models import VISIT, Invitation
 from tenants.access import Actor
 from tenants.web import Door, View
 
 COOKIE = "__Host-ump-visit" if settings.SECURE else "ump-visit"
-OWN_WORDS = {
-    Who.CUSTOMER_ADMIN: "you, or another administrator of your organisation",
-    Who.MICROSOFT: "Microsoft",
-}
 
 
 def visit_view(*, methods: tuple[str, ...] = ("GET", "HEAD"), over: bool = False) -> Callable[[View], View]:
@@ -118,7 +114,7 @@ def told(error: UmpError) -> dict[str, Any]:
     return {
         "message": error.message,
         "advice": ADVICE.get(error.code, error.advice),
-        "who": OWN_WORDS.get(error.who, "your service provider"),
+        "who": WHO_TO_CUSTOMERS[error.who],
         "tone": "warn" if error.code == "visit_over" else "bad",
     }
 

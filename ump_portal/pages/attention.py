@@ -6,7 +6,6 @@ Each item says what happened, to whom, who can fix it, and offers exactly one bu
 import dataclasses
 import datetime as dt
 from collections.abc import Iterable, Mapping
-from types import MappingProxyType
 from typing import Any
 
 from django.utils import timezone
@@ -16,7 +15,7 @@ from authstatus import selectors as checks_read
 from authstatus.commands import VERIFY
 from authstatus.models import Check, Finding
 from core.errors import CATALOGUE, UmpError
-from core.kinds import WHO_IN_WORDS, Who
+from core.kinds import WHO_IN_WORDS, WHO_TO_CUSTOMERS, Who
 from domains import selectors as domains
 from domains.models import CustomDomain
 from onboarding import selectors as onboarding
@@ -31,15 +30,6 @@ from tenants.confirming import UNCONFIRMED
 from tenants.models import Connection, SecretKind, Tenant, Verification
 from tenants.selectors import connections_of
 
-OWN_WORDS: Mapping[Who, str] = MappingProxyType(
-    {
-        Who.CUSTOMER_ADMIN: "you, or another administrator of your organisation",
-        Who.PROVIDER: "your service provider",
-        Who.MICROSOFT: "Microsoft",
-        Who.PORTAL: "your service provider",
-    }
-)
-"""Who can fix it, as a customer's own people read it."""
 AT_THE_CONNECTION = frozenset(
     {
         "secret_expired", "secret_wrong", "secret_required", "secret_not_wanted", "secret_unreadable",
@@ -88,7 +78,7 @@ def who_in_words(who: object, actor: Actor) -> str:
         kind = Who(str(who))
     except ValueError:
         return ""
-    return (WHO_IN_WORDS if actor.is_provider else OWN_WORDS)[kind]
+    return (WHO_IN_WORDS if actor.is_provider else WHO_TO_CUSTOMERS)[kind]
 
 
 def items(actor: Actor, limit: int = 10) -> list[Item]:
@@ -254,7 +244,7 @@ def _degraded(actor: Actor, tenant: Tenant, connection: Connection) -> Item:
         "bad",
         tenant,
         "Microsoft refused the portal as often as Max Access Failures allows, so the work of this customer waits.",
-        who_in_words(Who.PROVIDER, actor) if actor.is_provider else OWN_WORDS[Who.CUSTOMER_ADMIN],
+        who_in_words(Who.PROVIDER, actor) if actor.is_provider else WHO_TO_CUSTOMERS[Who.CUSTOMER_ADMIN],
         "Check the credentials: that says what is wrong, or ends it and reads everything anew.",
         connection.degraded_at,
         _check(actor, tenant, "Check Credentials"),
@@ -332,7 +322,7 @@ def _unchecked(actor: Actor, tenant: Tenant) -> Item:
         "info",
         tenant,
         "Nobody has checked this connection yet, so nothing is replicated.",
-        who_in_words(Who.PROVIDER, actor) if actor.is_provider else OWN_WORDS[Who.CUSTOMER_ADMIN],
+        who_in_words(Who.PROVIDER, actor) if actor.is_provider else WHO_TO_CUSTOMERS[Who.CUSTOMER_ADMIN],
         "Check the credentials; the first replication starts by itself when they work.",
         tenant.created_at,
         _check(actor, tenant, "Check Credentials"),

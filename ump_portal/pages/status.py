@@ -10,7 +10,7 @@ from django.shortcuts import render
 from authstatus import revoking
 from authstatus.views import own_words
 from breakers import services as breakers
-from core.kinds import Who
+from core.kinds import WHO_TO_CUSTOMERS, Who
 from invitations import selectors as invited
 from replication.models import Command
 from tenants.abilities import Ability
@@ -19,7 +19,7 @@ from tenants.answers import SeeOther
 from tenants.models import AppOwner, Connection, Method, Tenant, Verification
 from tenants.selectors import connection_of
 from tenants.web import actor_of, tenant_view
-from ump_portal.pages.attention import OWN_WORDS, Action, Item, who_in_words
+from ump_portal.pages.attention import Action, Item, who_in_words
 
 GRANT = "Grant Access usually clears it: an administrator of the organisation signs in at Microsoft."
 MIGRATE = " Migrate does too, to an app registration of the organisation's own."
@@ -161,7 +161,7 @@ def in_order(items: list[Item], actor: Actor) -> tuple[list[Item], list[Item]]:
     items = [
         dataclasses.replace(item, what=own_words(item.what), advice=own_words(item.advice)) for item in items
     ]
-    mine = [item for item in items if item.who == OWN_WORDS[Who.CUSTOMER_ADMIN]]
+    mine = [item for item in items if item.who == WHO_TO_CUSTOMERS[Who.CUSTOMER_ADMIN]]
     return mine, [item for item in items if item not in mine]
 
 
