@@ -272,6 +272,28 @@ class TestAccounts:
                 own_directory(path, 0o700)
         assert taken.stat().st_uid == 12345
 
+    def test_a_directory_appears_only_when_it_is_whole(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Between making it and giving it away, another start must not take it for a stranger's."""
+        path = tmp_path / "run"
+        give_away = os.chown
+
+        def in_between(target: Path, uid: int, gid: int) -> None:
+            assert not path.exists()
+            monkeypatch.undo()
+            own_directory(path, 0o700)  # the other start, faster than we are
+            give_away(target, uid, gid)
+
+        monkeypatch.setattr(os, "chown", in_between)
+        own_directory(path, 0o711)
+        assert [entry.name for entry in tmp_path.iterdir()] == ["run"]
+
+    def test_a_directory_that_cannot_be_made_says_why(self, tmp_path: Path) -> None:
+        with pytest.raises(embedded.EmbeddedError, match=r"cannot be made .*No such file"):
+            own_directory(tmp_path / "missing" / "run", 0o700)
+        assert list(tmp_path.iterdir()) == []
+
     def test_a_long_path_gets_its_socket_elsewhere(self, ordinary: Person) -> None:
         root = ordinary.directory / ("long-" * 20) / ("name-" * 20)
         holder = ordinary.hold(root, TMPDIR=str(ordinary.directory))

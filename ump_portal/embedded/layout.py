@@ -93,21 +93,34 @@ def layout_for(data_root: Path) -> Layout:
 
 
 def own_directory(path: Path, mode: int, account: Account | None = None) -> None:
-    """Create `path` for `account`, or check that the one there is ours: a real directory, not a link."""
+    """Create `path` for `account`, or check that the one there is ours: a real directory, not a link.
+
+    It appears under its name only when it is whole: who starts at the same moment, or after a kill, never
+    meets one that is still root's.
+    """
     owner = account or Account(os.geteuid(), os.getegid())
+    if not os.path.lexists(path):
+        try:
+            _put(path, mode, owner)
+        except OSError as error:
+            if not os.path.lexists(path):  # otherwise somebody else was faster
+                raise EmbeddedError(f"{path} cannot be made ({error.strerror}).") from error
+    found = path.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != owner.uid:
+        raise EmbeddedError(
+            f"{path} is there already and belongs to somebody else. Move it away, then try again."
+        )
+
+
+def _put(path: Path, mode: int, owner: Account) -> None:
+    half = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
     try:
-        path.mkdir(mode=0o700)
-    except FileExistsError:
-        found = path.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != owner.uid:
-            raise EmbeddedError(
-                f"{path} is there already and belongs to somebody else. Move it away, then try again."
-            ) from None
-        return
-    except OSError as error:
-        raise EmbeddedError(f"{path} cannot be made ({error.strerror}).") from error
-    os.chown(path, owner.uid, owner.gid)
-    path.chmod(mode)
+        os.chown(half, owner.uid, owner.gid)
+        half.chmod(mode)
+        half.rename(path)
+    except OSError:
+        half.rmdir()
+        raise
 
 
 def _account() -> Account:
