@@ -74,10 +74,15 @@ def submit(
 def _lane(tenant_id: uuid.UUID | None, name: LaneName, target: str) -> int:
     """The provider's checks wait for no other work of its own, and one device for no other."""
     if name == LaneName.DEVICE:
-        return states.lane_for(None, name, target)
+        return states.lane_for(None, name, device_of(target))
     if tenant_id is None and name != LaneName.IDENTITY:
         name = LaneName.PROVIDER
     return states.lane_for(tenant_id, name)
+
+
+def device_of(target: str) -> str:
+    """Whose lane: the part before the slash, where the target is one thing on a device."""
+    return target.partition("/")[0]
 
 
 @transaction.atomic

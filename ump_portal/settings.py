@@ -54,6 +54,7 @@ INSTALLED_APPS = [
     "domains",
     "webhooks",
     "sbc",
+    "sites",
     "invitations",
     "onboarding",
     "api",
