@@ -8,8 +8,8 @@ from sbc.models import Ovoc, Reached, Sbc
 from tenants import outbound, secrets
 
 
-def to_sbc(sbc: Sbc, seconds: float) -> Line:
-    """For reading, within that time in all.
+def to_sbc(sbc: Sbc, seconds: float, *, writes: bool = False) -> Line:
+    """For reading unless it `writes`, within that time in all.
 
     Raises UmpError: key_unavailable, secret_unreadable, sbc_sign_in_refused without a password.
     """
@@ -17,6 +17,7 @@ def to_sbc(sbc: Sbc, seconds: float) -> Line:
         _target(sbc, sbc.name, sbc.fqdn),
         outbound.guard(),
         ca_bundle=settings.M365_CA_BUNDLE or None,
+        read_only=not writes,
         seconds=seconds,
     )
 
