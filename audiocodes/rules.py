@@ -14,6 +14,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from operator import itemgetter
+from typing import NamedTuple
 
 from audiocodes import inifile
 from audiocodes.dialplan import LINE, GrammarError, coverage, parse_device
@@ -21,7 +22,7 @@ from audiocodes.dialplan import LINE, GrammarError, coverage, parse_device
 Row = tuple[str, ...]
 """The row's number in the table, plan, index inside the plan, name, prefix, tag, as the device wrote them. The name
 is no key: customers repeat theirs."""
-TABLE = "DialPlanRule"
+PLANS, TABLE = "DialPlan", "DialPlanRule"
 _COLUMNS = ("DialPlanName", "RuleIndex", "Name", "Prefix", "Tag")
 _PLAIN = re.compile(r"^(?:(\+?)([0-9]+)(?:\[([0-9]+)-([0-9]+)\])?#?|.*)$", re.MULTILINE)
 _HEAD = re.compile(r"^\+?[0-9]*", re.MULTILINE)
@@ -30,10 +31,32 @@ Interval = tuple[str, str, int]
 """Bounds of fifteen digits, both included, and whose it is: the rule's place."""
 
 
+class Found(NamedTuple):
+    """Of one file: the row numbers of its plans by their names, also of empty ones, and the rules in its order."""
+
+    plans: dict[str, str]
+    rows: list[Row]
+
+
+def read(text: str) -> Found:
+    """Raises IniError."""
+    tables = inifile.read(text, {PLANS, TABLE})
+    plans = tables[PLANS].pick("Name") if PLANS in tables else ()
+    return Found(
+        {name: number for number, name in plans},
+        list(tables[TABLE].pick(*_COLUMNS)) if TABLE in tables else [],
+    )
+
+
 def of_device(text: str) -> list[Row]:
     """The rules in the order of the file. Raises IniError."""
-    table = inifile.read(text, {TABLE}).get(TABLE)
-    return list(table.pick(*_COLUMNS)) if table else []
+    return read(text).rows
+
+
+def groups(prefixes: Sequence[str]) -> int:
+    """How much of the device's budget they take: each range or number between commas counts (facts 1.5)."""
+    text = "\n".join(prefixes)
+    return text.count("[") + text.count(",") + sum("[" not in prefix for prefix in prefixes)
 
 
 def overlaps(prefixes: Sequence[str]) -> Iterator[tuple[int, int]]:

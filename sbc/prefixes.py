@@ -5,9 +5,9 @@ import hashlib
 import io
 import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
 
 from django.db import connection
 from django.db.models import Q, QuerySet
@@ -19,10 +19,41 @@ from sbc.models import Rule, Sbc
 
 MOST_OVERLAPS = 1_000
 NAMED_OVERLAPS = 20
+BATCH = 10_000
 WHOLE_LINE = (0, 10**LINE)
 _COLUMNS = ("sbc_id", "plan", "index", "name", "prefix", "tag", "plus", "span", "exact", "longest")
 _TEXTS = ("plan", "name", "prefix", "tag")
 _LONGEST = (200, 200, 200, 300)
+
+
+class Owner(NamedTuple):
+    """Whose a rule is, for people who may see every customer."""
+
+    customer: str
+    site: str
+    url: str
+
+
+class Ledger(Protocol):
+    """What a room above knows of rules. It is told what was read, and asked whose a rule is."""
+
+    def read(self, sbc: Sbc, rows: Sequence[rules.Row]) -> None:
+        """Inside the transaction that keeps them."""
+
+    def owners(self, found: Sequence[Rule]) -> Mapping[int, Owner]:
+        """By the rules' ids; without those that are nobody's."""
+
+
+_ledgers: list[Ledger] = []
+
+
+def tell(ledger: Ledger) -> None:
+    """From now on."""
+    _ledgers.append(ledger)
+
+
+def owners(found: Sequence[Rule]) -> dict[int, Owner]:
+    return {number: owner for ledger in _ledgers for number, owner in ledger.owners(found).items()}
 
 
 @dataclass(frozen=True)
@@ -32,6 +63,8 @@ class Reading:
     rows: list[rules.Row]
     overlaps: list[tuple[int, int]]
     """Places of rules of one plan that share numbers, at most MOST_OVERLAPS."""
+    plans: Mapping[str, str] = field(default_factory=dict)
+    """The row numbers of its plans, also of empty ones, by name."""
 
     @property
     def digest(self) -> str:
@@ -43,7 +76,8 @@ class Reading:
         pairs = [[self.rows[one][1], self.rows[one][4], self.rows[two][4]] for one, two in named]
         return {
             "rules": len(self.rows),
-            "plans": sorted({row[1] for row in self.rows}),
+            "groups": rules.groups([row[4] for row in self.rows]),
+            "plans": sorted({*self.plans, *(row[1] for row in self.rows)}),
             "overlapping": len(self.overlaps),
             "overlaps": pairs,
         }
@@ -51,7 +85,7 @@ class Reading:
 
 def read(ini: str) -> Reading:
     """The rules of an ini file, and which overlap. Raises audiocodes.inifile.IniError."""
-    rows = rules.of_device(ini)
+    named, rows = rules.read(ini)
     plans: dict[str, list[int]] = defaultdict(list)
     for place, row in enumerate(rows):
         plans[row[1]].append(place)
@@ -60,13 +94,13 @@ def read(ini: str) -> Reading:
         for places in plans.values()
         for one, two in rules.overlaps([rows[place][4] for place in places])
     )
-    return Reading(rows, list(itertools.islice(found, MOST_OVERLAPS)))
+    return Reading(rows, list(itertools.islice(found, MOST_OVERLAPS)), named)
 
 
 def keep(sbc: Sbc, reading: Reading) -> bool:
-    """Replace what was read before, if it differs; False when the device's address or account was changed since.
+    """Write what differs from what was read before; False when the device's address or account was changed since.
 
-    Inside a transaction.
+    Inside a transaction. The ledgers are told.
     """
     mine = Sbc.objects.filter(id=sbc.id, row_version=sbc.row_version)
     digest = reading.digest
@@ -75,9 +109,28 @@ def keep(sbc: Sbc, reading: Reading) -> bool:
     ):
         return False
     if digest != sbc.rules_digest:
-        Rule.objects.filter(sbc=sbc).delete()
-        _copy(_line(sbc.id, row) for row in reading.rows)
+        _replace(sbc, reading.rows)
+    for ledger in _ledgers:
+        ledger.read(sbc, reading.rows)
     return True
+
+
+def _replace(sbc: Sbc, rows: Iterable[rules.Row]) -> None:
+    """Only what differs: one more rule on a full device costs one more row."""
+    left: dict[tuple[object, ...], list[int]] = defaultdict(list)
+    for number, *key in Rule.objects.filter(sbc=sbc).values_list("id", *_COLUMNS[1:6]):
+        left[tuple(key)].append(number)
+    new = []
+    for row in rows:
+        there = left.get(_shortened(row))
+        if there:
+            there.pop()
+        else:
+            new.append(row)
+    gone = [number for numbers in left.values() for number in numbers]
+    for start in range(0, len(gone), BATCH):
+        Rule.objects.filter(id__in=gone[start : start + BATCH]).delete()
+    _copy(_line(sbc.id, row) for row in new)
 
 
 def words(reading: Reading) -> str:
@@ -88,13 +141,18 @@ def words(reading: Reading) -> str:
     return f"{len(reading.rows):,} rule{'' if len(reading.rows) == 1 else 's'}; {overlap}"
 
 
-def _line(sbc_id: int, row: rules.Row) -> Sequence[object]:
+def _shortened(row: rules.Row) -> tuple[str, int, str, str, str]:
+    """As it is kept."""
     number, plan, index, name, prefix, tag = row
-    plus, (low, high), exact, longest = _place(prefix)
     texts = [text[:most] for text, most in zip((plan, name, prefix, tag), _LONGEST, strict=True)]
-    where = index if index.isdecimal() and len(index) < 18 else number[:17]
+    where = index if index.isascii() and index.isdecimal() and len(index) < 18 else number[:17]
+    return texts[0], int(where), texts[1], texts[2], texts[3]
+
+
+def _line(sbc_id: int, row: rules.Row) -> Sequence[object]:
+    plus, (low, high), exact, longest = _place(row[4])
     shown = "" if plus is None else plus
-    return [sbc_id, texts[0], where, *texts[1:], shown, f"[{low},{high})", exact, longest]
+    return [sbc_id, *_shortened(row), shown, f"[{low},{high})", exact, longest]
 
 
 def _place(prefix: str) -> tuple[bool | None, tuple[int, int], bool, int]:

@@ -58,3 +58,9 @@ def test_the_rules_of_a_file_in_its_order() -> None:
         "1", "RegisteredUsers", "0", "Contoso", "5755", "972528545755",
     )  # fmt: skip
     assert rules.of_device("; nothing\n") == []
+
+
+def test_plans_without_rules_and_the_budget() -> None:
+    plans = '\n[ DialPlan ]\nFORMAT Index = Name;\nDialPlan 3 = "Empty";\n[ \\DialPlan ]\n'
+    assert rules.read(plans + table(PLAIN)).plans == {"Empty": "3"}
+    assert rules.groups(["+44[01-05,07]", "5755", "1[2-3][4-5]", "*"]) == 6
