@@ -107,6 +107,10 @@ class Site(TenantOwned):
         default=list,
         help_text="What came into being on the SBC, by comparing what was read: sites.deploying.",
     )
+    intent = models.JSONField(
+        null=True,
+        help_text="What was about to be sent, until it is known what came of it: sites.deploying.Plan.",
+    )
     deployed_at = models.DateTimeField(null=True)
     checked_at = models.DateTimeField(null=True, help_text="When the SBC was last read for it.")
     m365_state = models.CharField(
@@ -153,6 +157,12 @@ class Prefix(TenantOwned):
     numbers = models.PositiveBigIntegerField(help_text="How many numbers it names.")
     state = models.CharField(max_length=8, choices=PrefixState, default=PrefixState.ADDING)
     index = models.BigIntegerField(null=True, help_text="Its place in the plan when it was read back.")
+    written_name = models.CharField(max_length=15, blank=True)
+    written_tag = models.CharField(
+        max_length=300,
+        blank=True,
+        help_text="As it was read back; only a rule that reads so, or as wished, is changed or removed.",
+    )
     problem = models.JSONField(null=True, help_text="core.errors.Rendered of the last work on it.")
     checked_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
