@@ -692,6 +692,32 @@ _SBC: tuple[_Row, ...] = (
     ("ovoc_missing", 409, _FIX, _PROVIDER, "service",
      "The portal does not know where OVOC is.",
      "A provider administrator enters OVOC's address and its operator account under SBC, OVOC."),
+    ("site_unfit", 422, _NEVER, _PROVIDER, "target",
+     "The script for site {thing} is not sent to {host}: {why}.",
+     "Nothing was changed on the device. Mend the template or what was entered for the site, and look again."),
+    ("site_plan_stale", 409, _NEVER, _PROVIDER, "target",
+     "What would be done on {host} for site {thing} is no longer what was looked at.",
+     "Nothing was changed: the device, the template or the site has. Look at the preview again, and decide anew."),
+    ("site_refused", 422, _NEVER, _PROVIDER, "target",
+     "{host} did not take the script for site {thing}: {why}.",
+     ("What had been applied before that was taken away again, so the device is as before. Mend the template or what "
+      "was entered for the site, and deploy it again.")),
+    ("site_left_over", 422, _NEVER, _PROVIDER, "target",
+     "Something of site {thing} is left on {host}: {why}.",
+     "The portal knows these rows. See on the device what holds them, and remove the site from the SBC again."),
+    ("site_changed", 409, _NEVER, _PROVIDER, "target",
+     "Somebody has changed what the portal made on {host} for site {thing}: {why}.",
+     ("Nothing was changed now. Look at the rows; to remove them all the same, open Remove from SBC and confirm what "
+      "it shows.")),
+    ("site_held", 409, _NEVER, _PROVIDER, "target",
+     "On {host} others use what belongs to site {thing}: {why}.",
+     "Nothing was changed. Take these uses away on the device first; the portal never touches rows of others."),
+    ("site_has_prefixes", 409, _NEVER, _PROVIDER, "target",
+     "Site {thing} still has prefixes: {why}.",
+     "Remove its prefixes first, so that no number leads to a site that is gone."),
+    ("site_interrupted", 409, _FIX, _PROVIDER, "target",
+     "The work on site {thing} was stopped, and nobody has looked yet what came of it.",
+     "Deploy it, or remove it from the SBC: the portal looks first what is on the device, and goes on from there."),
 )
 # fmt: on
 

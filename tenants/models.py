@@ -184,6 +184,7 @@ class SecretKind(models.TextChoices):
     WEBHOOK = "webhook", "Signing secret of a webhook"
     SIGN_IN = "sign_in", "Part of a sign-in under way"
     DNS_KEY = "dns_key", "Key of a DNS zone"
+    SITE = "site", "Secret values of a site"
 
 
 class Sealed(models.Model):
