@@ -167,7 +167,7 @@ class Configuration:
         if kind.command == "dial-plan-rule":
             columns = ["DialPlanName", "RuleIndex", *columns]
         elif kind.inside:
-            columns = ["ProxySetId", *columns]
+            columns = ["ProxySetId", "ProxyIpIndex", *columns]
         head = [f"{kind.table}_{column}" for column in ["Index", *columns]] if old else ["Index", *columns]
         yield f"FORMAT {head[0]} = {', '.join(head[1:])};"
         for number, (key, row) in enumerate(sorted(self.rows[kind.command].items())):
@@ -177,7 +177,7 @@ class Configuration:
     def _value(self, kind: Kind, key: tuple[int, ...], row: Row, column: str) -> str:
         if column == "DialPlanName":
             return f'"{self.rows["sbc dial-plan"][key[:1]]["Name"]}"'
-        if column in {"RuleIndex", "ProxySetId"}:
-            return str(key[1] if column == "RuleIndex" else key[0])
+        if column in {"RuleIndex", "ProxyIpIndex", "ProxySetId"}:
+            return str(key[0] if column == "ProxySetId" else key[1])
         value = "$1$hidden" if column == "Password" and row.get(column) else row.get(column, "")
         return f'"{value}"'
