@@ -160,6 +160,20 @@ KINDS: dict[str, Kind] = {
             _number("renew_before_days", 365),
         ),
         Kind(
+            "sbc_tag_longest",
+            "Longest tag of a dial plan rule",
+            "So many characters the provider's SBCs take; older firmware takes fewer.",
+            lambda: 70,
+            _number("sbc_tag_longest", 300, 1),
+        ),
+        Kind(
+            "sbc_rules_most",
+            "Dial plan rules of an SBC",
+            "So many its licence allows; ranges and single numbers in them may be six times as many.",
+            lambda: 100_000,
+            _number("sbc_rules_most", 1_000_000, 1),
+        ),
+        Kind(
             "invitation_days",
             "Life of an invitation",
             "So many days its links lead anywhere; then another one has to be sent.",

@@ -87,5 +87,7 @@ NOUNS: Mapping[str, str] = MappingProxyType(
         "date": "the day it named",
         "key": "the key",
         "zone": "the zone",
+        "prefix": "the number",
+        "plan": "of that name",
     }
 )

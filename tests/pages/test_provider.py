@@ -210,6 +210,8 @@ def test_an_admin_changes_settings_and_cannot_lock_himself_out(cast: Cast, clien
         "access_failure_window": "0",
         "own_secret_months": "24",
         "provider_secret_months": "24",
+        "sbc_tag_longest": "40",
+        "sbc_rules_most": "100000",
         "renew_before_days": "30",
         "idle_minutes": "30",
     }

@@ -89,6 +89,14 @@ class SettingsForm(forms.Form):
         label="Life of the provider's client secret or certificate, in months",
         help_text="What the guide for the provider's app registration asks for, and the portal when it renews it.",
     )
+    sbc_tag_longest = forms.IntegerField(
+        label="Longest tag of a dial plan rule, in characters",
+        help_text="What the SBCs take; older firmware takes fewer than 70.",
+    )
+    sbc_rules_most = forms.IntegerField(
+        label="Dial plan rules of an SBC",
+        help_text="What the licence of the SBCs allows. Ranges and single numbers may be six times as many.",
+    )
 
     @staticmethod
     def stored() -> dict[str, Any]:
@@ -170,6 +178,7 @@ def _groups() -> list[dict[str, Any]]:
     return [
         {"title": "Replication", "rows": _replication()},
         {"title": "Microsoft 365", "rows": _microsoft()},
+        {"title": "SBC", "rows": _sbc()},
         {"title": "People and sessions", "rows": _people()},
         {"title": "Portal", "rows": _portal()},
     ]
@@ -255,6 +264,23 @@ def _microsoft() -> list[Setting]:
             f"{installation.get('provider_secret_months')}",
             "",
             "What is asked of Microsoft; the real end date is the one shown.",
+        ),
+    ]
+
+
+def _sbc() -> list[Setting]:
+    return [
+        Setting(
+            "Longest tag of a dial plan rule",
+            f"{installation.get('sbc_tag_longest')} characters",
+            "",
+            "Longer ones are refused before anything is written.",
+        ),
+        Setting(
+            "Dial plan rules of an SBC",
+            f"{installation.get('sbc_rules_most'):,}",
+            "",
+            "No more are written; ranges and single numbers in them may be six times as many.",
         ),
     ]
 
