@@ -88,6 +88,6 @@ NOUNS: Mapping[str, str] = MappingProxyType(
         "key": "the key",
         "zone": "the zone",
         "prefix": "the number",
-        "plan": "of that name",
+        "plan": "the dial plan",
     }
 )
