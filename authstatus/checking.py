@@ -88,6 +88,7 @@ def examine(
     line: lines.Line, needs: Needs, *, stop: threading.Event | None = None, told: Told = lambda _: None
 ) -> Examination:
     """Raises UmpError when the check itself failed: throttled, no network, interrupted, our own fault."""
+    needs = _in_cloud(needs, line.cloud.key)
     result = Verification.NO_TOKEN
     try:
         told("Signing in to Microsoft")
@@ -102,8 +103,8 @@ def examine(
     granted = _sane(token.granted)
     roles = _held_roles(token, answers.pop(ROLES, None))
     refused = {key: answer.error for key, answer in answers.items() if answer.error}
-    for answer in refused.values():
-        if not refuses(answer):
+    for key, answer in refused.items():
+        if not refuses(answer) and not FEATURES[key].optional:
             raise answer
     try:
         organization = _own_name(answers.get("organisation"), line)
@@ -113,6 +114,13 @@ def examine(
     problem = _problem(line, granted, refused, needs)
     result = Verification.FAILED if problem else Verification.SUCCESSFUL
     return Examination(result, found, tuple(sorted(granted)), organization, problem)
+
+
+def _in_cloud(needs: Needs, cloud: str) -> Needs:
+    """Without what Microsoft does not have in this cloud."""
+    return dataclasses.replace(
+        needs, features=tuple(key for key in needs.features if cloud in FEATURES[key].clouds)
+    )
 
 
 def _sane(names: Collection[str]) -> frozenset[str]:
@@ -192,9 +200,13 @@ def _judged_roles(held: frozenset[str] | None, needs: Needs) -> list[Found]:
 def _problem(
     line: lines.Line, granted: Collection[str], refused: Mapping[str, UmpError], needs: Needs
 ) -> UmpError | None:
-    """What is missing, by the names under which it is granted; a refused call although all is granted counts too."""
-    lacking = dict.fromkeys(permissions.missing_for(granted, needs.features))
-    behind = [name for key in refused for name in permissions.serving(granted, key)]
+    """What is missing, by the names under which it is granted; a refused call although all is granted counts too.
+
+    What an optional feature lacks is among the findings, and no problem.
+    """
+    required = [key for key in needs.features if not FEATURES[key].optional]
+    lacking = dict.fromkeys(permissions.missing_for(granted, required))
+    behind = [name for key in required if key in refused for name in permissions.serving(granted, key)]
     names = ", ".join(sorted({*lacking, *behind}))
     if not names:
         return None

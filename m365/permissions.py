@@ -12,6 +12,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from m365.clouds import CLOUDS
+
 GRAPH_APP_ID = "00000003-0000-0000-c000-000000000000"
 TEAMS_ADMIN_APP_ID = "48ac35b8-9aa8-4d74-927d-1f4a14a0b239"
 TEAMS_ADMIN_USER_IMPERSONATION = "e60370c1-e451-437e-aa6e-d76df38e5f15"
@@ -129,6 +131,24 @@ _ALL = (
         "a2611786-80b3-417e-adaa-707d4261a5f0",
         "",
         "read records of calls to and from the telephone network",
+    ),
+    Permission(
+        "TeamsUserConfiguration.Read.All",
+        "a91eadaf-2c3c-4362-908b-fb172d208fc6",
+        "5c469ce4-dab5-4afd-b9de-14f1ba4004a7",
+        "read how users are set up in Teams",
+    ),
+    Permission(
+        "TeamsTelephoneNumber.Read.All",
+        "39b17d18-680c-41f4-b9c2-5f30629e7cb6",
+        "1bc6eab1-058d-4557-b011-d4c41cec88b7",
+        "read the organisation's phone numbers and who has them",
+    ),
+    Permission(
+        "TeamsTelephoneNumber.ReadWrite.All",
+        "0a42382f-155c-4eb1-9bdc-21548ccaa387",
+        "424b07a8-1209-4d17-9fe4-9018a93a1024",
+        "read and assign the organisation's phone numbers",
     ),
     Permission(
         "TeamMember.Read.All",
@@ -312,6 +332,10 @@ class Feature:
     needs: tuple[Need, ...]
     probe: str
     calls: tuple[str, ...]
+    optional: bool = False
+    """Whether everything else works without it: what it lacks is told, and makes no access fail."""
+    clouds: frozenset[str] = frozenset(CLOUDS)
+    """Microsoft's clouds that have its calls."""
 
 
 # The "ReadBasic" ones, least by Microsoft's table, answer without most of the fields that are mirrored.
@@ -347,6 +371,24 @@ _FEATURES = (
         ("/groups", "/groups/delta", "/groups/{}/members"),
     ),
     Feature("licences", "Read licences", (_LICENCES,), "/subscribedSkus", ("/subscribedskus",)),
+    Feature(
+        "teams_users",
+        "Read Teams users and their policies",
+        (Need(("TeamsUserConfiguration.Read.All",)),),
+        "/admin/teams/userConfigurations?$select=id&$top=1",
+        ("/admin/teams/userconfigurations",),
+        optional=True,
+        clouds=frozenset({"global"}),
+    ),
+    Feature(
+        "numbers",
+        "Read phone numbers and who has them",
+        (Need(("TeamsTelephoneNumber.Read.All", "TeamsTelephoneNumber.ReadWrite.All")),),
+        "/admin/teams/telephoneNumberManagement/numberAssignments?$top=1",
+        ("/admin/teams/telephonenumbermanagement/numberassignments",),
+        optional=True,
+        clouds=frozenset({"global"}),
+    ),
 )
 # What setting up a domain with its activation user takes; asked for at that time only (decision 5).
 DOMAIN_NEEDS = (
@@ -357,12 +399,15 @@ DOMAIN_NEEDS = (
 )
 FEATURES: Mapping[str, Feature] = MappingProxyType({feature.key: feature for feature in _FEATURES})
 DIRECTORY_READ = ("organisation", "users", "groups", "licences")
+TELEPHONY_READ = ("teams_users", "numbers")
 
 # What a customer's service level and service family make use of at Microsoft.
 BY_PLAN: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {"essentials": DIRECTORY_READ, "essentials_plus": DIRECTORY_READ, "pro": DIRECTORY_READ}
 )
-BY_SERVICE: Mapping[str, tuple[str, ...]] = MappingProxyType({"direct_routing": (), "operator_connect": ()})
+BY_SERVICE: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"direct_routing": TELEPHONY_READ, "operator_connect": TELEPHONY_READ}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,16 +426,23 @@ class Profile:
     public_client: bool = False
 
 
-# What PER-01 lacks for our own reading: Microsoft's tables name nothing of that list for /organization and
-# /subscribedSkus (facts/graph).
-BEYOND_THE_LIST = ("Organization.Read.All", "LicenseAssignment.Read.All")
+# What PER-01 lacks for our own reading: Microsoft's tables name nothing of that list for /organization,
+# /subscribedSkus and /admin/teams (facts/graph).
+BEYOND_THE_LIST = (
+    "Organization.Read.All",
+    "LicenseAssignment.Read.All",
+    "TeamsUserConfiguration.Read.All",
+    "TeamsTelephoneNumber.Read.All",
+)
 
 _PROFILES = (
     Profile(
         "directory_read",
-        "Replicate the directory, nothing more",
+        "Read the directory and the telephony, nothing more",
         application=tuple(
-            dict.fromkeys(need.least for key in DIRECTORY_READ for need in FEATURES[key].needs)
+            dict.fromkeys(
+                need.least for key in (*DIRECTORY_READ, *TELEPHONY_READ) for need in FEATURES[key].needs
+            )
         ),
     ),
     Profile(

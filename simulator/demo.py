@@ -31,6 +31,7 @@ class Customer:
     users: int
     story: str = "healthy"
     cloud: str = "global"
+    kind: str = "directRouting"  # of its numbers
 
     @property
     def domain(self) -> str:
@@ -62,9 +63,9 @@ CUSTOMERS = (
     Customer("Duvall Instruments", "duvall", 75),
     Customer("Elm Street Legal", "elmstreet", 40),
     Customer("Fernhill Housing", "fernhill", 310),
-    Customer("Gotland Timber", "gotlandtimber", 190),
-    Customer("Harrow Lane Schools", "harrowlane", 2_000),
-    Customer("Northfield Dairies", "northfield", 130),
+    Customer("Gotland Timber", "gotlandtimber", 190, kind="callingPlan"),
+    Customer("Harrow Lane Schools", "harrowlane", 2_000, kind="operatorConnect"),
+    Customer("Northfield Dairies", "northfield", 130, kind="operatorConnect"),
     Customer("Isar Precision", "isarprecision", 540, "certificate"),
     Customer("Juniper Health", "juniperhealth", 280, "secret_expires_soon"),
     Customer("Kestrel Aviation", "kestrelaviation", 350, "expired_secret"),
@@ -87,6 +88,11 @@ _APP: dict[str, dict[str, Any]] = {
     "consent_withdrawn": {"roles": []},
     "conditional_access": {"ca_block": True},
     "permission_missing": {"roles": ["Organization.Read.All", "User.Read.All"]},
+}
+# Numbers that the demo's SBCs have rules for: all of Contoso's but two, and the first hundred of Fabrikam's.
+_TELEPHONY: dict[str, dict[str, Any]] = {
+    "contoso": {"head": "+41589061", "digits": 3, "extra": ["+41445550101", "+41445550102"]},
+    "fabrikam": {"head": "+4420366669", "digits": 3, "first": 700},
 }
 # A first sync of 20,000 users reads 21 pages in one chain: four seconds a request make it a minute and a half.
 _SETTINGS: dict[str, dict[str, Any]] = {"large": {"latency_ms": 4_000.0}, "throttled": {"ru_per_10s": 40}}
@@ -141,6 +147,7 @@ def _spec(customer: Customer, now: float) -> dict[str, Any]:
         "nested_groups": 2,
         "story": customer.story,
         "settings": _SETTINGS.get(customer.story, {}),
+        "telephony": {"kind": customer.kind, **_TELEPHONY.get(customer.label, {})},
         "app": app,
     }
 
@@ -160,6 +167,7 @@ def _told(customer: Customer) -> dict[str, Any]:
         "users": customer.users,
         "groups": customer.groups,
         "story": customer.story,
+        "service": "operator_connect" if customer.kind == "operatorConnect" else "direct_routing",
         "secret": customer.secret,
         "certificate_pem": None,
         "private_key_pem": None,

@@ -45,6 +45,7 @@ def make_tenant(spec: dict[str, Any], now: float) -> Tenant:
     )
     tenant = Tenant(tenant_id, name, cloud, [domain, first], directory, now, maker)
     tenant.story = str(spec.get("story", ""))
+    tenant.telephony_spec = _telephony(spec.get("telephony", {}))
     tenant.set(dict(spec.get("settings", {})))
     if directory.users.size:
         tenant.assign_role(maker.user_id(0), GLOBAL_ADMINISTRATOR)
@@ -58,6 +59,16 @@ def _count(spec: dict[str, Any], name: str, default: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 1_000_000:
         raise BadRequestError(f"{name} must be a whole number from 0 to 1,000,000")
     return value
+
+
+_TELEPHONY = frozenset({"kind", "head", "digits", "first", "free", "extra"})
+
+
+def _telephony(spec: Any) -> dict[str, Any]:
+    """Kind of numbers, how they begin and from which place on, free ones beside those in use, and others in use by name."""
+    if not isinstance(spec, dict) or spec.keys() - _TELEPHONY:
+        raise BadRequestError(f"telephony takes {', '.join(sorted(_TELEPHONY))}")
+    return spec
 
 
 def describe(tenant: Tenant, now: float) -> dict[str, Any]:

@@ -161,6 +161,7 @@ def describe_app(tenant: Tenant, app: App, now: float) -> dict[str, Any]:
         "secret": registration.secrets[0].value if registration.secrets else None,
         "secret_expires": None if ends is None else stamp(ends),
         "secret_expired": ends is not None and ends <= now,
+        "secret_ids": [secret.key_id for secret in registration.secrets],
         "certificates": [certificate.key_id for certificate in registration.certificates],
         "roles": list(principal.granted()) if principal else [],
         "delegated": principal.delegated if principal else "",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from simulator.apps import App, ServicePrincipal
 from simulator.clouds import Cloud
@@ -13,12 +13,17 @@ from simulator.directory import Directory
 from simulator.objects import Maker
 from simulator.throttle import Bucket
 
+if TYPE_CHECKING:  # which needs a tenant to begin with
+    from simulator.graph.teams_state import Telephony
+
 DEFAULT_ROLES = (
     "User.Read.All",
     "Group.Read.All",
     "GroupMember.Read.All",
     "Organization.Read.All",
     "LicenseAssignment.Read.All",
+    "TeamsUserConfiguration.Read.All",
+    "TeamsTelephoneNumber.Read.All",
 )
 
 
@@ -54,6 +59,9 @@ class Behaviour:
     secrets_forbidden: bool = False  # by app management policy
     secret_max_days: float | None = None  # by app management policy, certificates included
     multi_tenant_forbidden: bool = False  # by app management policy
+    order_looks: int = 2  # an order of a number ends at the look after so many
+    order_seconds: float = 30.0  # or by itself, after so long
+    order_fails: str = ""  # what orders fail with at their end; empty = by what they want
 
 
 SETTINGS = frozenset(field.name for field in dataclasses.fields(Behaviour))
@@ -103,6 +111,8 @@ class Tenant:
     delta_tokens_from: float = 0.0  # delta tokens issued before this moment are expired
     pool: dict[str, int] = dataclasses.field(default_factory=dict)  # licences bought, by product
     sku_cache: tuple[int, Counter[str]] | None = None  # licences in use at a version of the users
+    telephony_spec: dict[str, Any] = dataclasses.field(default_factory=dict)
+    telephony: Telephony | None = None  # made at first sight
     story: str = ""
     broken: list[str] = dataclasses.field(default_factory=list)  # what `break` did, and how to undo it
     undo: list[Callable[[], object]] = dataclasses.field(default_factory=list)

@@ -33,6 +33,11 @@ def cost(template: str, method: str, query: dict[str, str]) -> int:
     return max(1, units)
 
 
+def of_teams(template: str) -> bool:
+    """Whether a call counts as one of the Teams service, which counts requests and not units (facts 6.3)."""
+    return template.startswith("/admin/teams")
+
+
 def quota(users: int) -> int:
     """Resource units in ten seconds for one app in a tenant of this size."""
     if users < 50:

@@ -17,7 +17,7 @@ from simulator.graph.errors import GraphError, denied, throttled, unauthenticate
 from simulator.graph.routes import HANDLERS
 from simulator.http1 import Request, Response
 from simulator.tenant import Tenant
-from simulator.throttle import Limit, Verdict, cost, judge, quota
+from simulator.throttle import Limit, Verdict, cost, judge, of_teams, quota
 from simulator.trouble import Trouble
 from simulator.world import World
 
@@ -146,9 +146,13 @@ class Graph:
 
     def _throttle(self, visit: Visit, route: Route) -> None:
         tenant, app = _known(visit.tenant), str(visit.claims.get("appid"))
-        visit.units = cost(route.template, route.method, visit.request.query())
+        teams = of_teams(route.template)
+        visit.units = 0 if teams else cost(route.template, route.method, visit.request.query())
         self._world.stats.spend(tenant.id, visit.units)
         if not tenant.behaviour.throttling:
+            return
+        if teams:
+            self._throttle_teams(visit, tenant, app)
             return
         share = tenant.behaviour.ru_per_10s or quota(tenant.directory.users.live_count())
         own = [
@@ -178,6 +182,16 @@ class Graph:
         visit.used = verdict.used
         if verdict.retry_after:
             raise _too_many(verdict)
+
+    def _throttle_teams(self, visit: Visit, tenant: Tenant, app: str) -> None:
+        """Thirty requests a second of an app in a tenant, three hundred for all its tenants."""
+        told = "RequestLimitExceeded"
+        own = Limit(f"Tenant_Application/Teams/{app}/{tenant.id}", told, 30, 1, 1)
+        shared = Limit(f"Application/Teams/{app}", told, 300, 1, 1)
+        for buckets, limit in ((tenant.buckets, own), (self._world.app_buckets[app], shared)):
+            verdict = judge(buckets, [limit], visit.now)
+            if verdict.retry_after:
+                raise _too_many(verdict)
 
     def _authorise(self, visit: Visit, route: Route) -> None:
         enough = route.application if visit.claims.get("idtyp") == "app" else route.delegated

@@ -16,12 +16,14 @@ from simulator.graph import (
     reads,
     registering,
     roles,
+    teams,
     writes,
 )
 from simulator.graph.call import Call
 from simulator.http1 import Response
 
 Handler = Callable[[Call], Response]
+_PHONES = "/admin/teams/telephoneNumberManagement"
 
 HANDLERS: dict[tuple[str, str], Handler] = {
     ("GET", "/organization"): reads.organization,
@@ -120,6 +122,18 @@ HANDLERS: dict[tuple[str, str], Handler] = {
     ("GET", "/directory/deletedItems/{id}"): deleted.deleted_item,
     ("DELETE", "/directory/deletedItems/{id}"): deleted.delete_forever,
     ("POST", "/directory/deletedItems/{id}/restore"): deleted.restore,
+    ("GET", "/admin/teams/userConfigurations"): teams.users,
+    ("GET", "/admin/teams/userConfigurations/{id}"): teams.user,
+    ("GET", f"{_PHONES}/numberAssignments"): teams.numbers,
+    ("GET", f"{_PHONES}/numberAssignments/{{id}}"): teams.number,
+    ("POST", f"{_PHONES}/numberAssignments/assignNumber"): teams.assign_number,
+    ("POST", f"{_PHONES}/numberAssignments/unassignNumber"): teams.unassign_number,
+    ("POST", f"{_PHONES}/numberAssignments/updateNumber"): teams.update_number,
+    ("GET", f"{_PHONES}/operations/{{id}}"): teams.operation,
+    ("GET", f"{_PHONES}/operations('{{id}}')"): teams.operation,
+    ("GET", "/admin/teams/policy/getPolicyId(type='{type}',name='{name}')"): teams.policy_id,
+    ("POST", "/admin/teams/policy/userAssignments/assign"): teams.assign_policies,
+    ("POST", "/admin/teams/policy/userAssignments/unassign"): teams.unassign_policies,
     ("GET", "/me"): reads.me,
     ("GET", "/oauth2PermissionGrants"): principals.permission_grants,
     (

@@ -11,7 +11,7 @@ from authstatus import checking, delegated, guide
 from m365 import permissions
 from m365.clouds import CLOUDS
 from m365.identity_delegated import OPENID, scopes
-from m365.permissions import DIRECTORY_READ, FEATURES, PROFILES
+from m365.permissions import DIRECTORY_READ, FEATURES, PROFILES, TELEPHONY_READ
 from tenants.models import Method, Plan, Service, Tenant
 from tests.cast import Cast
 
@@ -38,7 +38,7 @@ def test_the_guide_lists_what_a_sign_in_asks_for_and_nothing_else(cast: Cast) ->
     assert all(one.id for one in listed)
 
 
-@pytest.mark.parametrize("feature", DIRECTORY_READ)
+@pytest.mark.parametrize("feature", [*DIRECTORY_READ, *TELEPHONY_READ])
 def test_every_call_of_a_feature_is_open_to_what_is_asked_for(feature: str) -> None:
     asked = {name.rpartition("/")[2] for name in scopes(CLOUDS["global"])}
     own = set(PROFILES["directory_read"].application)

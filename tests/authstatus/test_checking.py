@@ -13,7 +13,7 @@ from audit.models import Entry
 from authstatus import findings, runs
 from authstatus.models import Check, Finding
 from m365 import identity, pacing
-from m365.permissions import ROLES
+from m365.permissions import PROFILES, ROLES
 from replication import sweeper
 from replication.models import Command, State
 from tenants import scope
@@ -23,7 +23,7 @@ from ump_portal import cli
 
 pytestmark = pytest.mark.django_db
 VERIFY = "verify_credentials"
-LEAST = ("Organization.Read.All", "User.Read.All", "GroupMember.Read.All", "LicenseAssignment.Read.All")
+LEAST = PROFILES["directory_read"].application
 AddCustomer = Callable[..., Customer]
 
 
@@ -80,7 +80,7 @@ def history(customer: Customer) -> list[Check]:
 
 
 def calls(*refused: str) -> dict[str, str]:
-    names = ("organisation", "users", "groups", "licences")
+    names = ("organisation", "users", "groups", "licences", "teams_users", "numbers")
     return {name: "missing" if name in refused else "present" for name in names}
 
 
@@ -139,6 +139,18 @@ def test_one_refused_call_leaves_the_others(contoso: Customer, worker: Worker) -
     assert "GroupMember.Read.All" in command.message
     assert found(contoso, "call") == calls("groups")
     assert found(contoso, "permission") == dict.fromkeys(LEAST, "present")
+
+
+def test_without_the_permissions_for_telephony_everything_else_goes_on(
+    contoso: Customer, worker: Worker
+) -> None:
+    """Customers of before telephony was read: it is told what they lack, and their access stays proven."""
+    lost = "TeamsTelephoneNumber.Read.All"
+    at_microsoft(contoso, roles=[name for name in LEAST if name != lost])
+    assert check(worker, contoso).state == State.SUCCEEDED
+    assert connection(contoso).verification == Verification.SUCCESSFUL
+    assert found(contoso, "call") == calls("numbers")
+    assert found(contoso, "permission")[lost] == "missing"
 
 
 def test_a_token_without_roles_is_no_consent(contoso: Customer, worker: Worker) -> None:

@@ -9,6 +9,7 @@ import pytest
 from authstatus.checking import Examination, Needs, examine, needs_of
 from authstatus.models import FindingKind
 from core.errors import UmpError
+from m365.clouds import CLOUDS, Cloud
 from m365.graph import BatchRequest, BatchResponse
 from m365.identity import Token
 from m365.permissions import DIRECTORY_READ, NO_ROLES, PROFILES, ROLES, Held
@@ -36,6 +37,7 @@ class PretendLine:
     app: str = "the app registration of Contoso"
     entra_tenant_id: str = TENANT
     shared: bool = False
+    cloud: Cloud = CLOUDS["global"]
 
     def token(self, *, fresh: bool) -> Token:
         assert fresh
@@ -156,13 +158,22 @@ def test_roles_that_nobody_may_see_are_unknown_and_no_fault() -> None:
 def test_whoever_may_what_the_person_may_is_judged_by_the_calls() -> None:
     scopes = ("Directory.AccessAsUser.All", "openid", "AppCatalog.ReadWrite.All", "Mail.Send")
     needs = needs_of(Tenant(plan="pro", service=Service.OPERATOR_CONNECT), Method.TOKEN)
-    said = look(PretendLine((), scopes=scopes), needs)
+    line = PretendLine((), scopes=scopes)
+    said = look(line, needs)
     states = {one.name: one.state for one in said.found if one.kind == FindingKind.PERMISSION}
     assert states == {
         "AppCatalog.ReadWrite.All": Held.PRESENT,
         "Directory.AccessAsUser.All": Held.PRESENT,
         "Mail.Send": Held.EXTRA,
     }
+    assert set(line.asked) >= {"teams_users", "numbers"}
+    assert said.verification == Verification.SUCCESSFUL
+
+
+def test_a_cloud_is_not_asked_for_what_it_does_not_have() -> None:
+    line = PretendLine(cloud=CLOUDS["gcc_high"])
+    said = look(line, needs_of(Tenant(plan="pro", service=Service.DIRECT_ROUTING)))
+    assert {"teams_users", "numbers"}.isdisjoint(line.asked)
     assert said.verification == Verification.SUCCESSFUL
 
 

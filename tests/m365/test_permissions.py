@@ -13,6 +13,7 @@ from m365.permissions import (
     PERMISSIONS,
     PROFILES,
     ROLES,
+    TELEPHONY_READ,
     missing,
     missing_for,
     needed,
@@ -35,21 +36,23 @@ def test_every_permission_that_is_named_is_known() -> None:
         assert all(PERMISSIONS[name].application for need in feature.needs for name in need.any_of)
 
 
-def test_reading_the_directory_needs_four_permissions() -> None:
+def test_reading_needs_six_permissions() -> None:
     assert PROFILES["directory_read"].application == (
         "Organization.Read.All",
         "User.Read.All",
         "GroupMember.Read.All",
         "LicenseAssignment.Read.All",
+        "TeamsUserConfiguration.Read.All",
+        "TeamsTelephoneNumber.Read.All",
     )
     assert missing_for(PROFILES["directory_read"].application) == ()
-    assert missing_for((), DIRECTORY_READ) == PROFILES["directory_read"].application
+    assert missing_for((), (*DIRECTORY_READ, *TELEPHONY_READ)) == PROFILES["directory_read"].application
 
 
 @pytest.mark.parametrize("feature", FEATURES)
 def test_broader_permissions_do(feature: str) -> None:
     assert missing((), feature) == needed(feature)
-    assert missing({"Directory.Read.All"}, feature) == ()
+    assert missing({"Directory.Read.All"}, feature) == (() if feature in DIRECTORY_READ else needed(feature))
     for name in itertools.chain.from_iterable(need.any_of for need in FEATURES[feature].needs):
         assert missing({name}, feature) == ()
 

@@ -24,7 +24,7 @@ from sbc.models import Sbc
 from tenants import provider_app, scope, services
 from tenants.abilities import Role
 from tenants.access import SYSTEM
-from tenants.models import Cloud, Connection, Method, Plan, Tenant
+from tenants.models import Cloud, Connection, Method, Plan, Service, Tenant
 from tenants.selectors import tenants
 from ump_portal.management import sample_domains, sample_invitations, sample_onboardings
 
@@ -91,6 +91,7 @@ class Command(BaseCommand):
             domain=story["domain"],
             expires_at=dt.datetime.fromisoformat(story["secret_expires"]) if story["secret"] else None,
             plan=Plan.PRO,
+            service=Service(story["service"]),
             licensed_users=min(story["users"] // 2, 600),
             deployed=story["story"] in DEPLOYED,
         )

@@ -1,0 +1,219 @@
+"""`/admin/teams`: users as Teams knows them, numbers, orders and policies (facts/microsoft.md 9)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from simulator.graph.call import Call
+from simulator.graph.errors import GraphError, bad_request, not_found
+from simulator.graph.lists import answer, page, start_of
+from simulator.graph.query import counted, filter_test, order, page_size, pick, selected
+from simulator.graph.reads import entity
+from simulator.graph.teams_state import KINDS, POLICIES, Number, Order, Telephony, telephony_of
+from simulator.http1 import Response
+from simulator.objects import stamp
+
+_USER, _NUMBER, _ORDER = "teamsUserConfiguration", "numberAssignment", "telephoneNumberLongRunningOperation"
+_USERS = "admin/teams/userConfigurations"
+_NUMBERS = "admin/teams/telephoneNumberManagement/numberAssignments"
+_ORDERS = "admin/teams/telephoneNumberManagement/operations"
+_MOST_NUMBERS, _USUAL_NUMBERS = 1000, 500
+_CATEGORIES = ("primary", "private", "alternate")
+
+
+def _telephony(call: Call) -> Telephony:
+    """The tenant's; other clouds than the worldwide one have none of it."""
+    if call.tenant.cloud.name != "global":
+        raise GraphError(400, "BadRequest", "Resource not found for the segment 'teams'.")
+    found = telephony_of(call.tenant)
+    found.settle(call.now)
+    return found
+
+
+# Users.
+
+
+def users(call: Call) -> Response:
+    """`GET /admin/teams/userConfigurations`."""
+    telephony, shelf = _telephony(call), call.tenant.directory.users
+    names, test, ordering = selected(call, _USER), filter_test(call, _USER), order(call, _USER)
+    top, at = page_size(call, call.tenant.behaviour.page_size), start_of(call) or 0
+    if "empty_page" in call.troubles:
+        return page(call, _USERS, b"[]", at, first=0, count=None)
+    rows: list[dict[str, Any]] = []
+    following = None
+    for index in shelf.indices(call.now, 0 if ordering else at):
+        user = shelf.seen(index, call.now)
+        if user is None or not telephony.in_teams(user):
+            continue
+        row = telephony.user_row(user)
+        if test is not None and not test(row):
+            continue
+        if not ordering and len(rows) == top:
+            following = index
+            break
+        rows.append(row)
+    if ordering:
+        rows.sort(key=lambda row: str(row.get(ordering[0]) or "").lower(), reverse=ordering[1])
+        following = at + top if at + top < len(rows) else None
+        rows = rows[at : at + top]
+    value = orjson.dumps([row if names is None else pick(row, names) for row in rows])
+    return page(call, _USERS, value, following, first=0, count=None)
+
+
+def user(call: Call) -> Response:
+    """`GET /admin/teams/userConfigurations/{id}`, with `$expand=user` too."""
+    telephony, shelf = _telephony(call), call.tenant.directory.users
+    index = call.tenant.directory.find("users", call.args["id"])
+    found = shelf.seen(index, call.now) if index is not None else None
+    if found is None or not telephony.in_teams(found):
+        raise not_found(call.args["id"])
+    row = telephony.user_row(found)
+    if call.query.get("$expand") == "user":
+        row["user"] = pick(found, ("id", "displayName", "userPrincipalName"))
+    return entity(call, _USER, _USERS, row)
+
+
+# Numbers.
+
+
+def numbers(call: Call) -> Response:
+    """`GET .../numberAssignments`: 500 a page unless $top says so, 1000 at most; $skip as well as links."""
+    found = _telephony(call).numbers.values()
+    test = filter_test(call, _NUMBER)
+    rows = [row for row in (one.row() for one in found) if test is None or test(row)]
+    skip = call.query.get("$skip", "0")
+    if not skip.isdigit():
+        raise bad_request("Invalid value for $skip.", "BadRequest")
+    names, at = selected(call, _NUMBER), start_of(call)
+    at = int(skip) if at is None else at
+    top = page_size(call, _USUAL_NUMBERS, _MOST_NUMBERS)
+    if "empty_page" in call.troubles:
+        return page(call, _NUMBERS, b"[]", at, first=0, count=None)
+    value = orjson.dumps([row if names is None else pick(row, names) for row in rows[at : at + top]])
+    following = at + top if at + top < len(rows) else None
+    return page(call, _NUMBERS, value, following, first=0, count=len(rows) if counted(call) else None)
+
+
+def number(call: Call) -> Response:
+    """`GET .../numberAssignments/{id}`."""
+    for one in _telephony(call).numbers.values():
+        if one.id == call.args["id"]:
+            return entity(call, _NUMBER, _NUMBERS, one.row())
+    raise not_found(call.args["id"])
+
+
+def assign_number(call: Call) -> Response:
+    """`POST .../assignNumber` -> 202 with the operation's address; what is wrong shows there."""
+    given = call.json()
+    target = _text(given, "assignmentTargetId")
+    category = str(given.get("assignmentCategory") or "primary")
+    if category not in _CATEGORIES:
+        raise bad_request(f"Invalid value '{category}' for assignmentCategory.", "BadRequest")
+    return _accepted(call, given, target.lower(), category)
+
+
+def unassign_number(call: Call) -> Response:
+    """`POST .../unassignNumber` -> 202."""
+    return _accepted(call, call.json(), None, "primary")
+
+
+def _accepted(call: Call, given: dict[str, Any], target: str | None, category: str) -> Response:
+    telephone, kind = _text(given, "telephoneNumber"), _text(given, "numberType")
+    if kind not in KINDS:
+        raise bad_request(f"Invalid value '{kind}' for numberType.", "BadRequest")
+    telephone = telephone if telephone.startswith("+") else f"+{telephone}"
+    made = _telephony(call).order(telephone, kind, target, category, call.now)
+    return Response(202, b"", {"Location": f"{call.base}/{_ORDERS}('{made.id}')"})
+
+
+def _text(given: dict[str, Any], name: str) -> str:
+    value = given.get(name)
+    if not isinstance(value, str) or not value:
+        raise bad_request(f"The parameter '{name}' is required.", "BadRequest")
+    return value
+
+
+def update_number(call: Call) -> Response:
+    """`POST .../updateNumber` -> 200: an empty text clears, what is left out stays."""
+    given = call.json()
+    found = _telephony(call).numbers.get(_text(given, "telephoneNumber"))
+    if found is None:
+        raise not_found(str(given["telephoneNumber"]))
+    if given.get("locationId") is not None:
+        found.location = given["locationId"] or None
+    if given.get("networkSiteId") is not None:
+        found.site = given["networkSiteId"] or None
+    if given.get("reverseNumberLookupOptions") is not None:
+        found.lookup = tuple(given["reverseNumberLookupOptions"])
+    return Response(200)
+
+
+def operation(call: Call) -> Response:
+    """`GET .../operations/{id}`: each look brings it on."""
+    telephony = _telephony(call)
+    found = telephony.orders.get(call.args["id"].lower())
+    if found is None:
+        raise not_found(call.args["id"])
+    telephony.look(found, call.now)
+    number = telephony.numbers.get(found.number) or Number(found.number, found.kind, "")
+    return entity(call, _ORDER, _ORDERS, _order_row(call, found, number))
+
+
+def _order_row(call: Call, found: Order, number: Number) -> dict[str, Any]:
+    about = {"resourceLocation": f"{call.base}/{_NUMBERS}/{number.id}", "status": found.status}
+    return {
+        "id": found.id,
+        "createdDateTime": stamp(found.created),
+        "status": found.status,
+        "numbers": [{**about, "statusDetail": found.why} if found.why else about],
+    }
+
+
+# Policies.
+
+
+def policy_id(call: Call) -> Response:
+    """`GET .../policy/getPolicyId(type='..',name='..')`: an empty list for a name that the type does not have."""
+    kind, name = call.args["type"], call.args["name"]
+    telephony = _telephony(call)
+    there = name in POLICIES.get(kind, ())
+    rows = [{"name": f"Tag:{name}", "policyId": telephony.policy_id(kind, name)}] if there else []
+    return answer({"@odata.context": call.context("policyIdentifierDetail"), "value": rows})
+
+
+def assign_policies(call: Call) -> Response:
+    """`POST .../policy/userAssignments/assign` -> 204: all of them or, at the first that is wrong, none."""
+    telephony = _telephony(call)
+    wishes = [(*_of_policy(call, one), _text(one, "policyId")) for one in _wishes(call)]
+    named = [(user, kind, telephony.policy_name(kind, key)) for user, kind, key in wishes]
+    if any(name is None for _, _, name in named):
+        raise bad_request("The policy was not found.", "BadRequest")
+    telephony.granted.update({(user, kind): name for user, kind, name in named})
+    return Response(204)
+
+
+def unassign_policies(call: Call) -> Response:
+    """`POST .../policy/userAssignments/unassign` -> 204."""
+    wishes = [_of_policy(call, one) for one in _wishes(call)]
+    _telephony(call).granted.update(dict.fromkeys(wishes))
+    return Response(204)
+
+
+def _wishes(call: Call) -> list[dict[str, Any]]:
+    value = call.json().get("value")
+    if not isinstance(value, list) or not value or not all(isinstance(one, dict) for one in value):
+        raise bad_request("The parameter 'value' is required.", "BadRequest")
+    return value
+
+
+def _of_policy(call: Call, given: dict[str, Any]) -> tuple[str, str]:
+    user, kind = _text(given, "userId").lower(), _text(given, "policyType")
+    index = call.tenant.directory.users.find(user)
+    if index is None or not call.tenant.directory.users.is_live(index):
+        raise not_found(user)
+    if kind not in POLICIES:
+        raise bad_request(f"Invalid policy type '{kind}'.", "BadRequest")
+    return user, kind
