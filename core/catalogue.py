@@ -463,6 +463,10 @@ _ASKING: tuple[_Row, ...] = (
     ("sync_off", 409, _NEVER, _PROVIDER, "none",
      "{tenant} was taken without sync, so nothing is read from there.",
      "Switch sync on under Edit; the customer's administrator then gives the portal access."),
+    ("teams_not_in_cloud", 409, _NEVER, _MICROSOFT, "none",
+     "Microsoft Graph has no telephony in {thing}: users' numbers and policies cannot be read from there.",
+     ("Nobody can switch that on. A Teams Administrator of the customer sees them in the Teams admin center of that "
+      "cloud, or by Teams PowerShell.")),
     ("licence_customers_used", 422, _NEVER, _PROVIDER, "none",
      "All Tenants licences are in use ({limit}), so none is left for another customer.",
      ("Delete a customer that has left, or have whoever runs the portal install a larger licence. System > License "
