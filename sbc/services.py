@@ -3,11 +3,13 @@
 import datetime as dt
 import ipaddress
 import re
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Model, RestrictedError
 from django.db.models.functions import Now
 
 from audit.services import Changes, record
@@ -23,6 +25,7 @@ from tenants.access import SYSTEM, Actor
 from tenants.models import ProviderSecret, SecretKind
 
 MOST = 1_000
+MOST_NAMED = 10
 BATCH = 50
 """Devices whose check one round of the sweeper begins."""
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
@@ -76,10 +79,14 @@ def change(
 
 @transaction.atomic
 def remove(actor: Actor, sbc: Sbc) -> None:
-    """The portal forgets the device; nothing on it changes."""
+    """The portal forgets the device; nothing on it changes. Raises Conflict naming the sites that use it."""
     _record(actor, "sbc.removed", sbc, {"Ip Address": (sbc.host, None)})
     secret = sbc.secret
-    sbc.delete()
+    with scope.every("sites of all customers may lie on the device"):
+        try:
+            sbc.delete()
+        except RestrictedError as error:
+            raise Conflict(thing=sbc.name, why=_still_used(error.restricted_objects)) from error
     if secret is not None:
         secret.delete()
 
@@ -246,6 +253,13 @@ def checked_password(text: str) -> str:
     if not 1 <= len(text) <= 256 or any(ord(character) < 32 or ord(character) == 127 for character in text):
         raise InvalidInput(field="password", why="it needs 1 to 256 characters, without control characters")
     return text
+
+
+def _still_used(by: Iterable[object]) -> str:
+    """By their names, as far as they have one of their own: rooms above know what points at a device."""
+    names_ = sorted({str(each) for each in by if type(each).__str__ is not Model.__str__})
+    more = f" and {len(names_) - MOST_NAMED} more" if len(names_) > MOST_NAMED else ""
+    return f"it is still used by {', '.join(names_[:MOST_NAMED])}{more}; remove these first"
 
 
 def _record(actor: Actor, action: str, sbc: Sbc, changes: Changes) -> None:

@@ -7,12 +7,9 @@ from sbc import prefix_views, views
 ONE = "sbcs/<uuid:sbc_id>"
 
 urlpatterns = [
-    path("sbcs/", views.index, name="sbcs"),
     path("sbcs/add/", views.add, name="sbc-add"),
     path("sbcs/reload/", views.reload, name="sbcs-reload"),
     path("sbcs/ovoc/", views.ovoc, name="ovoc"),
-    path(f"{ONE}/", views.one, name="sbc"),
-    path(f"{ONE}/live/", views.live, name="sbc-live"),
     path(f"{ONE}/edit/", views.edit, name="sbc-edit"),
     path(f"{ONE}/check/", views.check, name="sbc-check"),
     path(f"{ONE}/prefixes/", prefix_views.of_sbc, name="sbc-prefixes"),

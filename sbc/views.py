@@ -1,8 +1,6 @@
-"""SBC > Known SBCs: the list, one device, and what can be done with it."""
+"""What can be done with SBC devices. The list and the page of one are in ump_portal.pages.sbcs."""
 
-import dataclasses
 import uuid
-from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -11,11 +9,8 @@ from django.shortcuts import render
 from accounts.again import typed
 from core.errors import InvalidInput
 from replication.models import Command
-from sbc import selectors, services, status
+from sbc import selectors, services
 from sbc.forms import OvocForm, SbcForm, values_of
-from sbc.models import Link, Sbc
-from sbc.status import Derived, Grade
-from tenants import tables
 from tenants.abilities import Ability
 from tenants.answers import SeeOther
 from tenants.forms import add_error
@@ -24,69 +19,6 @@ from tenants.web import actor_of, provider_view
 WRITES = ("GET", "HEAD", "POST")
 BASE = "/sbcs/"
 EVERY = 3
-TONES = {
-    Link.CONNECTED: ("ok", "plug-zap"),
-    Link.DISCONNECTED: ("bad", "unplug"),
-    Link.REFUSED: ("bad", "lock"),
-    Link.UNTRUSTED: ("bad", "shield-alert"),
-    Link.UNKNOWN: ("neutral", ""),
-}
-ORDERS = {
-    "id": ["id"],
-    "name": ["name", "id"],
-    "address": ["address", "id"],
-    "fqdn": ["fqdn", "id"],
-    "link": ["link", "name", "id"],
-}
-
-
-@dataclasses.dataclass(frozen=True)
-class Row:
-    """A device with what is worked out for the screen."""
-
-    sbc: Sbc
-    derived: Derived
-
-    @property
-    def url(self) -> str:
-        return f"{BASE}{self.sbc.uid}/"
-
-    @property
-    def chip(self) -> tuple[str, str, str, str]:
-        """Tone, word, tooltip and icon of Status."""
-        tone, icon = TONES[Link(self.sbc.link)]
-        hint = (self.sbc.problem or {}).get("message", "")
-        if self.sbc.secret_id is None:
-            hint = "Gateway User and Gateway Password are still to be entered"
-        elif not hint and self.sbc.checked_at is None:
-            hint = "It has not been asked yet"
-        return tone, Link(self.sbc.link).label, hint, icon
-
-
-def row_of(sbc: Sbc) -> Row:
-    return Row(sbc, status.of_sbc(sbc))
-
-
-@provider_view(needs=Ability.VIEW_PROVIDER)
-def index(request: HttpRequest) -> HttpResponse:
-    """Known SBCs."""
-    link = tables.choice_of(request.GET, "link", Link.values)
-    sort, order = tables.order_of(request.GET, ORDERS, "name")
-    found = selectors.sbcs(tables.search_of(request.GET), link).order_by(*order)
-    page = tables.page_of(request.GET, found)
-    filters = tables.filters(request.GET, {"link": ("Status", Link.choices)})
-    context = {
-        "page": page,
-        "rows": [row_of(sbc) for sbc in page],
-        "sort": sort,
-        "filters": filters,
-        "chips": tables.chips(request.GET, filters),
-        "may_manage": actor_of(request).may(Ability.MANAGE_SBC),
-        "may_set_ovoc": actor_of(request).may(Ability.CHANGE_SETTINGS),
-        "ovoc": selectors.ovoc(),
-        "reload": selectors.reload_of(),
-    }
-    return render(request, "sbc/index.html", context)
 
 
 @provider_view(needs=Ability.MANAGE_SBC, methods=WRITES, fresh=True)
@@ -121,79 +53,6 @@ def edit(request: HttpRequest, sbc_id: uuid.UUID) -> HttpResponse:
             return SeeOther(f"{BASE}{sbc.uid}/")
     context = {"form": form, "title": f"Edit {sbc.name}", "cancel_url": f"{BASE}{sbc.uid}/"}
     return render(request, "sbc/edit.html", context, status=422 if form.errors else 200)
-
-
-@provider_view(needs=Ability.VIEW_PROVIDER)
-def one(request: HttpRequest, sbc_id: uuid.UUID) -> HttpResponse:
-    """One device: derived status, what it said, its alarms."""
-    return render(request, "sbc/one.html", _page(request, selectors.sbc(sbc_id)))
-
-
-@provider_view(needs=Ability.VIEW_PROVIDER)
-def live(request: HttpRequest, sbc_id: uuid.UUID) -> HttpResponse:
-    """What changes while the connection is tried; 286 when that is over."""
-    context = _page(request, selectors.sbc(sbc_id))
-    return render(request, "sbc/one_live.html", context, status=200 if context["busy"] else 286)
-
-
-def _page(request: HttpRequest, sbc: Sbc) -> dict[str, Any]:
-    command = selectors.check_of(sbc)
-    derived = status.of_sbc(sbc)
-    return {
-        "sbc": sbc,
-        "row": row_of(sbc),
-        "url": f"{BASE}{sbc.uid}/",
-        "busy": selectors.is_open(command),
-        "every": EVERY,
-        "command": command,
-        "may_manage": actor_of(request).may(Ability.MANAGE_SBC),
-        "refused": sbc.link == Link.REFUSED,
-        "parts": _parts(derived),
-        "facts": _facts(sbc),
-        "shown": _shown_fingerprint(sbc),
-        "alarms": [
-            {
-                **alarm,
-                "tone": status.severity(alarm.get("severity", "")).tone,
-                "word": alarm.get("severity", "").capitalize() or "Not told",
-            }
-            for alarm in sbc.alarms
-        ],
-    }
-
-
-def _parts(derived: Derived) -> list[tuple[str, Grade]]:
-    return [
-        ("Management", derived.management),
-        ("Voice quality", derived.voice_quality),
-        ("License", derived.license),
-    ]
-
-
-def _facts(sbc: Sbc) -> list[tuple[str, object, str]]:
-    told = sbc.told
-    tls = "None: plain http"
-    if sbc.https:
-        tls = "Only the certificate with this fingerprint" if sbc.fingerprint else "A trusted certificate"
-    return [
-        ("Id", sbc.id, ""),
-        ("Ovoc Sbc Id", sbc.ovoc_id, "not listed there any more" if sbc.ovoc_missing_since else ""),
-        ("Ip Address", sbc.host, ""),
-        ("Device Fqdn", sbc.fqdn, ""),
-        ("NAT Ip Addresses", ", ".join(sbc.nat_addresses), ""),
-        ("Product Type", told.get("product") or sbc.ovoc.get("product"), ""),
-        ("Version", told.get("version") or sbc.ovoc.get("version"), ""),
-        ("Serial Number", sbc.serial or sbc.ovoc.get("serial"), ""),
-        ("HA", told.get("high_availability"), ""),
-        ("Operational state", told.get("state"), ""),
-        ("Encryption", tls, sbc.fingerprint),
-        ("Gateway User", sbc.user, ""),
-    ]
-
-
-def _shown_fingerprint(sbc: Sbc) -> str:
-    """What the device showed when its certificate was not trusted."""
-    return str(((sbc.problem or {}).get("detail") or {}).get("fingerprint", ""))
 
 
 @provider_view(needs=Ability.MANAGE_SBC, methods=("POST",))

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 
 from audit.models import Entry
@@ -14,10 +15,12 @@ from sbc.commands import CheckSbc
 from sbc.models import Link, Sbc
 from simulator.sbc.device import Device
 from simulator.server import Simulator
+from sites.models import Site
 from tenants import scope
 from tenants.access import SYSTEM
 from tenants.models import ProviderSecret
 from tests.breakers.hands import claim, run_due, settle
+from tests.cast import Cast
 from tests.sbc.conftest import commands, fresh, wish
 
 pytestmark = pytest.mark.django_db
@@ -262,3 +265,12 @@ def test_a_faulty_key_of_ours_blames_no_device(device: Device, known: Known, set
     run_due()
     assert fresh(sbc).link == Link.CONNECTED
     assert commands(selectors.CHECK)[-1].state != State.SUCCEEDED
+
+
+def test_a_device_with_sites_stays_and_they_are_named(cast: Cast, device: Device, known: Known) -> None:
+    sbc = known(device)
+    with scope.every("a test writes"):
+        Site.objects.create(tenant=cast.contoso, sbc=sbc, name="Zurich", configuration="SipTrunk")
+    with pytest.raises(Conflict, match="still used by Zurich"), transaction.atomic():
+        services.remove(SYSTEM, sbc)
+    assert Sbc.objects.filter(id=sbc.id).exists()

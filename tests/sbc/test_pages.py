@@ -51,8 +51,11 @@ def test_an_operator_adds_one_and_sees_how_it_fares(cast: Cast, client_of: SignI
     run_due()
     assert olga.get(f"{base}live/").status_code == 286
     page = text_of(olga, base)
+    assert "UMP Management" in page
     assert "Connected" in page
     assert device.serial in page
+    assert "Change history" in page
+    assert "SBC added" in page
     assert "SBC added" in text_of(olga, f"/audit/?q={sbc.uid}")
     listed = text_of(olga, "/sbcs/")
     for column in COLUMNS:
@@ -61,6 +64,25 @@ def test_an_operator_adds_one_and_sees_how_it_fares(cast: Cast, client_of: SignI
     assert device.password not in page + listed + text_of(olga, f"{base}edit/")
     assert "sbc1" in text_of(olga, "/sbcs/?q=sbc1&link=connected&sort=-name&size=25")
     assert "No SBC matches" in text_of(olga, "/sbcs/?q=nothing")
+
+
+def test_devices_are_shown_as_ovoc_does(cast: Cast, client_of: SignIn, device: Device, known: Any) -> None:
+    device.alarms = [{"id": "1", "description": "Fan", "severity": "Critical", "source": "", "date": ""}]
+    sbc = known(device)
+    page = text_of(client_of(cast.mona), "/sbcs/devices/")
+    for column in (
+        "Name", "IP Address / FQDN", "Product Type", "HA", "Status", "QoS Status", "Calls",
+        "Max Concurrent Calls", "Quality", "Successful/Failed", "Version", "Manage",
+    ):  # fmt: skip
+        assert f">{column}<" in page, column
+    assert "Error" in page
+    one = text_of(client_of(cast.mona), f"/sbcs/{sbc.uid}/")
+    assert "<dt>Critical alarms</dt><dd>1</dd>" in one
+    assert ">OVOC<" not in one
+    Sbc.objects.update(ovoc_id=7, ovoc={"license": "EXPIRED", "tenant": "fmcuc", "region": "AutoDetection"})
+    one = text_of(client_of(cast.mona), f"/sbcs/{sbc.uid}/")
+    for words in ("EXPIRED", "fmcuc", "AutoDetection"):
+        assert words in one
 
 
 def test_a_locked_device_is_struck_through(cast: Cast, client_of: SignIn, device: Device, known: Any) -> None:
