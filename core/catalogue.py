@@ -743,6 +743,36 @@ _SBC: tuple[_Row, ...] = (
      "The work on site {thing} was stopped, and nobody has looked yet what came of it.",
      "Deploy it, or remove it from the SBC: the portal looks first what is on the device, and goes on from there."),
 )
+
+_TEAMS: tuple[_Row, ...] = (
+    ("powershell_missing", 503, _FIX, _PORTAL, "target",
+     "This portal has no PowerShell, with which this work in Microsoft Teams is done.",
+     ("Carry it out by hand: the page has a script that is ready to run, and Verify. Or whoever runs the portal "
+      "gives a worker PowerShell with the MicrosoftTeams module.")),
+    ("teams_module_missing", 503, _FIX, _PORTAL, "target",
+     "PowerShell runs, but its module MicrosoftTeams does not do this work: {why}.",
+     "Whoever runs the portal installs a version of MicrosoftTeams that has what is needed, for all users."),
+    ("powershell_failed", 502, _LATER, _PORTAL, "target",
+     "PowerShell ended, or answered what cannot be read, before it was done with {thing}.",
+     "The portal tries again by itself. If it lasts, pass the technical detail to whoever runs the portal."),
+    ("powershell_late", 504, _LATER, _MICROSOFT, "target",
+     "Microsoft Teams did not answer in time about {thing}.",
+     "The portal tries again by itself. If it lasts, look at Microsoft's service health page."),
+    ("teams_session_refused", 422, _FIX, _CUSTOMER, "target",
+     "Microsoft Teams did not let the portal in for {tenant}.",
+     ("Check the credentials on the connection page. The customer's administrator sees that whoever the portal signs "
+      "in as has the role Teams Administrator in Microsoft Entra.")),
+    ("teams_domain_unknown", 422, _LATER, _MICROSOFT, "target",
+     "Microsoft Teams does not know the domain of {thing} yet.",
+     ("Nothing to do for a day: the portal tries again by itself. If it lasts, the customer's administrator sees "
+      "that the domain is verified and that somebody with a Teams licence has a user name in it.")),
+    ("teams_in_use", 409, _FIX, _CUSTOMER, "target",
+     "Microsoft Teams does not remove {thing}, because something still uses it.",
+     "The customer's administrator takes it from those who use it; then repeat."),
+    ("teams_refused", 422, _NEVER, _PORTAL, "target",
+     "Microsoft Teams refused what the portal wanted of {thing}.",
+     "The technical detail has Microsoft's own words. Repeating the same will not help."),
+)
 # fmt: on
 
 _SECTIONS: tuple[tuple[str, tuple[_Row, ...]], ...] = (
@@ -756,6 +786,7 @@ _SECTIONS: tuple[tuple[str, tuple[_Row, ...]], ...] = (
     ("The portal itself", _PORTALS_OWN),
     ("Invitations", _INVITING),
     ("SBC devices and OVOC", _SBC),
+    ("Settings of Microsoft Teams", _TEAMS),
 )
 
 
