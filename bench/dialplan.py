@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+sys.path.pop(0)  # bench/ itself: its queue.py is not Python's
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from audiocodes import rules

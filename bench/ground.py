@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -125,9 +126,48 @@ def rows_written() -> int:
     return int(_run(os.environ["DATABASE_OWNER_URL"], statement)[0][0])
 
 
-def child(measure: str, **options: Any) -> Figures:
+def child(measure: str, /, *, of: str = "bench.measures", **options: Any) -> Figures:
     """Run one measurement in a process of its own, whose peak of memory is then its own too."""
-    command = [sys.executable, "-m", "bench.measures", measure, json.dumps(options)]
+    command = [sys.executable, "-m", of, measure, json.dumps(options)]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     figures: Figures = json.loads(done.stdout.splitlines()[-1])
     return figures
+
+
+@contextlib.contextmanager
+def redis() -> Iterator[str]:
+    """A Redis of our own that keeps nothing; its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        try:
+            yield f"redis://127.0.0.1:{port}/0"
+        finally:
+            process.terminate()
+
+
+@contextlib.contextmanager
+def workers(app: str, *arguments: str, number: int = 1) -> Iterator[None]:
+    """Celery workers of that application; gone at the end of the block."""
+    command = [
+        sys.executable,
+        "-W",
+        "ignore",
+        "-m",
+        "celery",
+        f"--app={app}",
+        "--quiet",
+        "worker",
+        *arguments,
+    ]
+    command += ["--without-gossip", "--without-mingle", "--loglevel=ERROR"]
+    running = [subprocess.Popen([*command, f"--hostname=bench{one}@%h"], cwd=ROOT) for one in range(number)]
+    try:
+        yield
+    finally:
+        for process in running:
+            process.terminate()
+        for process in running:
+            process.wait(60)

@@ -16,6 +16,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+sys.path.pop(0)  # bench/ itself: its queue.py is not Python's
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench import ground

@@ -1,0 +1,296 @@
+"""What bench/queue.py measures, in a process of its own: `python -m bench.queueing NAME JSON`."""
+
+import json
+import os
+import statistics
+import sys
+import time
+from functools import partial
+from typing import Any
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ump_portal.settings")
+
+from bench import queue_app  # noqa: I001  sets Django up
+from bench.verifying import plant
+
+import redis
+from django.db import connection, connections, transaction
+from django.db.models import Count, Max, Min
+
+from replication import doorbell, states
+from replication.models import FINAL, Command, State
+from replication.services import submit
+from tenants import lines, scope
+from tenants.access import SYSTEM
+from tenants.models import Tenant
+
+EVERY = "a benchmark looks at the whole queue"
+CALL = queue_app.Call.name
+Figures = dict[str, Any]
+
+
+def customers(*, file: str) -> Figures:
+    """The simulator's customers in the portal; a token of one of them for whoever needs no more."""
+    plant(file=file)
+    with scope.every(EVERY):
+        first = Tenant.objects.order_by("id").first()
+    assert first is not None
+    with scope.one(first.id):
+        return {"token": lines.open_line(first.id).token().value}
+
+
+def wishes(*, commands: int) -> Figures:
+    """That many commands, evenly over the customers; nobody is told."""
+    with scope.every(EVERY):
+        tenants = list(Tenant.objects.order_by("id"))
+        with transaction.atomic():
+            for number in range(commands):
+                submit(SYSTEM, CALL, tenants[number % len(tenants)], target=f"{number}")
+            transaction.get_connection().run_on_commit.clear()
+    return {}
+
+
+def drained(*, commands: int) -> Figures:
+    """Ring, and wait for the last one: commands a second between the first beginning and the last end."""
+    for _ in range(4):
+        doorbell.ring()
+    _until(lambda: _final(CALL) >= commands)
+    with scope.every(EVERY):
+        found = Command.objects.filter(kind=CALL)
+        ended = found.aggregate(first=Min("started_at"), last=Max("finished_at"))
+        states_ = dict(found.values_list("state").annotate(number=Count("id")))
+    seconds = (ended["last"] - ended["first"]).total_seconds()
+    return {"rate": commands / seconds, "seconds": seconds, "states": states_}
+
+
+def starts(*, number: int) -> Figures:
+    """One command after another on a quiet system: milliseconds from queued to begun, by the database's clock."""
+    with scope.every(EVERY):
+        tenants = list(Tenant.objects.order_by("id"))
+    waits = []
+    for one in range(number):
+        with scope.every(EVERY):
+            command = submit(SYSTEM, CALL, tenants[one % len(tenants)], target=f"start {one}")
+        _until(partial(_ended, command), every=0.005)
+        assert command.started_at is not None
+        waits.append((command.started_at - command.queued_at).total_seconds() * 1000)
+    return _spread(waits)
+
+
+def _ended(command: Command) -> bool:
+    with scope.every(EVERY):
+        command.refresh_from_db()
+    return command.state in FINAL
+
+
+def messages(*, commands: int) -> Figures:
+    from bench import plain_celery
+
+    _redis().delete(plain_celery.DONE)
+    for _ in range(commands):
+        plain_celery.call.delay()
+    return {}
+
+
+def answered(*, commands: int) -> Figures:
+    from bench import plain_celery
+
+    _until(lambda: _redis().llen(plain_celery.DONE) >= commands)
+    times = [list(map(float, line.split())) for line in _redis().lrange(plain_celery.DONE, 0, -1)]
+    seconds = max(end for _, end in times) - min(begun for begun, _ in times)
+    return {"rate": commands / seconds, "seconds": seconds}
+
+
+def _redis() -> redis.Redis:
+    return redis.Redis.from_url(os.environ["BROKER_URL"], decode_responses=True)
+
+
+def replicate() -> Figures:
+    """One cycle for each customer that was never told to call."""
+    kind = "quick_replication"
+    with scope.every(EVERY):
+        before = _final(kind)
+        tenants = list(Tenant.objects.filter(name__startswith="Customer cycle-"))
+        with transaction.atomic():
+            ids = [submit(SYSTEM, kind, tenant).id for tenant in tenants]
+    _until(lambda: _final(kind) >= before + len(ids))
+    with scope.every(EVERY):
+        found = Command.objects.filter(id__in=ids)
+        ended = found.aggregate(first=Min("started_at"), last=Max("finished_at"))
+        wrong = list(found.exclude(state=State.SUCCEEDED).values_list("message", flat=True)[:1])
+    if wrong:
+        raise SystemExit(wrong[0])
+    seconds = (ended["last"] - ended["first"]).total_seconds()
+    return {"customers": len(ids), "seconds": seconds, "rate": len(ids) / seconds}
+
+
+def burst(*, tenants: list[str], watch: list[str], each: int, large: int) -> Figures:
+    """Everything queued at once; how long the watched customers' commands waited, and when the last one ended.
+
+    With `large`, the customer of that seed first gets a first sync and so many commands.
+    """
+    with scope.every(EVERY):
+        every = {str(one.entra_tenant_id): one for one in Tenant.objects.all()}
+        big = next(one for one in every.values() if one.name.startswith("Customer large-"))
+        Command.objects.filter(tenant=big).delete()
+        with transaction.atomic():
+            ids = [
+                submit(SYSTEM, CALL, every[one], target=f"{number}").id
+                for number in range(each)
+                for one in tenants
+            ]
+            transaction.get_connection().run_on_commit.clear()
+            if large:
+                submit(SYSTEM, "sync", big)
+                _many_calls(big, large)
+        for _ in range(2):
+            doorbell.ring()
+    mine = [every[one].id for one in watch]
+    _until(partial(_all_ended, ids, mine))
+    with scope.every(EVERY):
+        rows = Command.objects.filter(id__in=ids, tenant_id__in=mine).values_list(
+            "queued_at", "started_at", "finished_at"
+        )
+        waits = [(begun - queued).total_seconds() * 1000 for queued, begun, _ in rows]
+        seconds = max(ended for _, _, ended in rows) - min(queued for queued, _, _ in rows)
+    return {**_spread(waits), "seconds": seconds.total_seconds()}
+
+
+def finished(*, tenants: list[str]) -> Figures:
+    """Wait for everything that these customers still have to do."""
+    with scope.every(EVERY):
+        mine = list(Tenant.objects.filter(entra_tenant_id__in=tenants).values_list("id", flat=True))
+    _until(partial(_all_ended, None, mine))
+    return {}
+
+
+def _all_ended(ids: list[int] | None, tenants: list[Any]) -> bool:
+    with scope.every(EVERY):
+        found = Command.objects.filter(tenant_id__in=tenants).exclude(state__in=FINAL)
+        return not (found if ids is None else found.filter(id__in=ids)).exists()
+
+
+def _many_calls(tenant: Tenant, number: int) -> None:
+    with connections["owner"].cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO replication_command (tenant_id, lane_id, kind, target, params, dry_run, state, reason,
+                outcome, message, result, attempts, max_attempts, deaths, slices, checkpoint, progress, not_before,
+                lease_owner, fence, actor_kind, actor_id, actor_label)
+            SELECT tenant_id, id, 'bench_call', 'large ' || n, '{}', false, 'queued', '', '', '', '{}',
+                0, 10, 0, 0, '{}', '{}', now(), '', 0, 'system', '', 'bench'
+            FROM replication_lane, generate_series(1, %s) AS n WHERE tenant_id = %s AND name = 'data'
+            """,
+            [number, tenant.id],
+        )
+
+
+def claims(*, finished: int, lanes: int) -> Figures:
+    """Milliseconds of a claim of twenty: among few rows, among many finished ones, among many lanes too."""
+    found = {"few rows": _claims()}
+    _history(finished)
+    found[f"{finished:,} finished rows"] = _claims()
+    _lanes(lanes)
+    found[f"and {lanes:,} due lanes"] = _claims()
+    return found
+
+
+def _claims(rounds: int = 60) -> Figures:
+    """Each claim is rolled back, so that every round finds what the one before found."""
+    with scope.every(EVERY):
+        tenants = list(Tenant.objects.order_by("id")[:200])
+        with transaction.atomic():
+            for tenant in tenants:
+                submit(SYSTEM, CALL, tenant, target="claim")
+            transaction.get_connection().run_on_commit.clear()
+    with connections["owner"].cursor() as cursor:
+        cursor.execute("ANALYZE replication_command, replication_lane")
+    took = []
+    for _ in range(rounds):
+        with scope.every(EVERY), transaction.atomic():
+            begun = time.perf_counter()
+            claimed = states.claim("bench", 20)
+            took.append((time.perf_counter() - begun) * 1000)
+            assert len(claimed) == 20
+            transaction.set_rollback(True)
+    return _spread(took)
+
+
+def _history(rows: int) -> None:
+    """Finished commands, as years leave them behind."""
+    with connections["owner"].cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO replication_command (tenant_id, lane_id, kind, target, params, dry_run, state, reason,
+                outcome, message, result, attempts, max_attempts, deaths, slices, checkpoint, progress, not_before,
+                lease_owner, fence, actor_kind, actor_id, actor_label, queued_at, started_at, finished_at)
+            SELECT l.tenant_id, l.id, 'bench_call', '', '{}', false, 'succeeded', '', 'complete', 'Called.', '{}',
+                0, 10, 0, 1, '{}', '{}', now(), '', 1, 'system', '', 'bench', now(), now(), now()
+            FROM (SELECT id, tenant_id, row_number() OVER (ORDER BY id) AS place, count(*) OVER () AS all_of_them
+                  FROM replication_lane WHERE tenant_id IS NOT NULL) l
+            JOIN generate_series(1, %s) AS n ON n %% l.all_of_them = l.place - 1
+            """,
+            [rows],
+        )
+
+
+def _lanes(number: int) -> None:
+    """Customers that each have something to do, now."""
+    with connections["owner"].cursor() as cursor:
+        cursor.execute(
+            "SELECT column_name FROM information_schema.columns WHERE table_name = 'tenants_tenant'"
+        )
+        columns = [row[0] for row in cursor.fetchall()]
+        own = {"id": "gen_random_uuid()", "name": "'Lane ' || n", "entra_tenant_id": "NULL", "number": "NULL"}
+        taken = ", ".join(own.get(name, f't."{name}"') for name in columns)
+        names = ", ".join(f'"{name}"' for name in columns)
+        cursor.execute(
+            f"""
+            WITH made AS (
+                INSERT INTO tenants_tenant ({names})
+                SELECT {taken} FROM (SELECT * FROM tenants_tenant ORDER BY id LIMIT 1) t, generate_series(1, %s) AS n
+                RETURNING id
+            ), lanes AS (
+                INSERT INTO replication_lane (tenant_id, name, suspended_code, due_at)
+                SELECT id, 'data', '', now() FROM made RETURNING id, tenant_id
+            )
+            INSERT INTO replication_command (tenant_id, lane_id, kind, target, params, dry_run, state, reason,
+                outcome, message, result, attempts, max_attempts, deaths, slices, checkpoint, progress, not_before,
+                lease_owner, fence, actor_kind, actor_id, actor_label)
+            SELECT tenant_id, id, 'bench_call', '', '{{}}', false, 'queued', '', '', '', '{{}}',
+                0, 10, 0, 0, '{{}}', '{{}}', now(), '', 0, 'system', '', 'bench' FROM lanes
+            """,
+            [number],
+        )
+
+
+def _final(kind: str) -> int:
+    with scope.every(EVERY), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM replication_command WHERE kind = %s AND state = ANY(%s)",
+            [kind, list(FINAL)],
+        )
+        return int(cursor.fetchone()[0])
+
+
+def _until(met: Any, seconds: float = 900, every: float = 0.2) -> None:
+    ends = time.monotonic() + seconds
+    while not met():
+        if time.monotonic() > ends:
+            raise SystemExit("it does not come to an end")
+        time.sleep(every)
+
+
+def _spread(values: list[float]) -> Figures:
+    ordered = sorted(values)
+    cuts = statistics.quantiles(ordered, n=100) if len(ordered) > 1 else ordered * 99
+    return {"p50": cuts[49], "p95": cuts[94], "p99": cuts[98], "most": ordered[-1]}
+
+
+MEASURES = {
+    one.__name__: one
+    for one in (customers, wishes, drained, starts, messages, answered, replicate, burst, finished, claims)
+}
+
+if __name__ == "__main__":
+    print(json.dumps(MEASURES[sys.argv[1]](**json.loads(sys.argv[2]))))
