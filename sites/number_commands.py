@@ -1,0 +1,234 @@
+"""Writing the numbers of a site on its device: read, compare, write what is missing, read back, save."""
+
+import dataclasses
+from collections.abc import Callable
+
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from audiocodes import inifile
+from audiocodes.sbc import Sbc as Device
+from core.errors import LeaseLost, Remedy, UmpError
+from replication.context import Again, Context, Done, Outcome
+from replication.models import LaneName
+from replication.registry import Kind, register
+from sbc import lines, prefixes
+from sbc.commands import LINK_OF, OURS
+from sbc.models import Link, Sbc
+from sbc.prefixes import Reading
+from sites.models import Prefix, PrefixState, Site
+from sites.number_ledger import Numbers
+from sites.number_writing import OnDevice, Todo, Wanted, compare, foreign_clashes
+from sites.numbers import BATCH, UNWRITTEN, WRITE
+from tenants import scope
+from tenants.abilities import Ability
+
+CHUNK = 500
+"""Rules of one script."""
+SECONDS = 600.0
+"""For all calls of one slice."""
+MOST_REFUSALS = 30
+"""Scripts that a device may refuse in one run; then it is left alone, and what was not written has failed."""
+
+prefixes.tell(Numbers())
+
+
+@dataclasses.dataclass
+class Job:
+    """What one run works on."""
+
+    sbc: Sbc
+    site: Site
+    wishes: list[Wanted]
+    stopped: dict[int, UmpError] = dataclasses.field(default_factory=dict)
+    """Of rows that are not tried any more in this run."""
+    size: int = CHUNK
+    suspected: int = 0
+    """The size of the script that was refused, while one rule of it is tried alone."""
+    refusals: int = 0
+
+    def left(self) -> list[Wanted]:
+        return [wanted for wanted in self.wishes if wanted.id not in self.stopped]
+
+
+@register
+class WriteNumbers(Kind):
+    """All waiting wishes of one site in as few scripts as possible; target "<sbc>/<site uid>"."""
+
+    name = WRITE
+    title = "Write numbers"
+    ability = Ability.MANAGE_SBC
+    lane = LaneName.DEVICE
+    reconcile = (
+        "Reads the device's rules before each script and writes only what is missing; what an earlier run wrote is "
+        "found there. Saves at the end of every run."
+    )
+
+    def run(self, ctx: Context) -> Outcome:
+        job = _job(ctx)
+        if job is None:
+            return Done("Nothing was written: the site is gone.", "partial")
+        if job.sbc.link == Link.REFUSED:
+            return self._failed(ctx, job, UmpError.of("sbc_sign_in_refused", host=job.sbc.name))
+        try:
+            with lines.to_sbc(job.sbc, SECONDS, writes=True) as line:
+                return self._work(ctx, job, Device(line))
+        except UmpError as error:
+            if error.code in OURS or isinstance(error, LeaseLost):
+                raise
+            return self._failed(ctx, job, error)
+
+    def _work(self, ctx: Context, job: Job, device: Device) -> Outcome:
+        device.status(job.sbc.serial)
+        reading, todo = _look(ctx, job, device, first=True)
+        sent = 0
+        while todo.changes:
+            # Each slice gets further, and what is known of a refused script is not forgotten between two.
+            if ctx.stop.is_set() or (sent and not job.refusals and ctx.should_yield()):
+                return Again(f"{len(todo.changes):,} rules are left.")
+            _send(job, device, todo)
+            sent += 1
+            ctx.report(done=len(job.wishes) - len(todo.changes), total=len(job.wishes), label="Rules written")
+            reading, todo = _look(ctx, job, device)
+        unsaved = _save(device, job)
+        return _settle(ctx, job, reading, todo, unsaved)
+
+    def _failed(self, ctx: Context, job: Job, error: UmpError) -> Outcome:
+        """What only time mends is tried again, and waits; everything else is told at the numbers, and ends."""
+        last = error.remedy != Remedy.LATER or ctx.attempt >= self.max_attempts
+        problem = dict(error.to_dict())
+
+        def become(row: Prefix) -> None:
+            if last:
+                _fail(row, error)
+            else:
+                row.problem = problem
+
+        with ctx.transaction():
+            if error.code in LINK_OF:
+                values = {"link": LINK_OF[error.code], "problem": problem, "checked_at": Now()}
+                if LINK_OF[error.code] == Link.REFUSED:
+                    values["next_check_at"] = None
+                Sbc.objects.filter(id=job.sbc.id, row_version=job.sbc.row_version).update(**values)
+            with scope.one(job.site.tenant_id):
+                _update(_waiting(job), become)
+        if error.remedy == Remedy.LATER:
+            raise error
+        return Done(f"No number was written: {error.message}", "partial", result={"error": error.code})
+
+
+def _job(ctx: Context) -> Job | None:
+    """The site and what waits for it, in its customer's scope."""
+    sbc_id, _, site_uid = ctx.target.partition("/")
+    with scope.every("a worker asks which customer a site is of"):
+        site = Site.objects.filter(uid=site_uid, sbc_id=int(sbc_id)).first()
+    if site is None:
+        return None
+    sbc = Sbc.objects.select_related("secret", "secret__key").get(id=site.sbc_id)
+    with scope.one(site.tenant_id):
+        rows = Prefix.objects.filter(site=site, state__in=UNWRITTEN).order_by("plan", "prefix", "id")
+        return Job(sbc, site, [Wanted.of(row) for row in rows])
+
+
+def _look(ctx: Context, job: Job, device: Device, *, first: bool = False) -> tuple[Reading, Todo]:
+    """What is on the device now, and what is left to do."""
+    try:
+        reading = prefixes.read(device.ini())
+    except inifile.IniError as error:
+        raise UmpError.of("sbc_file_unreadable", host=job.sbc.name, why=str(error)) from error
+    found = OnDevice(reading)
+    if first:
+        new = [one for one in job.wishes if not one.removing and not one.written.tag and not found.find(one)]
+        with scope.every("whose the rules of one device are"):
+            ours = list(Prefix.objects.filter(sbc=job.sbc).values_list("plan", "prefix")) if new else []
+        job.stopped |= foreign_clashes(job.sbc, new, reading, ours)
+    todo = compare(job.sbc, job.left(), found)
+    job.stopped |= todo.stopped
+    return reading, todo
+
+
+def _send(job: Job, device: Device, todo: Todo) -> None:
+    """One script. Of a refused one the first rule that is not there is tried alone, then smaller parts."""
+    sent, script = todo.script(job.size)
+    try:
+        device.apply(script)
+    except UmpError as error:
+        if error.code != "sbc_script_refused":
+            raise
+        job.refusals += 1
+        if job.refusals >= MOST_REFUSALS:
+            job.stopped |= {wanted.id: error for wanted, _ in todo.changes}
+        elif len(sent) == 1:
+            job.stopped[sent[0].id] = error
+            job.size, job.suspected = CHUNK, 0
+        else:
+            job.size, job.suspected = 1, len(sent)
+    else:
+        job.size, job.suspected = max(1, job.suspected // 2) if job.suspected else job.size, 0
+
+
+def _save(device: Device, job: Job) -> UmpError | None:
+    """Also where nothing was missing: an earlier run may have ended between its script and this."""
+    try:
+        device.save()
+    except UmpError as error:
+        return UmpError.of(
+            "sbc_not_saved", host=job.sbc.name, why=error.message.rstrip("."), detail=error.detail
+        )
+    return None
+
+
+def _settle(ctx: Context, job: Job, reading: Reading, todo: Todo, unsaved: UmpError | None) -> Outcome:
+    """Keep what was read, and what became of each wish."""
+    removed = {one.id for one in job.wishes if one.removing}
+    problem = dict(unsaved.to_dict()) if unsaved else None
+
+    def become(row: Prefix) -> None:
+        if row.id in job.stopped:
+            _fail(row, job.stopped[row.id])
+        elif row.id in todo.done:
+            row.problem, row.checked_at = problem, timezone.now()
+            if row.state == PrefixState.ADDING:
+                row.state, row.index = PrefixState.PRESENT, todo.done[row.id]
+                row.written_name, row.written_tag = row.name, row.tag
+
+    with ctx.transaction():
+        with scope.one(job.site.tenant_id):
+            rows = _waiting(job)
+            _update(rows, become)
+            if unsaved is None:
+                Prefix.objects.filter(
+                    id__in=[row.id for row in rows if row.id in todo.done and row.id in removed]
+                ).delete()
+                Prefix.objects.filter(site=job.site, problem__code="sbc_not_saved").update(problem=None)
+        prefixes.keep(job.sbc, reading)
+    if unsaved is not None and ctx.attempt < WriteNumbers.max_attempts:
+        raise unsaved
+    gone, failed = len(removed & todo.done.keys()), len(job.stopped)
+    added = len(todo.done) - gone
+    told = f"{added:,} on {job.sbc.name}, {gone:,} taken away" + (f", {failed:,} failed" if failed else "")
+    return Done(
+        f"{told}; {'not saved' if unsaved else 'saved'}.",
+        "partial" if failed or unsaved else "complete",
+        result={"added": added, "removed": gone, "failed": failed},
+    )
+
+
+def _waiting(job: Job) -> list[Prefix]:
+    """The rows, locked, as far as they still want what this run was about."""
+    wanted = {one.id: one for one in job.wishes}
+    rows = Prefix.objects.select_for_update(no_key=True).filter(site=job.site, state__in=UNWRITTEN)
+    return [row for row in rows.order_by("id") if wanted.get(row.id) == Wanted.of(row)]
+
+
+def _update(rows: list[Prefix], become: Callable[[Prefix], None]) -> None:
+    for row in rows:
+        become(row)
+    fields = ["state", "index", "problem", "written_name", "written_tag", "checked_at"]
+    Prefix.objects.bulk_update(rows, fields, batch_size=BATCH)
+
+
+def _fail(row: Prefix, error: UmpError) -> None:
+    """What could not be taken away is taken as there; the next reading knows better."""
+    row.state = PrefixState.PRESENT if row.state == PrefixState.REMOVING else PrefixState.FAILED
+    row.problem = dict(error.to_dict())

@@ -1,0 +1,312 @@
+"""Numbers of sites: what is wanted on the devices. A command writes it; see sites.number_commands.
+
+Each act is one transaction under the device's row: judge, write the wishes, one entry of the trail, one command.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
+
+from audiocodes import dialplan
+from audiocodes.dialplan import GrammarError
+from audit.services import Changes, record
+from core.errors import Conflict, InvalidInput
+from replication import services as queue
+from replication.models import OPEN, Command
+from sbc.models import Rule, Sbc
+from sites import number_rules
+from sites.models import Prefix, PrefixState, Site, SiteState
+from sites.number_rules import Verdict, Wish, judge
+from tenants import scope
+from tenants.access import Actor
+
+WRITE = "write_numbers"
+MOST = 10_000
+"""Wishes of one act."""
+NAMED = 20
+"""Prefixes that an entry of the trail names."""
+BATCH = 1_000
+UNWRITTEN = frozenset({PrefixState.ADDING, PrefixState.REMOVING})
+
+
+@dataclass(frozen=True)
+class Added:
+    """What became of each wish; `command` is None when there was nothing to write."""
+
+    verdicts: list[Verdict]
+    command: Command | None
+
+    def refused(self) -> list[Verdict]:
+        return [one for one in self.verdicts if one.error is not None]
+
+
+@transaction.atomic
+def add(actor: Actor, site: Site, wishes: Sequence[Wish], *, all_or_none: bool = True) -> Added:
+    """Add numbers and ranges to a site; what it has already is left alone.
+
+    Raises the first wish's error when `all_or_none`: InvalidInput naming prefix, plan, name or tag; number_taken.
+    Otherwise writes those that are right and answers the others' errors.
+    """
+    sbc = _lock(site)
+    if len(wishes) > MOST:
+        raise InvalidInput(field="prefix", why=f"at most {MOST:,} at once")
+    verdicts = judge(actor, site, wishes)
+    _raise_first(verdicts, all_or_none=all_or_none)
+    verdicts = _insert(actor, site, sbc, verdicts)
+    _raise_first(verdicts, all_or_none=all_or_none)
+    good = [one for one in verdicts if one.good]
+    if not good:
+        return Added(verdicts, None)
+    _record(actor, "prefixes.added", site, {"added": (None, _named(one.wish.prefix for one in good))})
+    return Added(verdicts, write(actor, site))
+
+
+@transaction.atomic
+def change(
+    actor: Actor, row: Prefix, *, prefix: str = "", name: str = "", tag: str = ""
+) -> tuple[Prefix, Command]:
+    """Another name or tag, or other numbers; what is empty stays. The old numbers go when the new ones are there.
+
+    Raises InvalidInput and number_taken as `add` does; Conflict (number_busy).
+    """
+    site = row.site
+    sbc, row = _lock(site), _held(row)
+    wish = Wish(prefix or row.prefix, row.plan, name or row.name, tag or row.tag)
+    verdict = _alone(actor, site, row, wish)
+    wish = verdict.wish
+    changes = {
+        field: (getattr(row, field), getattr(wish, field))
+        for field in ("prefix", "name", "tag")
+        if getattr(row, field) != getattr(wish, field)
+    }
+    if wish.prefix == row.prefix:
+        row.name, row.tag, row.state, row.problem = wish.name, wish.tag, PrefixState.ADDING, None
+        row.save(update_fields=["name", "tag", "state", "problem"])
+    else:
+        _leave(Prefix.objects.filter(id=row.id))
+        _raise_first(_insert(actor, site, sbc, [verdict]))
+        row = Prefix.objects.get(site=site, plan=row.plan, prefix=wish.prefix)
+    _record(actor, "prefix.changed", site, changes)
+    return row, write(actor, site)
+
+
+@transaction.atomic
+def remove(actor: Actor, site: Site, rows: Iterable[Prefix]) -> Command:
+    """Take whole rules away, from the device first."""
+    _lock(site)
+    ids = [row.id for row in rows]
+    mine = Prefix.objects.filter(site=site, id__in=ids)
+    named = _named(mine.values_list("prefix", flat=True))
+    _leave(mine)
+    _record(actor, "prefixes.removed", site, {"removed": (named, None)})
+    return write(actor, site)
+
+
+@transaction.atomic
+def remove_part(actor: Actor, row: Prefix, part: str) -> Command:
+    """Take some numbers out of a range; what is left becomes one or two rules.
+
+    Raises InvalidInput (part) for what is no part of it; Conflict (number_busy).
+    """
+    site = row.site
+    sbc, row = _lock(site), _held(row)
+    try:
+        left = dialplan.without(
+            dialplan.parse(row.prefix, needs_plus=False), dialplan.parse(part, needs_plus=row.plus)
+        )
+    except GrammarError as error:
+        raise InvalidInput(field="part", why=str(error)) from None
+    except ValueError as error:
+        raise InvalidInput(field="part", why=str(error)) from None
+    rest = [Wish(str(rule), row.plan, row.name, row.tag) for rule in left]
+    verdicts = judge(actor, site, rest)
+    _raise_first(verdicts)
+    _leave(Prefix.objects.filter(id=row.id))
+    _raise_first(_insert(actor, site, sbc, verdicts))
+    gone = dialplan.parse(part, needs_plus=row.plus)
+    _record(
+        actor,
+        "prefixes.removed",
+        site,
+        {"removed": (f"{gone} of {row.prefix}", _named(map(str, left)) or None)},
+    )
+    return write(actor, site)
+
+
+@transaction.atomic
+def move(actor: Actor, rows: Sequence[Prefix], to: Site, *, tag: str = "") -> list[Command]:
+    """To another site of the same customer, with that site's name and tag; on another SBC they are made anew there.
+
+    Raises InvalidInput, number_taken; Conflict (number_busy).
+    """
+    source = rows[0].site
+    for sbc_id in sorted({source.sbc_id, to.sbc_id}):
+        Sbc.objects.select_for_update(no_key=True).get(id=sbc_id)
+    sbc = _lock(to)
+    held = [_held(row) for row in rows]
+    wishes = [Wish(row.prefix, row.plan, to.name, tag or number_rules.tag_of(to)) for row in held]
+    if source.sbc_id == to.sbc_id:
+        checked = [number_rules.checked(to, sbc, wish).wish for wish in wishes]
+        Prefix.objects.filter(id__in=[row.id for row in held]).update(
+            site=to, name=checked[0].name, tag=checked[0].tag, state=PrefixState.ADDING, problem=None
+        )
+    else:
+        verdicts = judge(actor, to, wishes)
+        _raise_first(verdicts)
+        _raise_first(_insert(actor, to, sbc, verdicts))
+        _leave(Prefix.objects.filter(id__in=[row.id for row in held]))
+    named = _named(row.prefix for row in held)
+    _record(actor, "prefixes.moved", to, {"site": (source.name, to.name), "numbers": (None, named)})
+    there = [write(actor, to)]
+    return there if source.sbc_id == to.sbc_id else [*there, write(actor, source)]
+
+
+@transaction.atomic
+def again(actor: Actor, site: Site) -> Command:
+    """Write now: what failed or is missing is wanted again, and what still waits is written.
+
+    A rule that somebody changed at the device is written over, if it still is as it was read last.
+    """
+    sbc = _lock(site)
+    lost = Prefix.objects.filter(site=site, state__in=[PrefixState.FAILED, PrefixState.MISSING])
+    for row in lost.filter(state=PrefixState.MISSING):
+        seen = Rule.objects.filter(sbc=sbc, plan=row.plan, prefix=row.prefix).first()
+        if seen is not None:
+            Prefix.objects.filter(id=row.id).update(
+                written_name=seen.name[: number_rules.LONGEST_NAME], written_tag=seen.tag
+            )
+    count = lost.update(state=PrefixState.ADDING, problem=None)
+    _record(actor, "prefixes.written_again", site, {"wanted again": (0, count)})
+    return write(actor, site)
+
+
+def write(actor: Actor, site: Site) -> Command:
+    """Queue what waits for this site. Inside a transaction."""
+    with scope.every("a device is the provider's own"):
+        return queue.submit(actor, WRITE, None, target=f"{site.sbc_id}/{site.uid}")
+
+
+# --- Reading ---------------------------------------------------------------------------------------------------
+def command_of(site: Site) -> Command | None:
+    """The newest command that writes numbers of this site."""
+    with scope.every("a command about a device is the provider's own"):
+        rows = Command.objects.filter(tenant=None, kind=WRITE, target=f"{site.sbc_id}/{site.uid}")
+        return rows.order_by("-id").first()
+
+
+def is_writing(site: Site) -> bool:
+    command = command_of(site)
+    return command is not None and command.state in OPEN
+
+
+# --- Inside ----------------------------------------------------------------------------------------------------
+def _lock(site: Site) -> Sbc:
+    """One act at a time for each device. Raises Conflict for a site that is on its way out."""
+    sbc = Sbc.objects.select_for_update(no_key=True).get(id=site.sbc_id)
+    if Site.objects.filter(id=site.id, sbc_state=SiteState.REMOVING).exists():
+        raise Conflict("illegal_move", action="get or lose numbers", state="being removed")
+    return sbc
+
+
+def _held(row: Prefix) -> Prefix:
+    """As it is now. Raises Conflict (number_busy) while it is written: what is on the device is not known then."""
+    found = (
+        Prefix.objects.select_for_update(no_key=True, of=("self",))
+        .select_related("site")
+        .filter(id=row.id)
+        .first()
+    )
+    if found is None or found.state in UNWRITTEN:
+        raise Conflict("number_busy", prefix=row.prefix)
+    return found
+
+
+def _alone(actor: Actor, site: Site, row: Prefix, wish: Wish) -> Verdict:
+    """The verdict on a row's new values; of the same numbers only their shape has to be right. Raises its error."""
+    verdict = judge(actor, site, [wish])[0]
+    if verdict.rule is not None and str(verdict.rule) == row.prefix:
+        return number_rules.checked(site, Sbc.objects.get(id=site.sbc_id), wish)
+    _raise_first([verdict])
+    return verdict
+
+
+def _raise_first(verdicts: Sequence[Verdict], *, all_or_none: bool = True) -> None:
+    error = next((one.error for one in verdicts if one.error is not None), None)
+    if error is not None and all_or_none:
+        raise error
+
+
+def _insert(actor: Actor, site: Site, sbc: Sbc, verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """Write the good ones as wishes. What the database refuses was added at the same moment by somebody who did not
+    wait for the device's row: it is judged anew, or else refused as a whole."""
+    good = [one for one in verdicts if one.good]
+    try:
+        with transaction.atomic():
+            _write_rows(actor, site, sbc, good)
+    except IntegrityError:
+        found = judge(actor, site, [one.wish for one in verdicts])
+        if all(one.error is None for one in found):
+            found = [
+                Verdict(one.wish, one.rule, number_rules.taken_by_somebody(sbc, one.wish))
+                if one.good
+                else one
+                for one in found
+            ]
+        if any(one.good for one in found):
+            with transaction.atomic():
+                _write_rows(actor, site, sbc, [one for one in found if one.good])
+        return found
+    return list(verdicts)
+
+
+def _write_rows(actor: Actor, site: Site, sbc: Sbc, good: Sequence[Verdict]) -> None:
+    for one in good:
+        if one.row is not None:
+            Prefix.objects.filter(id=one.row).update(
+                state=PrefixState.ADDING, name=one.wish.name, tag=one.wish.tag, problem=None
+            )
+    Prefix.objects.bulk_create(
+        [
+            Prefix(
+                tenant_id=site.tenant_id,
+                site=site,
+                sbc=sbc,
+                plan=one.wish.plan,
+                name=one.wish.name,
+                prefix=one.wish.prefix,
+                tag=one.wish.tag,
+                plus=one.rule.plus,
+                span=one.rule.span,
+                numbers=one.rule.numbers,
+                created_by=actor.label,
+            )
+            for one in sorted(good, key=lambda one: one.rule.span if one.rule else (0, 0))
+            if one.row is None and one.rule is not None
+        ],
+        batch_size=BATCH,
+    )
+
+
+def _leave(rows: QuerySet[Prefix]) -> None:
+    rows.update(state=PrefixState.REMOVING, problem=None)
+
+
+def _named(prefixes: Iterable[str]) -> str:
+    """The first ones, and how many more."""
+    every = list(prefixes)
+    more = f" and {len(every) - NAMED:,} more" if len(every) > NAMED else ""
+    return ", ".join(every[:NAMED]) + more
+
+
+def _record(actor: Actor, action: str, site: Site, changes: Changes) -> None:
+    record(
+        actor,
+        action,
+        tenant_id=site.tenant_id,
+        object_kind="site",
+        object_id=site.uid,
+        object_label=site.name,
+        changes=changes,
+    )
