@@ -340,7 +340,7 @@ def _record(actor: Actor, action: str, tenant: Tenant) -> None:
 def _cleaned(values: dict[str, object]) -> dict[str, object]:
     """Raises InvalidInput naming the field."""
     if "name" in values:
-        values["name"] = _clean_name(str(values["name"]))
+        values["name"] = clean_name(str(values["name"]))
     if values.get("domain"):
         values["domain"] = clean_domain(str(values["domain"]))
     users = values.get("licensed_users")
@@ -354,7 +354,7 @@ def _cleaned(values: dict[str, object]) -> dict[str, object]:
 
 def check_name(name: str) -> str:
     """The name as it would be stored. Raises InvalidInput when no customer could be called so."""
-    name = _clean_name(name)
+    name = clean_name(name)
     with scope.every("names are compared over all customers"):
         _check_free(Tenant(name=name))
     return name
@@ -368,7 +368,8 @@ def clean_domain(domain: str) -> str:
     return domain
 
 
-def _clean_name(name: str) -> str:
+def clean_name(name: str) -> str:
+    """In normal form, whether or not it is free. Raises InvalidInput (name)."""
     name = " ".join(name.split(" ")).strip()
     if not 1 <= len(name) <= 120:
         raise InvalidInput(field="name", why="it needs 1 to 120 characters")

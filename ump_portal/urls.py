@@ -104,6 +104,7 @@ urlpatterns = [
     path("", include("domains.urls")),
     path("", include("webhooks.urls")),
     path("", include("sbc.urls")),
+    path("", include("sites.import_urls")),
     path("", include("invitations.urls")),
     path("", include("onboarding.urls")),
 ]

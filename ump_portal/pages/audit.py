@@ -75,6 +75,7 @@ WORDS: Mapping[str, str] = MappingProxyType(
         "sbc.added": "SBC added",
         "sbc.changed": "SBC changed",
         "sbc.removed": "SBC removed",
+        "site.taken_over": "Site taken over from an SBC",
         "prefixes.added": "Prefixes added",
         "prefix.changed": "Prefix changed",
         "prefixes.removed": "Prefixes removed",
