@@ -143,8 +143,8 @@ def burst(*, tenants: list[str], watch: list[str], each: int, large: int) -> Fig
             if large:
                 submit(SYSTEM, "sync", big)
                 _many_calls(big, large)
-        for _ in range(2):
-            doorbell.ring()
+    for _ in range(2):
+        doorbell.ring()
     mine = [every[one].id for one in watch]
     _until(partial(_all_ended, ids, mine))
     with scope.every(EVERY):
