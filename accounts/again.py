@@ -16,7 +16,8 @@ from django.http import HttpRequest, QueryDict
 from core.redaction import is_secret_key, redact_text
 
 KEPT = "typed_before_sign_in"
-MOST_FIELDS, LONGEST = 60, 500
+MOST_FIELDS, LONGEST, MOST_CHARACTERS = 400, 20_000, 40_000
+"""A script with its variables is typed for longer than a sign-in is fresh."""
 MOST_IDS, LONGEST_ID = 500, 36
 EXPLAINED = (
     "Nothing was done yet: we had to ask first whether it is you. Enter secrets again, and send the form."
@@ -66,13 +67,13 @@ def keep(request: HttpRequest) -> None:
 
 
 def _harmless(data: QueryDict) -> dict[str, str]:
-    fields = [
-        (name, str(value))
-        for name, value in data.items()
-        if name != "csrfmiddlewaretoken" and not is_secret_key(name)
-    ]
-    return {
-        name: value
-        for name, value in fields[:MOST_FIELDS]
-        if len(value) <= LONGEST and redact_text(value) == value
-    }
+    kept: dict[str, str] = {}
+    left = MOST_CHARACTERS
+    for name, sent in list(data.items())[:MOST_FIELDS]:
+        value = str(sent).replace("\r\n", "\n")
+        if name == "csrfmiddlewaretoken" or is_secret_key(name) or len(value) > min(left, LONGEST):
+            continue
+        if redact_text(value) == value:
+            kept[name] = value
+            left -= len(value)
+    return kept

@@ -102,6 +102,7 @@ urlpatterns = [
     path("", include("replication.urls")),
     path("", include("directory.urls")),
     path("", include("domains.urls")),
+    path("", include("sites.template_urls")),
     path("", include("webhooks.urls")),
     path("", include("sbc.urls")),
     path("", include("sites.import_urls")),
