@@ -373,9 +373,10 @@ def app_token(
     entra_tenant_id: str,
     credential: AppCredential,
     *,
+    scope: str = "",
     fresh: bool = False,
 ) -> Token:
-    """An application's access token for Graph in this tenant (client credentials, facts 2.1).
+    """An application's access token in this tenant (client credentials, facts 2.1): for Graph, or as `scope` says.
 
     A kept token with more than five minutes left is returned as it is, unless `fresh`. A token proves the
     credential, not the consent: compare `roles` with `m365.permissions`.
@@ -384,9 +385,12 @@ def app_token(
     `certificate_unreadable`, `secret_required`, or an error of the line.
     """
     tenant = clean_tenant(entra_tenant_id)
-    key = (http.config.gateway_url, cloud.key, tenant, credential.client_id, credential.fingerprint)
+    scope = scope or cloud.graph_scope
+    key = (http.config.gateway_url, cloud.key, tenant, credential.client_id, credential.fingerprint, scope)
     with http.within(http.config.total):
-        return _tokens.get_or_make(key, lambda: _make_token(http, cloud, tenant, credential, fresh), fresh)
+        return _tokens.get_or_make(
+            key, lambda: _make_token(http, cloud, tenant, credential, scope, fresh), fresh
+        )
 
 
 def kept_token(key: _Key, make: Callable[[], Token], *, fresh: bool) -> Token:
@@ -400,7 +404,7 @@ def kept_token(key: _Key, make: Callable[[], Token], *, fresh: bool) -> Token:
 
 
 def _make_token(
-    http: Outbound, cloud: Cloud, tenant: str, credential: AppCredential, fresh: bool
+    http: Outbound, cloud: Cloud, tenant: str, credential: AppCredential, scope: str, fresh: bool
 ) -> tuple[Token, float]:
     secret = credential.for_msal()
     found = discover_in(http, cloud, tenant, fresh=fresh)
@@ -412,7 +416,7 @@ def _make_token(
         http_client=line,
         instance_discovery=False,
     )
-    result = application.acquire_token_for_client(scopes=[cloud.graph_scope])
+    result = application.acquire_token_for_client(scopes=[scope])
     token = read_token(result["access_token"], int(result["expires_in"]))
     if token.tid and token.tid != found.tenant_id:
         raise UmpError.of("wrong_tenant", tenant=tenant, detail={"answered_for": token.tid})

@@ -68,6 +68,23 @@ def test_a_token_with_a_secret(wire: responses.RequestsMock, session: Outbound) 
     assert (form["client_id"], form["client_secret"]) == ([APP], [SECRET])
 
 
+def test_a_token_for_another_service_is_another_token(
+    wire: responses.RequestsMock, session: Outbound
+) -> None:
+    wire.get(metadata_url(), json=metadata())
+    wire.post(token_url(), json=granted())
+    for scope in ("", "48ac35b8-9aa8-4d74-927d-1f4a14a0b239/.default"):
+        for _ in range(2):
+            app_token(session, GLOBAL, TENANT, CREDENTIAL, scope=scope)
+    asked = [
+        parse_qs(str(call.request.body)).get("scope") for call in wire.calls if call.request.method == "POST"
+    ]
+    assert asked == [
+        ["https://graph.microsoft.com/.default"],
+        ["48ac35b8-9aa8-4d74-927d-1f4a14a0b239/.default"],
+    ]
+
+
 @pytest.mark.parametrize("key", CLOUDS)
 def test_each_cloud_has_its_own_hosts(key: str, wire: responses.RequestsMock, session: Outbound) -> None:
     cloud = CLOUDS[key]
