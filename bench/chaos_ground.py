@@ -1,0 +1,266 @@
+"""What a run under fire stands on: `ump up` with every process real, behind lines that can be cut, and its witnesses.
+
+Stage and Microsoft are those of the tests with real processes (tests/system).
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import http.server
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg2
+
+from bench.chaos_history import Move, Received, Write
+from bench.chaos_proxy import Proxy
+from tests.system.microsoft import Microsoft
+from tests.system.stage import CHECKOUT, Seen, Stage, end, free_port, processes, spawn, until
+from ump_portal import embedded
+
+LEASE, SWEEP = 3, 5
+SQL = Path(__file__).with_name("chaos_watch.sql")
+
+
+class Redis:
+    """A real server that keeps nothing on disk; and a listener that hears everything that is said to it."""
+
+    def __init__(self, directory: Path) -> None:
+        assert shutil.which("redis-server"), "redis-server is missing: bin/setup --dev installs it"
+        self.directory = directory
+        self.port = free_port()
+        self.heard: list[str] = []
+        self._popen: subprocess.Popen[bytes] | None = None
+        self._ended = threading.Event()
+        self._listener = threading.Thread(target=self._listen, name="monitor", daemon=True)
+
+    def __enter__(self) -> Self:
+        self.start()
+        self._listener.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        if self._popen:
+            end(self._popen, 10)
+
+    def start(self) -> None:
+        words = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        command = ["redis-server", *words, "--dir", str(self.directory)]
+        self._popen = spawn(command, self.directory / "redis.log")
+        until("Redis answers", self._answers, 20)
+
+    def kill(self) -> None:
+        assert self._popen
+        self._popen.send_signal(signal.SIGKILL)
+        self._popen.wait()
+
+    def say(self, *words: str) -> str:
+        """One command of its protocol; the first line of the answer."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as line:
+            parts = [f"*{len(words)}", *(piece for word in words for piece in (f"${len(word)}", word))]
+            line.sendall(("\r\n".join(parts) + "\r\n").encode())
+            return line.makefile("r").readline().strip()
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(OSError):
+            return self.say("PING") == "+PONG"
+        return False
+
+    def _listen(self) -> None:
+        while not self._ended.is_set():
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 5) as line:
+                line.settimeout(None)
+                line.sendall(b"MONITOR\r\n")
+                self.heard.extend(line.makefile("r", errors="replace"))
+            self._ended.wait(0.1)
+
+    def leaks(self, words: set[str]) -> list[str]:
+        """What nobody should have said to it (I10): a message with arguments, or anything of a customer's."""
+        found = set()
+        for line in self.heard:
+            found |= {f"the broker heard {word[:4]}..." for word in words if word in line}
+            if '"LPUSH" "celery" "' in line:
+                with contextlib.suppress(ValueError):
+                    message = json.loads(json.loads(line.partition('"LPUSH" "celery" ')[2].strip()))
+                    arguments, keywords, _ = json.loads(base64.b64decode(message["body"]))
+                    if arguments or keywords:
+                        found.add(f"{message['headers']['task']} carries {arguments} {keywords}")
+        return sorted(found)
+
+
+class Webhook:
+    """Another system that takes events, or (in `trouble`) answers 503, or takes one and hangs up."""
+
+    def __init__(self) -> None:
+        self.trouble = ""
+        self.received: list[Received] = []
+        receiver = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                event = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                trouble = receiver.trouble
+                if trouble != "503":
+                    receiver.received.append(Received("tickets", int(event["data"]["cursor"])))
+                if trouble == "lost":
+                    self.close_connection = True
+                    return
+                self.send_response(503 if trouble == "503" else 204)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/hook"
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class Ground(Stage):
+    """One `ump up` behind proxies, with a second worker, as on a second machine."""
+
+    def __init__(self, home: Path, microsoft: Microsoft, environment: Mapping[str, str]) -> None:
+        super().__init__(home, {})
+        self.microsoft = microsoft
+        self.redis = Redis(home)
+        self.lines: dict[str, Proxy] = {}
+        self.other: subprocess.Popen[bytes] | None = None
+        self.server: embedded.Server | None = None
+        self.webhook = Webhook()
+        self._more = dict(environment)
+        self._open = contextlib.ExitStack()
+
+    def start(self) -> None:
+        self.server = embedded.start(self.home / "postgres")
+        socket_path = self.server.socket_directory / ".s.PGSQL.5432"
+        gateway = int(self.microsoft.url.rpartition(":")[2])
+        self._open.enter_context(self.redis)
+        self._open.enter_context(self.webhook)
+        for name, target in (("postgres", socket_path), ("redis", self.redis.port), ("graph", gateway)):
+            self.lines[name] = self._open.enter_context(Proxy(target))
+        mail = self.microsoft.control("GET", "/mail")
+        self._given |= {
+            "DATABASE_URL": through(self.server.url_app, self.lines["postgres"].port),
+            "DATABASE_OWNER_URL": self.server.url_owner,
+            "BROKER_URL": f"redis://127.0.0.1:{self.lines['redis'].port}/0",
+            "M365_GATEWAY_URL": f"http://127.0.0.1:{self.lines['graph'].port}",
+            "EMAIL_URL": f"smtp://{mail['host']}:{mail['port']}",
+            "COMMAND_LEASE_SECONDS": str(LEASE),
+            "SWEEP_SECONDS": str(SWEEP),
+            "SECRET_OVERLAP_SECONDS": "1",
+            "API_REQUESTS_PER_MINUTE": "1000000",
+            **self._more,
+        }
+        super().start()
+        with psycopg2.connect(self.server.url_owner) as connection, connection.cursor() as cursor:
+            cursor.execute(SQL.read_text())
+        connection.close()
+        self.other = self.another_worker()
+
+    def __exit__(self, *_: object) -> None:
+        for connection in (self._database, self._admin):
+            if connection is not None:
+                connection.close()
+        self._database = self._admin = None
+        for popen in (self.other, self._popen):
+            if popen is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(popen.pid, signal.SIGCONT)
+                end(popen, 60)
+        self._popen = None
+        self._open.close()
+        if self.server is not None:
+            self.server.stop()
+        embedded.remove(self.home / "postgres")
+
+    def ump_process(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """By the lines of the portal itself: what was given is not in its facts."""
+        command = [sys.executable, "-m", "ump_portal.cli", *arguments]
+        return subprocess.run(
+            command, cwd=CHECKOUT, env=self.environment, input=stdin, capture_output=True, text=True, timeout=180,
+            check=False,
+        )  # fmt: skip
+
+    # --- What the nemesis may take hold of ----------------------------------------------------------------------
+    def workers(self) -> list[int]:
+        """The groups of both workers, as far as they run."""
+        first = self.process("worker")
+        return [first.group] * (first is not None) + [self.other.pid] * (self.other is not None)  # type: ignore[union-attr]
+
+    def pool(self, group: int) -> list[Seen]:
+        """The processes of a worker that carry commands out."""
+        return sorted((one for one in processes() if one.group == group != one.pid), key=lambda one: one.pid)
+
+    def second_worker_again(self) -> None:
+        assert self.other
+        self.other.wait()
+        self._extra.clear()
+        self.other = self.another_worker()
+
+    def restart_postgres(self) -> None:
+        """`pg_ctl restart -m immediate`: it does not say good-bye to anybody, and recovers from its log."""
+        pid = self.postmaster()
+        assert pid
+        assert self.server
+        os.kill(pid, signal.SIGQUIT)
+        until("PostgreSQL has ended", lambda: not Path(f"/proc/{pid}").exists(), 30)
+        self.server.stop()
+        self.server = embedded.start(self.home / "postgres")
+
+    # --- What was seen ------------------------------------------------------------------------------------------
+    def moves(self) -> list[Move]:
+        names = ", ".join(Move.__dataclass_fields__)
+        return [Move(*row) for row in self.sql(f"SELECT {names} FROM chaos.move ORDER BY n")]
+
+    def writes(self) -> list[Write]:
+        names = ", ".join(f'"{name}"' for name in Write.__dataclass_fields__)
+        return [Write(*row) for row in self.sql(f"SELECT {names} FROM chaos.write ORDER BY n")]
+
+
+def through(url: str, port: int) -> str:
+    """The same database by a port of this machine instead of its socket."""
+    parts = urlsplit(url)
+    account = parts.netloc.rpartition("@")[0]
+    return urlunsplit(
+        parts._replace(netloc=f"{account}@127.0.0.1:{port}", query="sslmode=disable&gssencmode=disable")
+    )
+
+
+@contextlib.contextmanager
+def every(seconds: float, do: Any) -> Iterator[None]:
+    """Something is done again and again, in a thread of its own, until the block ends."""
+    over = threading.Event()
+
+    def loop() -> None:
+        while not over.wait(seconds):
+            with contextlib.suppress(AssertionError, OSError, psycopg2.Error):  # what is asked may be away
+                do()
+
+    thread = threading.Thread(target=loop, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(30)
