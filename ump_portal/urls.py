@@ -20,6 +20,7 @@ from ump_portal.pages import (
     status,
     styleguide,
     tenants,
+    topology,
 )
 
 handler400 = "ump_portal.pages.errors.bad_request"
@@ -90,6 +91,8 @@ urlpatterns = [
     path("sbcs/devices/", sbcs.devices, name="sbc-devices"),
     path("sbcs/<uuid:sbc_id>/", sbcs.one, name="sbc"),
     path("sbcs/<uuid:sbc_id>/live/", sbcs.live, name="sbc-live"),
+    path("topology/", topology.index, name="topology"),
+    path("topology/<uuid:sbc_id>/", topology.one, name="topology-sbc"),
     path("healthz", health.healthz, name="healthz"),
     path("styleguide", styleguide.styleguide, name="styleguide"),
     path("accounts/sessions/", sessions.index, name="sessions"),

@@ -125,6 +125,7 @@ def _provider_tree(request: HttpRequest, actor: Actor) -> list[Entry]:
             "server",
             _entry(request, "Known SBCs", "/sbcs/") if provider else None,
             _entry(request, "Prefixes", "/prefixes/") if provider else None,
+            _entry(request, "Topology", "/topology/") if provider else None,
             _entry(request, "Scripts", "/scripts/") if provider else None,
         ),
         _entry(request, "Audit", "/audit/", "scroll-text"),

@@ -16,16 +16,20 @@ from sbc import selectors, status
 from sbc.models import Link, Sbc
 from sbc.status import Derived, Grade
 from sbc.views import BASE, EVERY
+from sites import topology as lying
 from sites.models import Site
 from tenants import scope, tables
 from tenants.abilities import Ability
 from tenants.web import actor_of, provider_view
-from ump_portal.pages import audit
+from ump_portal.pages import audit, topology
 from ump_portal.pages.navigation import Tab
+from ump_portal.templatetags.topology import Picture
 
 DEVICES = f"{BASE}devices/"
 CHANGES = 10
 """So many entries of the trail stand on a device's page."""
+DRAWN = 8
+"""So many sites are drawn there; the page Topology has them all."""
 SEVERITIES = ("critical", "major", "minor", "warning")
 TONES = {
     Link.CONNECTED: ("ok", "plug-zap"),
@@ -131,7 +135,16 @@ def one(request: HttpRequest, sbc_id: uuid.UUID) -> HttpResponse:
     sbc = selectors.sbc(sbc_id)
     with scope.every("the provider's own entries of the trail"):
         changes = audit.rows(trail.of_object("sbc", sbc.uid)[:CHANGES])
-    return render(request, "sbc/one.html", {**_page(request, sbc), "changes": changes})
+    context = {**_page(request, sbc), "changes": changes, "picture": _picture(sbc)}
+    return render(request, "sbc/one.html", context)
+
+
+def _picture(sbc: Sbc) -> Picture | None:
+    """The topology with the first sites; None while there is none."""
+    with scope.every("sites of all customers lie on the provider's devices"):
+        sites = list(lying.sites_on(sbc)[:DRAWN])
+        load = lying.loads([sbc]).get(sbc.id, lying.Load())
+        return topology.picture_of(sbc, load, sites, lying.standings(sites)) if sites else None
 
 
 @provider_view(needs=Ability.VIEW_PROVIDER)
