@@ -17,6 +17,7 @@ module the real `pwsh` is tried where it is installed. The real module in a live
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from collections.abc import Callable
@@ -40,6 +41,9 @@ SCOPE = f"{TEAMS_ADMIN_APP_ID}/.default"
 MOST_ROWS = 10_000
 """Rows that one call may answer; a customer has some dozens of routes."""
 MOST_BYTES = 32 << 20
+PIECE = 16
+"""Characters of a token that may not be told; fewer are of no use to anybody."""
+_BREAKS = re.compile(r"[\s|]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +236,7 @@ class Session:
         return UmpError.of(code, thing=thing, detail=self._detail(error))
 
     def _detail(self, error: ProcessError) -> dict[str, object]:
+        # The reason stands at the end; what is cut off has been looked through before.
         return {"cause": str(error), "powershell_says": self._masked(error.tail)[-300:]}
 
     def _named(self, error: UmpError) -> UmpError:
@@ -239,11 +244,20 @@ class Session:
         return error
 
     def _masked(self, text: str) -> str:
-        """Without the tokens, whatever a module printed."""
-        if self._tokens is not None:
-            for token in (self._tokens.graph.value, self._tokens.teams.value):
-                text = text.replace(token, "[hidden]") if token else text
+        """Without the tokens, whatever a module printed; PowerShell breaks long lines, so pieces count as well."""
+        for token in self._secrets:
+            text = text.replace(token, "[hidden]")
+        squeezed = _BREAKS.sub("", text)
+        for token in self._secrets:
+            if any(token[at : at + PIECE] in squeezed for at in range(0, len(token) - PIECE + 1, PIECE // 2)):
+                return "[hidden]"
         return redact_text(text)
+
+    @property
+    def _secrets(self) -> tuple[str, ...]:
+        if self._tokens is None:
+            return ()
+        return tuple(token for token in (self._tokens.graph.value, self._tokens.teams.value) if token)
 
 
 def probe(config: Config, cloud: Cloud) -> Versions:

@@ -26,7 +26,7 @@ from typing import IO, Any, Self, cast
 
 LONGEST_FRAME = 1 << 20
 """Bytes; a row of a dial plan with fifty rules is some ten thousand."""
-KEPT_OF_ERRORS = 4096
+KEPT_OF_ERRORS = 16384
 """Bytes kept of what was written to standard error, for the detail of a failure."""
 BLOCK = 65536
 LOOK = 0.2
@@ -251,13 +251,17 @@ class Process:
         until = time.monotonic() + longest
         while not self._ended() and time.monotonic() < until:
             for key, _ in self._selector.select(0.02):
-                if not os.read(key.fd, BLOCK):
-                    self._selector.unregister(key.fd)
+                with contextlib.suppress(BlockingIOError):
+                    if not os.read(key.fd, BLOCK):
+                        self._selector.unregister(key.fd)
             if not self._selector.get_map():
                 time.sleep(0.02)
 
     def _ended(self) -> bool:
-        return os.waitid(os.P_PID, self._popen.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        try:
+            return os.waitid(os.P_PID, self._popen.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        except ChildProcessError:  # where a worker ignores SIGCHLD, nobody needs to wait for it
+            return True
 
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -79,7 +79,8 @@ def main() -> None:
         say(frame(mark, {"fault": json.loads(TROUBLE[6:]), "stage": json.loads(TROUBLE[6:])["stage"]}))
         return
     if TROUBLE == "dies at once":
-        sys.stderr.write(f"Unhandled exception. Authorization: Bearer {hello['tokens'][1]}\n")
+        token = hello["tokens"][1]
+        sys.stderr.write(f"Unhandled exception. Refused: {token[:17]}\n     | {token[17:]}\n")
         sys.exit(134)
     if TROUBLE == "stubborn":
         stubborn()

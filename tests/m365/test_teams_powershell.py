@@ -27,7 +27,7 @@ from m365.teams_powershell import Config, Session, Tokens, probe
 from tests.m365 import powershell_reader as reader
 
 TENANT = "11111111-2222-3333-4444-555555555555"
-SECRETS = ("graph-token-of-the-customer", "teams-token-of-the-customer")
+SECRETS = ("graph-token-of-the-customer", "teams-token-of-a-customer-longer-than-a-line")
 TOKENS = Tokens(*(Token(value, datetime.now(UTC), tid=TENANT) for value in SECRETS))
 READ = READS["routes"]
 WRITE = Call("Remove-CsOnlineVoiceRoute", (("Identity", "Acme"),))
@@ -167,8 +167,9 @@ def test_a_session_that_does_not_come_to_be(
         pass
     assert raised.value.code == code
     assert raised.value.retry_after == (17 if code == "throttled" else None)
-    for secret in SECRETS:
-        assert secret not in told(raised)
+    assert not any(
+        piece in told(raised) for secret in SECRETS for piece in (secret, secret[:17], secret[17:])
+    )
 
 
 @pytest.mark.parametrize("trouble", ["deaf", "input closed"])
@@ -183,9 +184,8 @@ def test_nothing_that_it_started_lives_on(session: Open, notes: Path) -> None:
     with session("stubborn", call_seconds=0.2) as teams, pytest.raises(UmpError):
         teams.run(READ)
     for pid in json.loads(notes.read_text())["pids"]:
-        with contextlib.suppress(ProcessLookupError):
-            with os.fdopen(os.pidfd_open(pid), "rb") as alive:
-                assert select.select([alive], [], [], 20)[0]
+        with contextlib.suppress(ProcessLookupError), os.fdopen(os.pidfd_open(pid), "rb") as alive:
+            assert select.select([alive], [], [], 20)[0]
 
 
 def test_a_stop_ends_a_reading_but_waits_for_a_write(session: Open) -> None:
