@@ -13,10 +13,29 @@ from tenants.abilities import Ability
 from tenants.models import Connection, Tenant
 
 
-class DirectoryKind(Kind):
-    """Users, groups, memberships and licences into the mirror. Nothing is ever written at Microsoft."""
+class MirrorKind(Kind):
+    """What Microsoft says into a mirror. Nothing is ever written there."""
 
     ability = Ability.REPLICATE
+
+    def line(self, ctx: Context) -> lines.Line:
+        """Raises UmpError: sync_off, connection_unverified, or what keeps the credential from being opened.
+
+        The hard gate (M36-25): nothing is read with a credential that no check has proven.
+        """
+        with scope.one(ctx.customer):
+            tenant: Tenant = Tenant.objects.get(id=ctx.customer)
+            if not tenant.with_sync:
+                raise UmpError.of("sync_off", tenant=tenant.name)
+            connection: Connection | None = Connection.objects.filter(tenant_id=ctx.customer).first()
+            if connection is not None and not connection.usable:
+                raise UmpError.of("connection_unverified")
+            return lines.open_line(ctx.customer)
+
+
+class DirectoryKind(MirrorKind):
+    """Users, groups, memberships and licences."""
+
     may_dry_run = True
     reconcile = (
         "Reads only; every page is stored with the link to the next one in one transaction, so a run that was "
@@ -26,23 +45,12 @@ class DirectoryKind(Kind):
 
     def run(self, ctx: Context) -> Outcome:
         """Raises UmpError: sync_off, connection_unverified, or whatever Microsoft answers."""
-        with scope.one(ctx.customer):
-            tenant: Tenant = Tenant.objects.get(id=ctx.customer)
-            if not tenant.with_sync:
-                raise UmpError.of("sync_off", tenant=tenant.name)
-            line = self._line(ctx)
+        line = self.line(ctx)
 
         def client(stop: threading.Event, on_call: Callable[[CallRecord], None]) -> GraphClient:
             return line.graph(read_only=True, on_call=on_call, stop=stop)
 
         return Sync(ctx, client, full=self.full).slice()
-
-    def _line(self, ctx: Context) -> lines.Line:
-        """The hard gate (M36-25): nothing is read with a credential that no check has proven."""
-        connection: Connection | None = Connection.objects.filter(tenant_id=ctx.customer).first()
-        if connection is not None and not connection.usable:
-            raise UmpError.of("connection_unverified")
-        return lines.open_line(ctx.customer)
 
 
 @register

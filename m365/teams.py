@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from core.errors import UmpError
 from m365.clouds import CLOUDS, Cloud
-from m365.graph import GraphClient
+from m365.graph import GraphClient, Params
 from m365.permissions import FEATURES
 from m365.replies import Page
 
@@ -116,14 +116,14 @@ def in_cloud(key: str) -> bool:
 
 def users(graph: GraphClient, at: str = "") -> Iterator[Read]:
     """Users as Teams knows them (TeamsUser), page by page from the link `at` or the beginning on."""
-    params = {"$select": _OF_USERS, "$top": USERS_A_PAGE}
+    params: Params = {"$select": _OF_USERS, "$top": USERS_A_PAGE}
     for page in _pages(graph, USERS, params, at):
         yield Read([_user(row) for row in page.value], page.next_link or "")
 
 
 def policies(graph: GraphClient, at: str = "") -> Iterator[Read]:
     """The policies in effect for each user (Policies), page by page likewise."""
-    params = {"$select": _OF_POLICIES, "$top": USERS_A_PAGE}
+    params: Params = {"$select": _OF_POLICIES, "$top": USERS_A_PAGE}
     for page in _pages(graph, USERS, params, at):
         yield Read([_policies(row) for row in page.value], page.next_link or "")
 
@@ -133,23 +133,21 @@ def numbers(graph: GraphClient, at: str = "") -> Iterator[Read]:
 
     Microsoft documents $skip and may leave the link out: a full page without one is followed by another.
     """
-    skip, link = 0, at
+    skip, link, linked = 0, at, bool(at)
     for _ in range(MOST_NUMBERS // NUMBERS_A_PAGE):
-        params: dict[str, str | int] = (
-            {"$top": NUMBERS_A_PAGE, "$skip": skip} if skip else {"$top": NUMBERS_A_PAGE}
-        )
         full = False
+        params: Params = {"$top": NUMBERS_A_PAGE, **({"$skip": skip} if skip else {})}
         for page in _pages(graph, NUMBERS, params, link):
             yield Read([_number(row) for row in page.value], page.next_link or "")
             skip += len(page.value)
+            linked = linked or page.next_link is not None
             full = len(page.value) >= NUMBERS_A_PAGE
-        if not full:
+        if linked or not full:
             return
-        link = ""
     raise UmpError.of("endless_pages", thing="the organisation's numbers")
 
 
-def _pages(graph: GraphClient, place: str, params: Mapping[str, str | int], at: str) -> Iterator[Page]:
+def _pages(graph: GraphClient, place: str, params: Params, at: str) -> Iterator[Page]:
     return graph.pages(at, place=place) if at else graph.pages(place, params)
 
 

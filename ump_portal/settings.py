@@ -55,6 +55,7 @@ INSTALLED_APPS = [
     "webhooks",
     "sbc",
     "sites",
+    "telephony",
     "invitations",
     "onboarding",
     "api",
@@ -153,6 +154,12 @@ QUICK_REPLICATION_CYCLE_DELAY = env.int("QUICK_REPLICATION_CYCLE_DELAY", default
 QUICK_REPLICATION_LONGEST_WAIT = env.int("QUICK_REPLICATION_LONGEST_WAIT", default=1800)
 # The demo looks every minute, so that a change made at the simulator is seen while one watches.
 REPLICATION_CYCLE_SECONDS = env.int("REPLICATION_CYCLE_SECONDS", default=60 if DEMO else 300)
+# Microsoft has no delta for telephony: a quick replication takes it along no more often than this.
+TEAMS_READ_SECONDS = env.int("TEAMS_READ_SECONDS", default=300 if DEMO else 900)
+# How often the numbers of Operator Connect customers are read, whose status changes without anybody's doing.
+NUMBER_REFRESH_SECONDS = env.int("NUMBER_REFRESH_SECONDS", default=300)
+# So long a number that was in use cools before it counts as free.
+NUMBER_COOLING_DAYS = env.int("NUMBER_COOLING_DAYS", default=30)
 # How long after a change of the credential a missing permission may be Microsoft's own delay (facts 2.3).
 CONSENT_PROPAGATION_SECONDS = env.int("CONSENT_PROPAGATION_SECONDS", default=20 if DEMO else 300)
 # How long Microsoft may take until a new client secret works, and how long the old one stays beside it.

@@ -1,0 +1,235 @@
+"""Reading one stream of telephony to its end, in slices, and what becomes of what Microsoft no longer lists."""
+
+import dataclasses
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from django.conf import settings
+from django.db.models.functions import Now
+
+from core.errors import LeaseLost, UmpError
+from directory.scoping import sieve_of
+from directory.sync.jobs import LINK_REFUSED
+from directory.sync.staging import Count, may_be_lost
+from m365 import permissions, teams
+from m365.graph import GraphClient
+from replication import plans
+from replication.context import Again, Context, Done, Outcome
+from telephony import landing
+from telephony.models import Stream, TeamsPolicy, TeamsStream, TeamsUser
+from tenants import lines
+from tenants.models import Tenant
+
+Look = Callable[[GraphClient, str], Iterator[teams.Read]]
+MOST_RESTARTS = 2
+PASSING = frozenset({"lease_lost", "interrupted", "throttled"})
+START_OVER = frozenset({"endless_pages", "plan_needs_approval"})
+LACKING = frozenset({"permission_missing", "graph_unsupported"})
+"""Telephony is an extra: what it lacks is told, and the customer's directory is still worth having."""
+
+
+@dataclasses.dataclass(frozen=True)
+class What:
+    """A stream: how it is read, which feature of Microsoft's it is, and its words."""
+
+    stream: Stream
+    look: Look
+    feature: str
+    one: str
+    many: str
+
+
+WHAT = {
+    what.stream: what
+    for what in (
+        What(Stream.USERS, teams.users, "teams_users", "Teams user", "Teams users"),
+        What(Stream.POLICIES, teams.policies, "teams_users", "user's policies", "users' policies"),
+        What(Stream.NUMBERS, teams.numbers, "numbers", "number", "numbers"),
+    )
+}
+
+
+class Reading:
+    """One slice. The checkpoint holds where it goes on and what it has done so far."""
+
+    def __init__(self, ctx: Context, line: lines.Line, stream: Stream) -> None:
+        self.ctx, self.line, self.what = ctx, line, WHAT[stream]
+        self.tenant_id: uuid.UUID = ctx.customer
+        state: dict[str, Any] = ctx.state.get("reading") or {}
+        self.at: str = state.get("at", "")
+        self.begun: bool = state.get("begun", False)
+        self.whole: bool = state.get("whole", False)
+        self.left_out: int = state.get("left_out", 0)
+        self.restarts: int = state.get("restarts", 0)
+        self.count = Count(**state.get("count", {}))
+
+    def slice(self) -> Outcome:
+        """Done when everything is in step (or cannot be read at all, and says why), Again at a slice's end."""
+        try:
+            teams.require(self.line.cloud, self.what.feature)
+            return self._slice()
+        except UmpError as error:
+            if error.code in LACKING:
+                return self._lacking(error)
+            self._leave(error)
+            raise
+
+    def _slice(self) -> Outcome:
+        if not self.begun:
+            with self.ctx.transaction():
+                landing.forget_seen(self.tenant_id, self.what.stream)
+                self.begun = True
+                self._save()
+        if not self.whole and not self._pages():
+            return Again(f"{self.count.read:,} {self.what.many} so far")
+        return self._conclude()
+
+    def _pages(self) -> bool:
+        """Land every page; False when the slice is over first."""
+        graph = self.line.graph(read_only=True, stop=self.ctx.stop)
+        try:
+            for page in self.what.look(graph, self.at):
+                self._land(page)
+                if page.next and self.ctx.should_yield():
+                    return False
+        except UmpError as error:
+            if error.code not in LINK_REFUSED or not self.at or self.restarts >= MOST_RESTARTS:
+                raise
+            self._start_over()
+            return False
+        with self.ctx.transaction():
+            self.whole = True
+            self._save()
+        return True
+
+    def _land(self, page: teams.Read) -> None:
+        with self.ctx.transaction():
+            if page.next:
+                may_be_lost()
+            self.count.add(self._rows(page))
+            self.at = page.next
+            self._save()
+        self.ctx.report(done=self.count.read, label=f"{self.count.read:,} {self.what.many}")
+
+    def _rows(self, page: teams.Read) -> Count:
+        if self.what.stream == Stream.NUMBERS:
+            return landing.land_numbers(self.tenant_id, page.rows)
+        if self.what.stream == Stream.POLICIES:
+            return landing.land_policies(self.tenant_id, page.rows)
+        sieve = sieve_of(Tenant.objects.get(id=self.tenant_id))
+        count, left_out = landing.land_users(self.tenant_id, page.rows, sieve)
+        self.left_out += left_out
+        return count
+
+    def _start_over(self) -> None:
+        """Microsoft has forgotten where we were."""
+        with self.ctx.transaction():
+            landing.forget_seen(self.tenant_id, self.what.stream)
+            self.at, self.left_out, self.count = (
+                "",
+                0,
+                Count(changed=self.count.changed, added=self.count.added),
+            )
+            self.restarts += 1
+            self._save()
+
+    def _save(self) -> None:
+        self.ctx.checkpoint(
+            reading={
+                "at": self.at,
+                "begun": self.begun,
+                "whole": self.whole,
+                "left_out": self.left_out,
+                "restarts": self.restarts,
+                "count": vars(self.count).copy(),
+            }
+        )
+
+    # The end
+
+    def _conclude(self) -> Outcome:
+        with self.ctx.transaction():
+            unapproved = self._ask()
+            if unapproved is None:
+                self.count.removed += landing.remove_unseen(self.tenant_id, self.what.stream)
+                landing.forget_seen(self.tenant_id, self.what.stream)
+                self._keep(error=None, synced_at=Now(), rows=self._rows_now(), left_out=self.left_out)
+                self.ctx.checkpoint(reading=None)
+        if unapproved is not None:
+            self._leave(unapproved)
+            raise unapproved
+        return Done(self._sentence(), result=vars(self.count) | {"left_out": self.left_out})
+
+    def _ask(self) -> UmpError | None:
+        """plan_needs_approval with a plan drawn, when more would go than may go unseen; as for the directory."""
+        if self.what.stream == Stream.POLICIES:
+            return None  # names only; whom they are assigned to is not asked for by the row either
+        gone, have = landing.unseen(self.tenant_id, self.what.stream)
+        if gone <= max(settings.REMOVAL_FLOOR, have * settings.REMOVAL_SHARE):
+            return None
+        noun = self.what.one[0].upper() + self.what.one[1:]
+        wanted = landing.unseen_lines(self.tenant_id, self.what.stream, noun)
+        agreed = plans.approved(self.ctx.command_id)
+        if agreed and not plans.not_in(agreed, wanted):
+            return None
+        label = self.what.many[0].upper() + self.what.many[1:]
+        figures = [{"noun": noun, "label": label, "remove": gone, "have": have}]
+        why = (
+            f"Microsoft does not list these {self.what.many} any more. They were removed there, or the app "
+            "registration may not see them any longer."
+        )
+        plan = plans.draw(self.tenant_id, self.ctx.command_id, wanted, why=why, figures=figures)
+        return UmpError.of("plan_needs_approval", count=plan.removals, detail={"plan": plan.id})
+
+    def _rows_now(self) -> int:
+        if self.what.stream == Stream.NUMBERS:
+            return landing.unseen(self.tenant_id, self.what.stream)[1]
+        model = TeamsUser if self.what.stream == Stream.USERS else TeamsPolicy
+        return int(model.objects.filter(tenant_id=self.tenant_id).count())
+
+    def _sentence(self) -> str:
+        """For people."""
+        done, what = self.count, self.what
+        read = f"{done.read:,} {what.one if done.read == 1 else what.many}"
+        if not done.differences:
+            text = f"{read} read; nothing has changed."
+        else:
+            text = f"{read} read; {done.added:,} added, {done.changed:,} changed, {done.removed:,} removed."
+        if self.left_out:
+            text += f" The CsOnlineUser Filter leaves {self.left_out:,} out."
+        return text
+
+    # When it does not come to its end
+
+    def _lacking(self, error: UmpError) -> Outcome:
+        """It cannot be read, for a reason that only a person can mend; the rest of the customer's work goes on."""
+        names = ", ".join(permissions.needed(self.what.feature))
+        if error.code == "permission_missing":
+            error = UmpError.of(
+                error.code,
+                permission=names,
+                tenant=self.line.name,
+                app=self.line.app,
+                detail=dict(error.detail),
+            )
+        with self.ctx.transaction():
+            landing.forget_seen(self.tenant_id, self.what.stream)
+            self._keep(error=dict(error.to_dict()))
+            self.ctx.checkpoint(reading=None)
+        return Done(f"{Stream(self.what.stream).label} could not be read. {error.message}", outcome="partial")
+
+    def _leave(self, error: UmpError) -> None:
+        """Before an error goes to the runner: people see it, and what can't be trusted is dropped."""
+        if isinstance(error, LeaseLost) or error.code in PASSING:
+            return
+        with self.ctx.transaction():
+            if error.code in START_OVER:
+                landing.forget_seen(self.tenant_id, self.what.stream)
+                self.ctx.checkpoint(reading=None)
+            self._keep(error=dict(error.to_dict()))
+
+    def _keep(self, **values: Any) -> None:
+        TeamsStream.objects.update_or_create(
+            tenant_id=self.tenant_id, stream=self.what.stream, defaults=values
+        )
