@@ -1,0 +1,252 @@
+"""What bench/web.py measures, in a process of its own: `python -m bench.paging NAME JSON`."""
+
+import json
+import os
+import statistics
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ump_portal.settings")
+django.setup()
+
+import datetime as dt  # noqa: E402  Django first
+
+from django.conf import settings  # noqa: E402
+from django.db import connection, connections  # noqa: E402
+from django.test import Client, override_settings  # noqa: E402
+from django.test.utils import CaptureQueriesContext  # noqa: E402
+
+from accounts.models import User  # noqa: E402
+from accounts.services import create_token  # noqa: E402
+from bench import plain_list  # noqa: E402
+from tenants import scope, services  # noqa: E402
+from tenants.abilities import ABILITIES, Role  # noqa: E402
+from tenants.access import SYSTEM  # noqa: E402
+from tenants.models import Cloud, Tenant, Verification  # noqa: E402
+from tests.cast import sign_in  # noqa: E402
+
+Figures = dict[str, Any]
+WORDS = [
+    "Alder",
+    "Birch",
+    "Cedar",
+    "Dogwood",
+    "Elm",
+    "Fir",
+    "Ginkgo",
+    "Hazel",
+    "Ironwood",
+    "Juniper",
+    "Larch",
+    "Maple",
+    "Oak",
+    "Pine",
+    "Rowan",
+    "Spruce",
+]
+PAGES = (
+    "/",
+    "/tenants/",
+    "/tenants/?q=maple",
+    "/tenants/?page=180",
+    "/authentication-status/",
+    "/queue/",
+    "/queue/?state=succeeded",
+    "/audit/",
+    "/invitations/",
+    "/sbcs/",
+    "/sites/",
+    "/prefixes/",
+    "/settings/people/",
+    "/tenants/{uid}/",
+    "/tenants/{uid}/users/",
+    "/tenants/{uid}/users/?q=maple",
+    "/tenants/{uid}/groups/",
+    "/tenants/{uid}/queue/",
+    "/tenants/{uid}/history/",
+)
+LISTS = (
+    "/api/v1/tenants",
+    "/api/v1/commands",
+    "/api/v1/tenants/{uid}/users",
+    "/api/v1/tenants/{uid}/commands",
+    "/api/v1/invitations",
+    "/api/v1/audit",
+)
+SEARCHES = ("/search?q=maple+1234", "/search?q=c4711.example", "/search?q=%2B49305550100")
+
+
+def fill(*, tenants: int, users: int, commands: int, entries: int) -> Figures:
+    """One customer by the portal's own services, and the others as copies of its rows."""
+    first = services.add_tenant(SYSTEM, name="Customer", entra_tenant_id=uuid.uuid4(), domain="c0.example")
+    with scope.one(first.id):
+        services.set_connection(
+            SYSTEM,
+            first,
+            cloud=Cloud.GLOBAL,
+            client_id=uuid.uuid4(),
+            client_secret="a-secret-of-nobody-at-all",
+        )
+        services.note_check(first.id, verification=Verification.SUCCESSFUL, problem=None)
+        services.note_replication(first.id, users=users // tenants, groups=20)
+    person = User.objects.create_user(email="pia@example.test", password="correct horse battery", name="Pia")
+    with scope.every("a benchmark gives a person a role"):
+        from tenants.models import Membership
+
+        Membership.objects.create(user_id=person.id, role=Role.PROVIDER_ADMIN)
+    words = "(ARRAY[" + ", ".join(f"'{word}'" for word in WORDS) + "])"
+    with connections["owner"].cursor() as cursor:
+        _copies(
+            cursor, "tenants_tenant", tenants - 1,
+            id="gen_random_uuid()", entra_tenant_id="gen_random_uuid()", domain="'c' || n || '.example'",
+            name=f"{words}[n % {len(WORDS)} + 1] || ' ' || n",
+        )  # fmt: skip
+        mine = "(SELECT id, row_number() OVER (ORDER BY id) n FROM tenants_tenant WHERE id <> t.tenant_id) x"
+        _copies(
+            cursor, "tenants_connection", mine, id="gen_random_uuid()", tenant_id="x.id", secret_id="NULL",
+            client_id="gen_random_uuid()",
+        )  # fmt: skip
+        cursor.execute(
+            "INSERT INTO replication_lane (tenant_id, name, suspended_code)"
+            " SELECT t.id, v.name, '' FROM tenants_tenant t, (VALUES ('data'), ('identity')) v(name)"
+            " ON CONFLICT DO NOTHING"
+        )
+        cursor.execute(
+            f"""
+            INSERT INTO directory_user (tenant_id, object_id, user_principal_name, display_name, given_name, surname,
+                mail, department, job_title, company_name, office_location, city, country, usage_location,
+                business_phones, mobile_phone, sku_ids, account_enabled, user_type, on_premises, search)
+            SELECT t.id, gen_random_uuid(), 'u' || n || '@' || t.domain, initcap(w.word) || ' ' || n, '', '',
+                'u' || n || '@' || t.domain, 'Sales', 'Clerk', '', '', 'Berlin', 'DE', 'DE', '', '', '{{}}', true,
+                'Member', false, w.word || ' ' || n || ' u' || n || '@' || t.domain
+            FROM tenants_tenant t, generate_series(1, %s) n,
+                LATERAL (SELECT lower({words}[(n * 7) %% {len(WORDS)} + 1]) AS word) w
+            """,
+            [users // tenants],
+        )
+        cursor.execute(
+            """
+            INSERT INTO replication_command (tenant_id, lane_id, kind, target, params, dry_run, state, reason,
+                outcome, message, result, attempts, max_attempts, deaths, slices, checkpoint, progress, not_before,
+                lease_owner, fence, actor_kind, actor_id, actor_label, queued_at, started_at, finished_at)
+            SELECT l.tenant_id, l.id, 'quick_replication', '', '{}', false,
+                CASE WHEN n %% 50 = 0 THEN 'failed' ELSE 'succeeded' END, '', 'complete', 'Nothing changed.', '{}',
+                0, 10, 0, 1, '{}', '{}', now(), '', 1, 'system', '', 'schedule', at, at, at
+            FROM (SELECT id, tenant_id, row_number() OVER (ORDER BY id) AS place, count(*) OVER () AS all_of_them
+                  FROM replication_lane WHERE name = 'data') l
+            JOIN generate_series(1, %s) AS n ON n %% l.all_of_them = l.place - 1
+            CROSS JOIN LATERAL (SELECT now() - n * interval '2 seconds' AS at) when_
+            """,
+            [commands],
+        )
+        _copies(
+            cursor, "audit_entry", entries, request_id="gen_random_uuid()", at="now() - n * interval '3 seconds'",
+            source="(SELECT * FROM audit_entry WHERE tenant_id IS NOT NULL ORDER BY id LIMIT 1)",
+        )  # fmt: skip
+        cursor.execute(plain_list.TABLE)
+        cursor.execute("ANALYZE")
+    return {}
+
+
+def _copies(cursor: Any, table: str, what: int | str, *, source: str = "", **own: str) -> None:
+    """Rows like the table's first one, `what` of them or one for each row of that query, with values of their own."""
+    cursor.execute(
+        "SELECT column_name FROM information_schema.columns WHERE table_name = %s AND is_identity = 'NO'"
+        " AND is_generated = 'NEVER'",
+        [table],
+    )
+    columns = [row[0] for row in cursor.fetchall()]
+    values = ", ".join(own.get(name, f't."{name}"') for name in columns)
+    names = ", ".join(f'"{name}"' for name in columns)
+    many = f"generate_series(1, {what}) AS n" if isinstance(what, int) else f"LATERAL {what}"
+    first = source or f"(SELECT * FROM {table} LIMIT 1)"
+    cursor.execute(f"INSERT INTO {table} ({names}) SELECT {values} FROM {first} t, {many}")
+
+
+def ask(*, rounds: int) -> Figures:
+    """Each page and list in turn with the plain one; milliseconds, and the queries of one request."""
+    settings.ALLOWED_HOSTS = ["*"]
+    person = User.objects.get(email="pia@example.test")
+    client, plain = Client(), Client()
+    sign_in(client, person)
+    plain.cookies = client.cookies
+    with scope.every("a benchmark picks a customer"):
+        tenant = Tenant.objects.order_by("name")[5000 % Tenant.objects.count()]
+    _, token = create_token(
+        SYSTEM, name="bench", role=Role.PROVIDER_ADMIN, scopes=sorted(ABILITIES[Role.PROVIDER_ADMIN]),
+        tenant_id=None, networks=[], lifetime=dt.timedelta(hours=1),
+    )  # fmt: skip
+    bearer = {"HTTP_AUTHORIZATION": f"Bearer {token}", "REMOTE_ADDR": "169.254.0.1"}
+    found: Figures = {"pages": {}, "lists": {}, "search": {}}
+    for what, paths, headers in (("pages", PAGES, {}), ("lists", LISTS, bearer), ("search", SEARCHES, {})):
+        base = [] if what == "search" else ["plain"]
+        calls: dict[str, Callable[[], Any]] = {
+            path: _call(client, path.format(uid=tenant.id), headers) for path in paths
+        }
+        for name in base:
+            calls[name] = _plain(plain, "/plain/" if what == "pages" else "/plain-api/")
+        found[what] = _in_turn(calls, rounds)
+    return found
+
+
+def _call(client: Client, path: str, headers: dict[str, str]) -> Callable[[], Any]:
+    return lambda: client.get(path, **headers)
+
+
+def _plain(client: Client, path: str) -> Callable[[], Any]:
+    """By the middleware and the addresses of a plain project."""
+
+    def call() -> Any:
+        with ExitStack() as plain:
+            plain.enter_context(
+                override_settings(MIDDLEWARE=plain_list.MIDDLEWARE, ROOT_URLCONF="bench.plain_list")
+            )
+            begun = time.perf_counter()
+            answer = client.get(path)
+            answer.took = time.perf_counter() - begun
+        return answer
+
+    return call
+
+
+def _in_turn(calls: dict[str, Callable[[], Any]], rounds: int) -> Figures:
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    queries = {}
+    for name, call in calls.items():
+        for _ in range(3):
+            answer = call()
+        if answer.status_code != 200:
+            raise SystemExit(f"{name}: {answer.status_code} {answer.content[:300]!r}")
+        with CaptureQueriesContext(connection) as seen:
+            call()
+        queries[name] = sum(1 for each in seen.captured_queries if _counts(each["sql"]))
+    for _ in range(rounds):
+        for name, call in calls.items():
+            begun = time.perf_counter()
+            answer = call()
+            times[name].append(1000 * getattr(answer, "took", time.perf_counter() - begun))
+    return {name: {"queries": queries[name], **_spread(each)} for name, each in times.items()}
+
+
+def _counts(sql: str) -> bool:
+    """What opens and closes scopes and transactions asks nothing."""
+    return not sql.lstrip().startswith(
+        ("BEGIN", "COMMIT", "SET ", "SELECT set_config", "SAVEPOINT", "RELEASE")
+    )
+
+
+def _spread(values: list[float]) -> Figures:
+    cuts = statistics.quantiles(sorted(values), n=100)
+    return {"p50": cuts[49], "p95": cuts[94]}
+
+
+MEASURES = {one.__name__: one for one in (fill, ask)}
+
+if __name__ == "__main__":
+    print(json.dumps(MEASURES[sys.argv[1]](**json.loads(sys.argv[2]))))

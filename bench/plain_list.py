@@ -1,0 +1,78 @@
+"""What one would write first: a logged-in list of fifty out of many rows, as a page and by Django REST framework."""
+
+from django.contrib.auth.decorators import login_required
+from django.core.paginator import Paginator
+from django.db import models
+from django.http import HttpRequest, HttpResponse
+from django.template import engines
+from django.urls import path
+from rest_framework import authentication, generics, pagination, permissions, serializers
+
+PAGE = engines["django"].from_string(
+    """<!doctype html><html lang="en"><head><title>Customers</title></head><body><table>
+<thead><tr><th>Name</th><th>Domain</th><th>Plan</th><th>Users</th><th>Created</th></tr></thead><tbody>
+{% for row in page %}<tr><td><a href="/plain/{{ row.id }}/">{{ row.name }}</a></td><td>{{ row.domain }}</td>
+<td>{{ row.plan }}</td><td>{{ row.users_count }}</td><td>{{ row.created_at|date:"Y-m-d H:i" }}</td></tr>
+{% endfor %}</tbody></table><p>{{ page.number }} of {{ page.paginator.num_pages }}</p></body></html>"""
+)
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+"""As `startproject` writes them."""
+
+
+class Customer(models.Model):
+    name = models.CharField(max_length=120)
+    domain = models.CharField(max_length=253)
+    plan = models.CharField(max_length=20)
+    users_count = models.IntegerField()
+    created_at = models.DateTimeField()
+
+    class Meta:
+        app_label = "bench"
+        db_table = "plain_customer"
+        managed = False
+
+
+TABLE = """
+    CREATE TABLE plain_customer (id bigint PRIMARY KEY, name text NOT NULL, domain text NOT NULL, plan text NOT NULL,
+        users_count int NOT NULL, created_at timestamptz NOT NULL);
+    INSERT INTO plain_customer SELECT n, 'Customer ' || n, 'c' || n || '.example', 'pro', n, now()
+        FROM generate_series(1, 10000) n;
+    CREATE INDEX ON plain_customer (name);
+    GRANT SELECT ON plain_customer TO ump_app, ump_every;
+    ANALYZE plain_customer
+"""
+
+
+@login_required
+def page(request: HttpRequest) -> HttpResponse:
+    rows = Paginator(Customer.objects.order_by("name"), 50).get_page(request.GET.get("page"))
+    return HttpResponse(PAGE.render({"page": rows}, request))
+
+
+class Row(serializers.ModelSerializer):
+    class Meta:
+        model = Customer
+        fields = "__all__"
+
+
+class Fifty(pagination.PageNumberPagination):
+    page_size = 50
+
+
+class Api(generics.ListAPIView):
+    queryset = Customer.objects.order_by("name")
+    serializer_class = Row
+    pagination_class = Fifty
+    authentication_classes = (authentication.SessionAuthentication,)
+    permission_classes = (permissions.IsAuthenticated,)
+
+
+urlpatterns = [path("plain/", page), path("plain-api/", Api.as_view())]
