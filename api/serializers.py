@@ -12,6 +12,7 @@ KINDS: tuple[tuple[type[serializers.Field[Any, Any, Any, Any]], type, str], ...]
     (serializers.IntegerField, int, "it must be a whole number"),
     (serializers.ListField, list, "it must be a list"),
     (serializers.Serializer, dict, "it must be an object"),
+    (serializers.DictField, dict, "it must be an object"),
     (serializers.Field, str, "it must be text"),
 )
 """What each kind of field takes in JSON. DRF would also take the number 5 for the text "5", or "no" for false."""

@@ -167,6 +167,7 @@ v1 = [
 
 urlpatterns = [
     path("v1/", include(v1)),
+    path("tenantui/api/", include("api.ovoc_urls")),
     path("schema/", docs.Contract.as_view(), name="schema"),
     path("docs/", docs.Docs.as_view(), name="docs"),
     re_path("", views.Missing.as_view(), name="missing"),

@@ -24,6 +24,8 @@ from invitations.models import Invitation
 from onboarding.models import Onboarding
 from replication import services as queue
 from replication.models import Command, Removal, RemovalPlan, State
+from sbc.models import Sbc
+from sites.models import Prefix, Site
 from tenants import scope
 from tenants.abilities import ABILITIES, Ability, Role
 from tenants.access import SYSTEM, Actor
@@ -106,11 +108,21 @@ class Stage:
             )
             domain = CustomDomain.objects.create(tenant=tenant, name=f"voice.{canary}.example", set_by=canary)
             Onboarding.objects.create(tenant=tenant, dns_name=f"voice.{canary}.example", started_by=canary)
+            sbc, _ = Sbc.objects.get_or_create(name="sbc", address="169.254.4.1", created_by="somebody")
+            site = Site.objects.create(tenant=tenant, sbc=sbc, name=canary[:15], gateway=f"{canary}.example")
+            prefix = Prefix.objects.create(
+                tenant=tenant, site=site, sbc=sbc, plan="CustDialPlan", name=canary[:15], tag=f"{canary}.example",
+                prefix=f"+{tenant.id.int % 10**9}", plus=True, span=(tenant.id.int % 10**9, tenant.id.int % 10**9 + 1),
+                numbers=1,
+            )  # fmt: skip
             run = VerifyRun.objects.create(started_by="somebody")
             VerifyRow.objects.create(run=run, tenant=tenant, left_out="paused")
         return {
             "run_id": run.id,
             "domain_id": domain.id,
+            "site_id": site.uid,
+            "prefix_id": prefix.uid,
+            "plan": "CustDialPlan",
             "flow_id": flow.id,
             "key_id": key.key_id,
             "number": command.id,
