@@ -34,6 +34,8 @@ class Row:
     wins: bool
     takes: bool | None
     """None: perhaps."""
+    owner: prefixes.Owner | None
+    """None: the portal did not write it."""
 
 
 @provider_view(needs=Ability.VIEW_PROVIDER)
@@ -103,8 +105,14 @@ def _list(request: HttpRequest, sbc: Sbc | None, plan: str) -> dict[str, Any]:
     page: Page[Rule] = tables.page_of(request.GET, found)
     wins = prefixes.winners(search, found) if search else set()
     number = prefixes.number_of(search) if search else None
+    whose = prefixes.owners(list(page))
     rows = [
-        Row(rule, rule.id in wins, prefixes.takes(rule, number) if number is not None else True)
+        Row(
+            rule,
+            rule.id in wins,
+            prefixes.takes(rule, number) if number is not None else True,
+            whose.get(rule.id),
+        )
         for rule in page
     ]
     return {"page": page, "rows": rows, "sort": sort, "number": number, "noun": tables.noun(page)}

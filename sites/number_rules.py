@@ -47,6 +47,8 @@ class Wish:
     name: str = ""
     tag: str = ""
     line: int = 0
+    trouble: str = ""
+    """Why the line of the file cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,8 @@ def _read(site: Site, wish: Wish, allowed: Sequence[str], longest: int) -> Verdi
     tag = wish.tag.strip() or tag_of(site)
     whole = replace(wish, plan=plan, name=name, tag=tag)
     try:
+        if wish.trouble:
+            raise InvalidInput(field="line", why=wish.trouble)
         if plan not in allowed:
             known = ", ".join(allowed) or "none"
             raise InvalidInput(field="plan", why=f"the SBC has no dial plan {plan}; it has: {known}")
@@ -163,7 +167,9 @@ def _read(site: Site, wish: Wish, allowed: Sequence[str], longest: int) -> Verdi
         _check("tag", tag, longest)
     except InvalidInput as error:
         return Verdict(replace(whole, prefix=wish.prefix.strip(" \t")), error=error)
-    return Verdict(replace(whole, prefix=str(rule)), rule)
+    # As it was typed, so that a rule that is on the device already is found there word for word.
+    text = str(rule) if rule.numbers == 1 else wish.prefix.strip(" \t")
+    return Verdict(replace(whole, prefix=text), rule)
 
 
 def _parse(text: str, *, needs_plus: bool) -> dialplan.Rule:
@@ -189,12 +195,12 @@ def _check(field_name: str, text: str, longest: int) -> None:
 def _among_themselves(judged: Sequence[_Judged]) -> None:
     texts = [one.verdict.wish.prefix for one in judged]
     for earlier, later in itertools.islice(rules.overlaps(texts), MOST_PAIRS):
-        if texts[earlier] != texts[later]:
+        if judged[earlier].verdict.rule != judged[later].verdict.rule:
             judged[later].note(f"Overlaps with {texts[earlier]} of the same list; {_PARTICULAR}.")
-    first: dict[str, _Judged] = {}
+    first: dict[dialplan.Rule | None, _Judged] = {}
     for one in judged:
         wish = one.verdict.wish
-        other = first.setdefault(wish.prefix, one)
+        other = first.setdefault(one.verdict.rule, one)
         if other is one:
             continue
         line = f"line {other.verdict.wish.line} has it already" if wish.line else "it is there twice"
@@ -229,6 +235,7 @@ def meetings(wishes: Sequence[Wish], found: Sequence[Neighbour]) -> Iterator[tup
             yield one, found[two - many]
 
 
+ADOPTED = "It is on the SBC already, and becomes this site's."
 _PARTICULAR = "of two rules that take a number the SBC uses the more particular one"
 
 
@@ -239,7 +246,7 @@ def clash(actor: Actor, site: Site, sbc: Sbc, one: _Judged, other: Neighbour) ->
         _foreign(sbc, one, other)
     elif other.tenant_id != site.tenant_id:
         one.refuse(_taken(sbc, wish, _others(actor, one, other)))
-    elif other.prefix != wish.prefix:
+    elif rule_of(other.prefix) != one.verdict.rule:
         one.note(
             f"Overlaps with {other.prefix}"
             f"{'' if other.site_id == site.id else f' of site {other.site}'}; {_PARTICULAR}."
@@ -277,6 +284,9 @@ def _foreign(sbc: Sbc, one: _Judged, other: Neighbour) -> None:
     error, note = foreign_clash(sbc, wish, other)
     if error is not None:
         one.refuse(error)
+    elif note == ADOPTED:
+        one.verdict = replace(one.verdict, wish=replace(wish, prefix=other.prefix))
+        one.note(note)
     elif note:
         one.note(note)
 
@@ -285,9 +295,9 @@ def foreign_clash(sbc: Sbc, wish: Wish, other: Neighbour) -> tuple[UmpError | No
     """(why it cannot be written, what to tell) of a rule on the device that is nobody's here."""
     named = f"{other.prefix} ({other.name or 'without a name'}, tag {other.tag or 'none'})"
     same_tag = other.tag.lower() == wish.tag.lower()
-    if other.prefix == wish.prefix:
+    if rule_of(other.prefix) == rule_of(wish.prefix):
         if same_tag and other.name == wish.name:
-            return None, "It is on the SBC already, and becomes this site's."
+            return None, ADOPTED
         return _taken(sbc, wish, f"the SBC has a rule {named} that the portal did not write"), ""
     try:
         pattern = parse_device(other.prefix)
@@ -302,6 +312,14 @@ def foreign_clash(sbc: Sbc, wish: Wish, other: Neighbour) -> tuple[UmpError | No
     return _taken(
         sbc, wish, f"{named} on the SBC, which the portal did not write, takes some of the numbers"
     ), ""
+
+
+def rule_of(text: str) -> dialplan.Rule | None:
+    """The numbers of a rule that this portal could have written, however its range is written; None for others."""
+    try:
+        return dialplan.parse(text, needs_plus=False)
+    except GrammarError:
+        return None
 
 
 def _taken(sbc: Sbc, wish: Wish, why: str) -> UmpError:

@@ -4,7 +4,7 @@ Each act is one transaction under the device's row: judge, write the wishes, one
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
@@ -76,6 +76,8 @@ def change(
     wish = Wish(prefix or row.prefix, row.plan, name or row.name, tag or row.tag)
     verdict = _alone(actor, site, row, wish)
     wish = verdict.wish
+    if verdict.rule == number_rules.rule_of(row.prefix):
+        wish = replace(wish, prefix=row.prefix)
     changes = {
         field: (getattr(row, field), getattr(wish, field))
         for field in ("prefix", "name", "tag")
@@ -226,7 +228,7 @@ def _held(row: Prefix) -> Prefix:
 def _alone(actor: Actor, site: Site, row: Prefix, wish: Wish) -> Verdict:
     """The verdict on a row's new values; of the same numbers only their shape has to be right. Raises its error."""
     verdict = judge(actor, site, [wish])[0]
-    if verdict.rule is not None and str(verdict.rule) == row.prefix:
+    if verdict.rule is not None and verdict.rule == number_rules.rule_of(row.prefix):
         return number_rules.checked(site, Sbc.objects.get(id=site.sbc_id), wish)
     _raise_first([verdict])
     return verdict

@@ -184,7 +184,7 @@ def _csv(rows: Iterable[Sequence[object]]) -> str:
     return out.getvalue()
 
 
-E164 = re.compile(r"\+[0-9]{3,15}")
+NUMBERS = re.compile(r"\+[0-9]{1,15}(?:\[[0-9]{1,6}-[0-9]{1,6}\])?")
 
 
 def cell(value: object) -> str:
@@ -193,5 +193,5 @@ def cell(value: object) -> str:
         return value.isoformat(timespec="seconds")
     text = "" if value is None else str(value)
     risky = text.lstrip().startswith(("=", "+", "-", "@")) or text.startswith(("\t", "\r"))
-    # A phone number starts with a plus and must come back as it went (facts/security.md 5.11).
-    return f"'{text}" if risky and not E164.fullmatch(text) else text
+    # A phone number or range starts with a plus and must come back as it went (facts/security.md 5.11).
+    return f"'{text}" if risky and not NUMBERS.fullmatch(text) else text

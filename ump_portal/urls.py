@@ -108,6 +108,7 @@ urlpatterns = [
     path("", include("sites.template_urls")),
     path("", include("webhooks.urls")),
     path("", include("sbc.urls")),
+    path("", include("sites.number_urls")),
     path("", include("sites.import_urls")),
     path("", include("invitations.urls")),
     path("", include("onboarding.urls")),

@@ -244,12 +244,17 @@ def test_a_rule_that_only_the_device_understands_is_perhaps_an_overlap(
 
 
 def test_a_rule_that_is_there_word_for_word_becomes_the_sites(site: Site, box: Device) -> None:
-    found = add(site, "+3160", name="Old")
-    assert "is on the SBC already" in found.verdicts[0].notes[0]
-    before = rules(box)
+    box.plant("CustDialPlan", [("Old", "+3170[10-19]", TAG)])
+    sbcs.read_prefixes(SYSTEM, fresh(site.sbc))
     run_due()
-    assert on_device(site, ["+3160"])
+    before = rules(box)
+    for prefix in ("+3160", "+31701[0-9]"):
+        found = add(site, prefix, name="Old")
+        assert "is on the SBC already" in found.verdicts[0].notes[0]
+    run_due()
+    assert on_device(site, ["+3160", "+3170[10-19]"]), "as the device writes it"
     assert rules(box) == before
+    assert add(site, "+31701[0-9]").verdicts[0].there
 
 
 def test_the_same_number_on_another_sbc_is_told(

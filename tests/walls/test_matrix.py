@@ -131,6 +131,7 @@ class Stage:
             "token": "a-link-that-nobody-was-sent-and-so-leads-away",
             "endpoint_id": uuid.uuid4(),
             "sbc_id": uuid.uuid4(),
+            "script_id": uuid.uuid4(),
             "invitation_id": invitation.pk,
         }
 

@@ -1,0 +1,65 @@
+"""Reads of customers' numbers on SBCs."""
+
+import uuid
+from typing import Any
+
+from django.db.models import Count, Q, QuerySet, Sum
+
+from core.errors import NotFound
+from sbc.prefixes import number_of
+from sites.models import Prefix, PrefixState, Site
+from tenants.models import Tenant
+
+
+def site_of(tenant: Tenant, uid: uuid.UUID) -> Site:
+    """Raises NotFound."""
+    found = Site.objects.select_related("sbc").filter(tenant=tenant, uid=uid).first()
+    if found is None:
+        raise NotFound(thing="site")
+    return found
+
+
+def prefix_of(site: Site, uid: uuid.UUID) -> Prefix:
+    """Raises NotFound."""
+    found = Prefix.objects.select_related("site", "site__sbc").filter(site=site, uid=uid).first()
+    if found is None:
+        raise NotFound(thing="prefix")
+    return found
+
+
+def prefixes(
+    tenant: Tenant, site: Site | None = None, search: str = "", state: str = "", plan: str = ""
+) -> QuerySet[Prefix]:
+    """Of one site, or of all of a customer's; by a number that they take, or by words."""
+    found = Prefix.objects.filter(tenant=tenant).select_related("site")
+    if site is not None:
+        found = found.filter(site=site)
+    if state:
+        found = found.filter(state=state)
+    if plan:
+        found = found.filter(plan=plan)
+    return found.filter(matching(search)) if search else found
+
+
+def matching(search: str) -> Q:
+    number = number_of(search)
+    if number is None:
+        words = (Q(**{f"{name}__icontains": search}) for name in ("name", "prefix", "tag", "site__name"))
+        found = Q()
+        for each in words:
+            found |= each
+        return found
+    touches = Q(span__overlap=number.span)
+    return touches & Q(plus=True) if number.plus else touches
+
+
+def figures(rows: QuerySet[Prefix]) -> dict[str, Any]:
+    """How many rules and numbers there are, and how many wait or need somebody."""
+    waiting = Q(state__in=[PrefixState.ADDING, PrefixState.REMOVING])
+    lost = Q(state__in=[PrefixState.FAILED, PrefixState.MISSING])
+    return rows.order_by().aggregate(
+        rules=Count("id"),
+        numbers=Sum("numbers", default=0),
+        waiting=Count("id", filter=waiting),
+        lost=Count("id", filter=lost),
+    )
