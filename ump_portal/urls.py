@@ -110,6 +110,7 @@ urlpatterns = [
     path("", include("sbc.urls")),
     path("", include("sites.number_urls")),
     path("", include("sites.import_urls")),
+    path("", include("sites.urls")),
     path("", include("invitations.urls")),
     path("", include("onboarding.urls")),
 ]

@@ -23,6 +23,8 @@ from onboarding.models import Onboarding
 from replication.holds import UNPROVEN
 from replication.models import Command, Lane, Reason, State
 from replication.registry import title_of
+from sites import selectors as sites
+from sites.models import Site, SiteState
 from tenants import health
 from tenants.abilities import Ability
 from tenants.access import Actor
@@ -93,6 +95,7 @@ def items(actor: Actor, limit: int = 10) -> list[Item]:
     listed += [_of_command(actor, command) for command in stuck(limit)]
     listed += [_held(actor, lane) for lane in held(limit)]
     listed += [_domain(actor, row) for row in domains.stopped(limit)]
+    listed += [_site(actor, row) for row in sites.failed(limit)]
     told = {item.tenant.id for item in listed if item}
     listed += [item for item in changes(actor, limit) if item.tenant.id not in told]
     listed += [_onboarding(actor, row) for row in onboarding.late(limit) if row.tenant_id not in told]
@@ -107,6 +110,7 @@ def of_tenant(actor: Actor, tenant: Tenant, connection: Connection | None) -> li
     own = [_of_command(actor, command) for command in stuck(10, tenant)]
     own += [_held(actor, lane) for lane in held(1, tenant)]
     own += [_domain(actor, row) for row in domains.stopped(5, tenant)]
+    own += [_site(actor, row) for row in sites.failed(5, tenant)]
     check = checking([tenant]).get(tenant.id)
     begun = onboarding.open_of([tenant.id]).get(tenant.id) if actor.is_provider else None
     first = [
@@ -299,6 +303,26 @@ def _domain(actor: Actor, row: CustomDomain) -> Item:
         row.changed_at,
         Action("Open", f"/tenants/{row.tenant_id}/domains/{row.id}/"),
         error.code,
+    )
+
+
+def _site(actor: Actor, row: Site) -> Item:
+    """Deploying or removing a site stopped, or it is not saved. What concerns the device is the provider's own."""
+    error = UmpError.from_dict(row.sbc_problem or {})
+    what, advice = f"Site {row.name}: {error.message}", error.advice
+    if not actor.is_provider:
+        what, advice = f"Site {row.name} is not set up as it should be.", "Nothing is asked of you."
+    unsaved = row.sbc_state == SiteState.UNSAVED
+    return Item(
+        "warn" if unsaved else "bad",
+        row.tenant,
+        what,
+        who_in_words(error.who, actor),
+        advice,
+        row.checked_at,
+        Action("Open", f"/tenants/{row.tenant_id}/sites/{row.uid}/"),
+        error.code,
+        SiteState(row.sbc_state).label,
     )
 
 

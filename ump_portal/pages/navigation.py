@@ -124,6 +124,7 @@ def _provider_tree(request: HttpRequest, actor: Actor) -> list[Entry]:
             "SBC",
             "server",
             _entry(request, "Known SBCs", "/sbcs/") if provider else None,
+            _entry(request, "Site Locations", "/sites/") if provider else None,
             _entry(request, "Prefixes", "/prefixes/") if provider else None,
             _entry(request, "Topology", "/topology/") if provider else None,
             _entry(request, "Scripts", "/scripts/") if provider else None,
@@ -169,6 +170,7 @@ def _customer_tree(request: HttpRequest, actor: Actor) -> list[Entry]:
         _entry(request, "Microsoft 365 Settings", f"{base}connection/", "plug"),
         _entry(request, "Users", f"{base}users/", "users"),
         _entry(request, "Groups", f"{base}groups/", "users-round"),
+        _entry(request, "Sites", f"{base}sites/", "server"),
         _entry(request, "Queue Changes", f"{base}queue/", "list-checks"),
         _entry(request, "History", f"{base}history/", "history"),
         _entry(request, "People", f"{base}people/", "id-card")
@@ -196,6 +198,7 @@ TABS = (
     ("History", "history/", Ability.VIEW_AUDIT),
     ("Connection", "connection/", Ability.VIEW_TENANT),
     ("Domains", "domains/", Ability.VIEW_TENANT),
+    ("Sites", "sites/", Ability.VIEW_TENANT),
     ("Invitations", "invitations/", Ability.VIEW_INVITATIONS),
     ("People", "people/", Ability.MANAGE_PEOPLE),
     ("Edit", "edit/", Ability.EDIT_TENANT),

@@ -174,6 +174,8 @@ def _menu(tenant: Tenant, may: frozenset[Ability]) -> list[dict[str, Any]]:
         found.append(
             {"label": "Check Credentials", "url": f"{base}check/", "icon": "shield-check", "post": True}
         )
+    if Ability.MANAGE_SBC in may:
+        found.append({"label": "Add SBC Site", "url": f"{base}sites/add/", "icon": "plus"})
     if Ability.PAUSE_TENANT in may:
         word, icon = ("Resume", "circle-play") if tenant.paused_at else ("Pause", "circle-pause")
         found.append({"label": word, "url": f"{base}pause/", "icon": icon, "modal": True})
