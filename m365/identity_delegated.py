@@ -180,9 +180,12 @@ def renew(
     cache: str,
     *,
     account: str = "",
+    scope: str = "",
     fresh: bool = False,
 ) -> tuple[Token, str]:
     """(an access token, MSAL's cache as it is now) from the kept cache; `fresh` asks Microsoft in any case.
+
+    The token is for Graph, or as `scope` says.
 
     A changed cache holds a newer refresh token: save it before the access token is used. Raises what the
     sign-in table says about a refused refresh (`signin_revoked`, `signin_unused`, `mfa_required` ...),
@@ -196,7 +199,7 @@ def renew(
     with http.within(http.config.total):
         application = _application(http, cloud, entra_tenant_id, credential, cache=kept, account=account)
         try:
-            result = _silent(application, cloud, fresh)
+            result = _silent(application, cloud, scope, fresh)
         except UmpError as error:
             if error.code != "secret_not_wanted":
                 raise
@@ -204,17 +207,17 @@ def renew(
             application = _application(
                 http, cloud, entra_tenant_id, credential, cache=kept, account=account, public=True
             )
-            result = _silent(application, cloud, fresh)
+            result = _silent(application, cloud, scope, fresh)
     if not result:
         raise UmpError.of("signin_expired", account=account)
     return _of_tenant(result, entra_tenant_id), kept.serialize() if kept.has_state_changed else cache
 
 
-def _silent(application: Any, cloud: Cloud, fresh: bool) -> dict[str, Any] | None:
+def _silent(application: Any, cloud: Cloud, scope: str, fresh: bool) -> dict[str, Any] | None:
     with understood(cloud):
         return next(
             (
-                application.acquire_token_silent([cloud.graph_scope], known, force_refresh=fresh)
+                application.acquire_token_silent([scope or cloud.graph_scope], known, force_refresh=fresh)
                 for known in application.get_accounts()
             ),
             None,
@@ -229,8 +232,11 @@ def by_password(
     *,
     account: str,
     password: str,
+    scope: str = "",
 ) -> Token:
     """An access token for a user name and password (legacy, facts 2.6). One try: repeating locks the account.
+
+    For Graph, or as `scope` says.
 
     Raises `password_wrong`, `mfa_required`, `password_missing` for accounts whose sign-in is elsewhere, and the
     other errors of the sign-in table or of the line.
@@ -240,7 +246,9 @@ def by_password(
             http, cloud, entra_tenant_id, credential, cache=msal.TokenCache(), account=account
         )
         with understood(cloud):
-            result = application.acquire_token_by_username_password(account, password, [cloud.graph_scope])
+            result = application.acquire_token_by_username_password(
+                account, password, [scope or cloud.graph_scope]
+            )
     return _of_tenant(result, entra_tenant_id)
 
 

@@ -46,9 +46,16 @@ class Account:
     """Where it was made; any other belongs to a pool, and must not keep a database connection."""
 
     def token(
-        self, http: Outbound, cloud: Cloud, entra_tenant_id: str, credential: AppCredential, *, fresh: bool
+        self,
+        http: Outbound,
+        cloud: Cloud,
+        entra_tenant_id: str,
+        credential: AppCredential,
+        *,
+        scope: str = "",
+        fresh: bool,
     ) -> Token:
-        """An access token on the account's behalf; `fresh` asks Microsoft again.
+        """An access token on the account's behalf, for Graph or as `scope` says; `fresh` asks Microsoft again.
 
         Raises UmpError by facts/microsoft.md 4.3; connection_unverified when another sign-in took its place.
         """
@@ -59,11 +66,12 @@ class Account:
             credential.client_id,
             credential.fingerprint,
             str(self.granted_id),
+            scope,
         )
         obtain = self._by_password if self.method == Method.PASSWORD else self._renewed
         try:
             return kept_token(
-                key, lambda: obtain(http, cloud, entra_tenant_id, credential, fresh), fresh=fresh
+                key, lambda: obtain(http, cloud, entra_tenant_id, credential, scope, fresh), fresh=fresh
             )
         except UmpError as error:
             if error.claims:
@@ -74,13 +82,26 @@ class Account:
                 db.close()
 
     def _renewed(
-        self, http: Outbound, cloud: Cloud, entra_tenant_id: str, credential: AppCredential, fresh: bool
+        self,
+        http: Outbound,
+        cloud: Cloud,
+        entra_tenant_id: str,
+        credential: AppCredential,
+        wanted: str,
+        fresh: bool,
     ) -> Token:
         for _ in range(TRIES):
             kept = self._kept()
             before = self._opened(kept)
             token, after = delegated.renew(
-                http, cloud, entra_tenant_id, credential, before, account=self.name, fresh=fresh
+                http,
+                cloud,
+                entra_tenant_id,
+                credential,
+                before,
+                account=self.name,
+                scope=wanted,
+                fresh=fresh,
             )
             if after == before or self._keep(kept, after):
                 return token
@@ -88,13 +109,25 @@ class Account:
         raise UmpError.of("remote_changed", thing="the stored sign-in")
 
     def _by_password(
-        self, http: Outbound, cloud: Cloud, entra_tenant_id: str, credential: AppCredential, _fresh: bool
+        self,
+        http: Outbound,
+        cloud: Cloud,
+        entra_tenant_id: str,
+        credential: AppCredential,
+        wanted: str,
+        _fresh: bool,
     ) -> Token:
         password = self._opened(self._kept())
         self._check_rested()
         try:
             token = delegated.by_password(
-                http, cloud, entra_tenant_id, credential, account=self.name, password=password
+                http,
+                cloud,
+                entra_tenant_id,
+                credential,
+                account=self.name,
+                password=password,
+                scope=wanted,
             )
         except UmpError as error:
             if error.code in LOCKING:

@@ -10,7 +10,7 @@ from django.conf import settings
 
 from core.errors import UmpError
 from core.http import Outbound, OutboundConfig, session_of_thread
-from m365 import identity, identity_device
+from m365 import identity, identity_device, teams_powershell
 from m365.clouds import CLOUDS, Cloud
 from m365.clouds import outbound_config as config_for
 from m365.graph import CallRecord, GraphClient
@@ -34,6 +34,17 @@ Given = TypeVar("Given")
 def outbound_config() -> OutboundConfig:
     """How every request leaves this process: the gateway and certificate bundle of the settings."""
     return config_for(settings.M365_GATEWAY_URL, settings.M365_CA_BUNDLE or None)
+
+
+def powershell_config() -> teams_powershell.Config:
+    """Where this machine has PowerShell, if anywhere, and how long it may take."""
+    return teams_powershell.Config(
+        command=settings.POWERSHELL_PATH,
+        module=settings.POWERSHELL_TEAMS_MODULE,
+        start_seconds=settings.POWERSHELL_START_SECONDS,
+        call_seconds=settings.POWERSHELL_CALL_SECONDS,
+        heap=settings.POWERSHELL_HEAP_MB,
+    )
 
 
 OF_PROVIDER_APP = frozenset({"provider_app_refused", "provider_app_missing"})
@@ -79,15 +90,20 @@ class Line:
         """How sentences for people call the credential."""
         return "the provider's app registration" if self.shared else f"the app registration of {self.name}"
 
-    def token(self, *, fresh: bool = False) -> identity.Token:
-        """An access token by whatever method; `fresh` asks Microsoft again. Raises by facts/microsoft.md 4."""
+    def token(self, *, scope: str = "", fresh: bool = False) -> identity.Token:
+        """An access token by whatever method, for Graph or as `scope` says; `fresh` asks Microsoft again.
+
+        Raises by facts/microsoft.md 4.
+        """
         http = session_of_thread(outbound_config())
         try:
             if self.account:
                 return self.account.token(
-                    http, self.cloud, self.entra_tenant_id, self.credential, fresh=fresh
+                    http, self.cloud, self.entra_tenant_id, self.credential, scope=scope, fresh=fresh
                 )
-            return identity.app_token(http, self.cloud, self.entra_tenant_id, self.credential, fresh=fresh)
+            return identity.app_token(
+                http, self.cloud, self.entra_tenant_id, self.credential, scope=scope, fresh=fresh
+            )
         except UmpError as error:
             raise self._in_words(error) from error
 
@@ -167,6 +183,23 @@ class Line:
             pacer=pacer_for(self.credential.client_id, self.entra_tenant_id),
             wait=stop.wait if stop else None,
             names={"app": self.app, "tenant": self.name},
+        )
+
+    def teams(self, *, stop: threading.Event | None = None) -> teams_powershell.Session:
+        """PowerShell in the customer's Teams, for the calling thread: `with line.teams() as teams`.
+
+        Its tokens are new ones, because the session cannot renew them. Raises as `token`.
+        """
+        tokens = teams_powershell.Tokens(
+            graph=self.token(fresh=True), teams=self.token(scope=teams_powershell.SCOPE, fresh=True)
+        )
+        return teams_powershell.Session(
+            powershell_config(),
+            tokens,
+            self.entra_tenant_id,
+            self.cloud,
+            customer=self.name,
+            stop=stop.is_set if stop else None,
         )
 
 

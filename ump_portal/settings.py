@@ -185,6 +185,14 @@ OUTBOUND_ADDRESS = env.str("OUTBOUND_ADDRESS", default="")
 M365_GATEWAY_URL = env.str("M365_GATEWAY_URL", default="")
 M365_CA_BUNDLE = env.str("M365_CA_BUNDLE", default="")
 
+# --- Teams PowerShell (docs/running.md) --------------------------------------------------------------------
+# The program, on workers that have one; empty: what only PowerShell can do in Teams is a script for a person.
+POWERSHELL_PATH = env.str("POWERSHELL_PATH", default="")
+POWERSHELL_TEAMS_MODULE = env.str("POWERSHELL_TEAMS_MODULE", default="MicrosoftTeams")
+POWERSHELL_START_SECONDS = env.float("POWERSHELL_START_SECONDS", default=120.0)
+POWERSHELL_CALL_SECONDS = env.float("POWERSHELL_CALL_SECONDS", default=90.0)
+POWERSHELL_HEAP_MB = env.int("POWERSHELL_HEAP_MB", default=768)
+
 # --- Keys (DESIGN 7) --------------------------------------------------------------------------------------
 KEK_FILE = env.str("UMP_KEK_FILE", default="")
 KEK_PUBLIC_FILE = env.str("UMP_KEK_PUBLIC_FILE", default="")
@@ -339,6 +347,7 @@ SPECTACULAR_SETTINGS = {
         "FindingStateEnum": "authstatus.models.FindingState",
         "InvitationWayEnum": "invitations.models.Way",
         "OnboardingWayEnum": "onboarding.models.Way",
+        "ScriptPurposeEnum": "sites.models.Purpose",
     },
 }
 API_REQUESTS_PER_MINUTE = env.int("API_REQUESTS_PER_MINUTE", default=600)

@@ -14,6 +14,7 @@ import pytest
 
 from core.errors import DeltaExpired, NotFound, PermissionMissing, Throttled, UmpError, WriteRefused
 from core.http import Outbound
+from m365 import teams_powershell
 from m365.clouds import CLOUDS, outbound_config
 from m365.graph import BatchRequest, CallRecord, GraphClient
 from m365.identity import AppCredential, Token, app_token, discover
@@ -108,6 +109,16 @@ def test_msal_signs_in_through_our_session(session: Outbound, world: World) -> N
     assert (token.tid, token.appid) == (customer["tenant_id"], customer["client_id"])
     assert missing_for(token.roles) == ()
     assert discover(session, CLOUDS["global"], customer["domain"]).tenant_id == customer["tenant_id"]
+
+
+def test_the_tokens_for_powershell_are_of_one_organisation(session: Outbound, world: World) -> None:
+    customer = world.customers["contoso"]
+    graph = _token(session, customer)
+    teams = app_token(
+        session, CLOUDS["global"], customer["tenant_id"], _credential(customer), scope=teams_powershell.SCOPE
+    )
+    assert (teams.tid, teams.appid) == (graph.tid, graph.appid)
+    assert teams.value != graph.value
 
 
 def test_a_certificate_and_another_cloud_work_too(session: Outbound, world: World) -> None:

@@ -17,6 +17,7 @@ from m365 import identity_delegated as delegated
 from m365.clouds import CLOUDS, browser_address, outbound_config
 from m365.identity import AppCredential
 from m365.identity_delegated import Grant, Proof, authorize_url, by_password, redeem, renew
+from m365.teams_powershell import SCOPE
 from simulator import server
 from simulator.server import Simulator
 from simulator.tenant import Tenant
@@ -78,9 +79,16 @@ class Desk:
             self.http, GLOBAL, self.tenant.id, self.credential, code=code, proof=proof, redirect_uri=BACK
         )
 
-    def renew(self, cache: str, *, fresh: bool = True) -> tuple[Any, str]:
+    def renew(self, cache: str, *, scope: str = "", fresh: bool = True) -> tuple[Any, str]:
         return renew(
-            self.http, GLOBAL, self.tenant.id, self.credential, cache, account=self.admin, fresh=fresh
+            self.http,
+            GLOBAL,
+            self.tenant.id,
+            self.credential,
+            cache,
+            account=self.admin,
+            scope=scope,
+            fresh=fresh,
         )
 
     def by_password(self, password: str) -> Any:
@@ -141,6 +149,15 @@ def test_an_expired_access_token_is_renewed_unasked(desk: Desk) -> None:
     newer, rotated = desk.renew(grant.cache, fresh=False)
     assert newer.value != grant.token.value
     assert rotated != grant.cache
+
+
+def test_a_grant_also_gives_a_token_for_teams(desk: Desk) -> None:
+    grant = desk.redeem(desk.code()["code"])
+    teams, cache = desk.renew(grant.cache, scope=SCOPE, fresh=False)
+    assert teams.tid == grant.tid
+    assert teams.value != grant.token.value
+    graph, _ = desk.renew(cache, fresh=False)
+    assert graph.value == grant.token.value, "the one for Graph stays beside it"
 
 
 def test_a_code_works_once_for_its_own_flow_and_for_ten_minutes(desk: Desk) -> None:
