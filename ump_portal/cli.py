@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ump_portal import cli_onboard
+from ump_portal import cli_onboard, cli_powershell
 
 if TYPE_CHECKING:
     from replication.models import Command, RemovalPlan
@@ -447,6 +447,7 @@ def _parser() -> argparse.ArgumentParser:
     _user_arguments(
         commands.add_parser("user", help="people").add_subparsers(required=True, metavar="ACTION")
     )
+    cli_powershell.arguments(_add, commands)
     _add(commands, "env-example", _env_example, "print .env.example, made from the settings")
     return parser
 

@@ -27,10 +27,11 @@ def test_every_service_is_stripped_of_rights(name: str) -> None:
     assert "privileged" not in service
 
 
-def test_only_the_worker_mounts_the_key_that_opens_secrets() -> None:
-    assert {name for name, service in SERVICES.items() if "kek" in service.get("secrets", [])} == {"worker"}
+def test_only_workers_mount_the_key_that_opens_secrets() -> None:
+    workers = {"worker", "worker-powershell"}
+    assert {name for name, service in SERVICES.items() if "kek" in service.get("secrets", [])} == workers
     holders = {name for name, service in SERVICES.items() if "UMP_KEK_FILE" in service.get("environment", {})}
-    assert holders == {"worker"}
+    assert holders == workers
 
 
 def test_only_the_migration_may_change_the_schema() -> None:
@@ -54,7 +55,7 @@ def test_what_is_published_is_published_to_this_host_only() -> None:
 
 def test_everything_that_stays_has_a_health_check() -> None:
     stays = {name for name, service in SERVICES.items() if service["restart"] == "unless-stopped"}
-    assert stays == {"web", "worker", "beat", "simulator", "postgres", "redis"}
+    assert stays == {"web", "worker", "worker-powershell", "beat", "simulator", "postgres", "redis"}
     assert {name for name in stays if "healthcheck" not in SERVICES[name]} == set()
 
 
@@ -101,5 +102,20 @@ def test_the_image_takes_every_package_of_the_product_and_no_secret() -> None:
 
 def test_the_image_does_not_run_as_root() -> None:
     lines = (CHECKOUT / "Dockerfile").read_text().splitlines()
-    assert [line for line in lines if line.startswith("USER ")] == ["USER 10001:10001"]
     assert any("--require-hashes" in line for line in lines)
+    users = [line for line in lines if line.startswith(("FROM ", "USER "))]
+    ends = {stage: users[place + 1 : place + 3] for place, stage in enumerate(users)}
+    assert ends["FROM ${PYTHON} AS portal"][0] == "USER 10001:10001"
+    assert ends["FROM portal AS powershell"] == ["USER root", "USER 10001:10001"]
+    assert users[-1] == "FROM portal"
+
+
+def test_powershell_is_in_one_image_and_only_where_it_is_wanted() -> None:
+    stages = re.findall(r"^FROM \S+ AS (\S+)", (CHECKOUT / "Dockerfile").read_text(), re.M)
+    for name in OURS:
+        assert SERVICES[name]["build"]["target"] == (
+            "powershell" if name == "worker-powershell" else "portal"
+        )
+    assert {"portal", "powershell"} <= set(stages)
+    assert SERVICES["worker-powershell"]["profiles"] == ["powershell"]
+    assert "--queues=powershell" in SERVICES["worker-powershell"]["command"]
