@@ -49,6 +49,7 @@ TITLES = {
     "webhooks": "Webhooks",
     "sbcs": "SBC devices",
     "prefixes": "Rules of all SBC devices",
+    "script-templates": "Scenario scripts",
 }
 
 

@@ -626,6 +626,28 @@ SBC_ADD = _takes(
         "fingerprint": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     },
 )
+SCRIPT_ADD = _takes(
+    "An IP group for each site",
+    {
+        "name": "IP group of a site",
+        "purpose": "onboarding",
+        "description": "On a proxy set that is on the SBC already.",
+        "script": 'configure voip\n  ip-group {{new:ip-group}}\n    name "IPG_{{SiteKey}}"\n'
+        '    proxy-set-name "{{ProxySet}}"\n    activate\n  exit\nexit\n',
+        "variables": [{"name": "ProxySet", "type": "name", "label": "Proxy set"}],
+    },
+)
+PREFIXES_ADD = _takes(
+    "A number and a range",
+    {"prefixes": [{"prefix": "+4455896552"}, {"prefix": "+44587996[01-20]", "tag": "vip.contoso.example"}]},
+)
+PREFIXES_CHANGE = _takes(
+    "Ten numbers out of a range",
+    {
+        "remove": [{"prefix": "+44587996[01-20]"}],
+        "add": [{"prefix": "+44587996[01-10]", "tag": "vip.contoso.example"}],
+    },
+)
 INVITATION = _gives(
     "An invitation that was opened",
     {

@@ -28,6 +28,7 @@ PATHS = {
     "token_id": "The token's `id`.",
     "endpoint_id": "The webhook's `id`.",
     "sbc_id": "The SBC's `id`.",
+    "script_id": "The script template's `id`.",
     "user_id": "The person's `id`.",
     "invitation_id": "The invitation's `id`.",
     "run_id": "The run's `id`.",

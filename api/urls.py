@@ -22,6 +22,7 @@ from api import (
     queue,
     registrations,
     sbcs,
+    script_templates,
     tenants,
     tokens,
     user_filter,
@@ -131,6 +132,14 @@ v1 = [
     path("queue/resume", queue.Resume.as_view(), name="queue-resume"),
     path("provider-app", provider_app.OneProviderApp.as_view(), name="provider-app"),
     path("provider-app/renew", provider_app.RenewProviderApp.as_view(), name="provider-app-renew"),
+    path(
+        f"{TENANT}/sites/<uuid:site_id>/prefixes", site_prefixes.SitePrefixes.as_view(), name="site-prefixes"
+    ),
+    path(
+        f"{TENANT}/sites/<uuid:site_id>/prefixes/<uuid:prefix_id>",
+        site_prefixes.SitePrefix.as_view(),
+        name="site-prefix",
+    ),
     path("dns-zone", domains.OneDnsZone.as_view(), name="dns-zone"),
     path("dns-zone/test", domains.TryDnsZone.as_view(), name="dns-zone-test"),
     path("verify-runs", verify_runs.VerifyRuns.as_view(), name="verify-runs"),
@@ -161,6 +170,18 @@ v1 = [
     path("sbcs/<uuid:sbc_id>/prefixes", prefixes.SbcPrefixes.as_view(), name="sbc-prefixes"),
     path("sbcs/<uuid:sbc_id>/prefixes/refresh", prefixes.Refresh.as_view(), name="sbc-prefixes-refresh"),
     path("prefixes", prefixes.Prefixes.as_view(), name="prefixes"),
+    path("script-templates", script_templates.ScriptTemplates.as_view(), name="script-templates"),
+    path("script-templates/lint", script_templates.Lint.as_view(), name="script-templates-lint"),
+    path(
+        "script-templates/<uuid:script_id>",
+        script_templates.OneScriptTemplate.as_view(),
+        name="script-template",
+    ),
+    path(
+        "script-templates/<uuid:script_id>/versions",
+        script_templates.Versions.as_view(),
+        name="script-template-versions",
+    ),
     path("tokens", tokens.Tokens.as_view(), name="tokens"),
     path("tokens/<uuid:token_id>", tokens.OneToken.as_view(), name="token"),
 ]

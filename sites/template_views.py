@@ -87,32 +87,13 @@ def index(request: HttpRequest) -> HttpResponse:
     filters = tables.filters(request.GET, {"type": ("Script type", Purpose.choices)})
     context = {
         "page": page,
-        "rows": rows_of(list(page)),
+        "rows": [Row(*each) for each in templates.standings(list(page))],
         "sort": sort,
         "filters": filters,
         "chips": tables.chips(request.GET, filters),
         "may_manage": actor_of(request).may(Ability.MANAGE_SBC),
     }
     return render(request, "sites/templates/index.html", context)
-
-
-def rows_of(found: Sequence[ScriptTemplate]) -> list[Row]:
-    """With the current version of each, in as many queries for many as for one."""
-    newest = template_selectors.current(found)
-    used = template_selectors.used_by(found)
-    of_partner = template_selectors.partners_variables(found)
-    rows = []
-    for each in found:
-        version = newest[each.id]
-        wrong = templates.findings(
-            version.script,
-            template_selectors.variables_of(version),
-            each.purpose,
-            paired=template_selectors.partner(each) is not None,
-            of_partner=of_partner.get(each.id),
-        )
-        rows.append(Row(each, version, wrong, used[each.id]))
-    return rows
 
 
 @provider_view(needs=Ability.VIEW_PROVIDER)
