@@ -35,7 +35,7 @@ GRACE = 2.0
 """Seconds a process has to end by itself, and again after SIGTERM."""
 
 _PASSED_ON = ("PATH", "LANG", "TZ", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
-              "SSL_CERT_FILE", "SSL_CERT_DIR")  # fmt: skip
+              "SSL_CERT_FILE", "SSL_CERT_DIR", "PSModulePath", "DOTNET_SYSTEM_GLOBALIZATION_INVARIANT")  # fmt: skip
 
 
 class ProcessError(Exception):
