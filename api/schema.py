@@ -30,6 +30,8 @@ PATHS = {
     "sbc_id": "The SBC's `id`.",
     "script_id": "The script template's `id`.",
     "user_id": "The person's `id`.",
+    "site_id": "The site's `id`.",
+    "prefix_id": "The rule's `id`.",
     "invitation_id": "The invitation's `id`.",
     "run_id": "The run's `id`.",
     "domain_id": "The domain's `id`.",

@@ -23,6 +23,7 @@ from api import (
     registrations,
     sbcs,
     script_templates,
+    site_prefixes,
     tenants,
     tokens,
     user_filter,
@@ -35,6 +36,7 @@ app_name = "api"
 
 TENANT = "tenants/<uuid:uid>"
 DOMAIN = f"{TENANT}/domains/<uuid:domain_id>"
+PREFIXES = f"{TENANT}/sites/<uuid:site_id>/prefixes"
 INVITATION = f"{TENANT}/invitations/<int:invitation_id>"
 COMMAND = f"{TENANT}/commands/<int:number>"
 
@@ -132,14 +134,8 @@ v1 = [
     path("queue/resume", queue.Resume.as_view(), name="queue-resume"),
     path("provider-app", provider_app.OneProviderApp.as_view(), name="provider-app"),
     path("provider-app/renew", provider_app.RenewProviderApp.as_view(), name="provider-app-renew"),
-    path(
-        f"{TENANT}/sites/<uuid:site_id>/prefixes", site_prefixes.SitePrefixes.as_view(), name="site-prefixes"
-    ),
-    path(
-        f"{TENANT}/sites/<uuid:site_id>/prefixes/<uuid:prefix_id>",
-        site_prefixes.SitePrefix.as_view(),
-        name="site-prefix",
-    ),
+    path(PREFIXES, site_prefixes.SitePrefixes.as_view(), name="site-prefixes"),
+    path(f"{PREFIXES}/<uuid:prefix_id>", site_prefixes.SitePrefix.as_view(), name="site-prefix"),
     path("dns-zone", domains.OneDnsZone.as_view(), name="dns-zone"),
     path("dns-zone/test", domains.TryDnsZone.as_view(), name="dns-zone-test"),
     path("verify-runs", verify_runs.VerifyRuns.as_view(), name="verify-runs"),

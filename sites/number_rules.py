@@ -253,7 +253,7 @@ def clash(actor: Actor, site: Site, sbc: Sbc, one: _Judged, other: Neighbour) ->
         )
     elif other.site_id != site.id:
         one.refuse(_taken(sbc, wish, f"site {other.site} of this customer has it; move it from there"))
-    elif other.tag.lower() != wish.tag.lower():
+    elif other.tag.lower() != wish.tag.lower() and other.state != PrefixState.REMOVING:
         one.refuse(_taken(sbc, wish, f"the site has it with the tag {other.tag}; change that one instead"))
     elif other.state in {PrefixState.ADDING, PrefixState.PRESENT}:
         one.verdict = replace(one.verdict, there=True)

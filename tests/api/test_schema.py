@@ -15,9 +15,11 @@ from api import docs
 from api.examples import TENANT_ID
 from api.urls import v1
 from core.errors import CATALOGUE
+from sbc.models import Sbc
 from tenants.access import SYSTEM
 from tests.api.conftest import Api
 from tests.cast import Cast
+from tests.sites.numbers import place
 from webhooks.services import add as add_webhook
 
 HTML = {"Accept": "text/html,application/xhtml+xml"}
@@ -91,6 +93,8 @@ def test_the_schema_is_for_tokens_and_for_people(
 
 def test_examples_of_requests_can_be_sent(api: Api, cast: Cast) -> None:
     webhook, _ = add_webhook(SYSTEM, name="Tickets", url="https://tickets.example/")
+    sbc = Sbc.objects.create(name="sbc", address="169.254.4.9", user="ump", created_by="x")
+    site = place(cast.contoso, sbc)
     for path, method, told in sorted(operations(), key=lambda one: one[1] == "delete"):
         content = told.get("requestBody", {}).get("content", {}).get("application/json", {})
         for example in content.get("examples", {}).values():
@@ -98,6 +102,7 @@ def test_examples_of_requests_can_be_sent(api: Api, cast: Cast) -> None:
                 path.replace("{uid}", str(cast.contoso.id))
                 .replace("{token_id}", str(ApiToken.objects.all()[0].id))
                 .replace("{user_id}", str(cast.vera.id))
+                .replace("{site_id}", str(site.uid))
                 .replace("{endpoint_id}", str(webhook.id))
             )
             body = {**example["value"], **({"name": "Northwind"} if path.endswith("/tenants") else {})}
