@@ -188,7 +188,8 @@ def _noun(path: str) -> str:
     of_tenant = (
         parts[0] == "tenants"
         and len(parts) > 1
-        and parts[1] in {"commands", "connection", "domains", "groups", "invitations", "people", "users"}
+        and parts[1]
+        in {"commands", "connection", "domains", "groups", "invitations", "people", "sites", "users"}
     )
     return "-".join(parts[:2]) if of_tenant else parts[0]
 

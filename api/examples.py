@@ -648,6 +648,29 @@ PREFIXES_CHANGE = _takes(
         "add": [{"prefix": "+44587996[01-10]", "tag": "vip.contoso.example"}],
     },
 )
+SITE_ID = "5d0c6c0e-8c1f-4a43-b0a7-2f6f7f0f9b11"
+SITE = _gives(
+    "A deployed site",
+    {
+        "id": SITE_ID,
+        "name": "Zurich",
+        "configuration": "SipTrunk",
+        "trunk": "derived",
+        "gateway": "zurich.contoso.voice.example",
+        "sbc_state": "deployed",
+        "m365_state": "none",
+        "deployed_at": "2026-11-20T08:00:00Z",
+        "checked_at": "2026-11-20T08:00:00Z",
+        "created_at": "2026-11-20T07:50:00Z",
+        "sbc_id": "2a7f3f0c-95a8-4a53-8ad1-0a4e56e3b2c1",
+        "script_id": "6c9d3a70-1f0e-4d6b-9a51-7d9f0b2e4c33",
+        "values": {"CarrierHostName": "sip.carrier.example:5060"},
+        "has_secrets": False,
+        "problem": None,
+        "rows": ['ProxySet 1 "PS_s1"', 'ProxyIp 1/0 "sip.carrier.example:5060"', 'IPGroup 1 "IPG_s1"'],
+        "row_version": 1,
+    },
+)
 INVITATION = _gives(
     "An invitation that was opened",
     {

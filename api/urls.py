@@ -24,6 +24,7 @@ from api import (
     sbcs,
     script_templates,
     site_prefixes,
+    sites,
     tenants,
     tokens,
     user_filter,
@@ -37,6 +38,7 @@ app_name = "api"
 TENANT = "tenants/<uuid:uid>"
 DOMAIN = f"{TENANT}/domains/<uuid:domain_id>"
 PREFIXES = f"{TENANT}/sites/<uuid:site_id>/prefixes"
+SITE = f"{TENANT}/sites/<uuid:site_id>"
 INVITATION = f"{TENANT}/invitations/<int:invitation_id>"
 COMMAND = f"{TENANT}/commands/<int:number>"
 
@@ -73,6 +75,11 @@ v1 = [
     path(f"{TENANT}/registration/renew", registrations.Renew.as_view(), name="registration-renew"),
     path(f"{TENANT}/registration/back", registrations.GoBack.as_view(), name="registration-back"),
     path(f"{TENANT}/registration/standbys", registrations.Standbys.as_view(), name="registration-standbys"),
+    path(f"{TENANT}/sites", sites.Sites.as_view(), name="sites"),
+    path(SITE, sites.OneSite.as_view(), name="site"),
+    path(f"{SITE}/preview", sites.Preview.as_view(), name="site-preview"),
+    path(f"{SITE}/deploy", sites.Deploy.as_view(), name="site-deploy"),
+    path(f"{SITE}/remove", sites.Remove.as_view(), name="site-remove"),
     path(f"{TENANT}/domains", domains.Domains.as_view(), name="domains"),
     path(DOMAIN, domains.OneDomain.as_view(), name="domain"),
     path(f"{DOMAIN}/look", domains.LookNow.as_view(), name="domain-look"),
