@@ -348,7 +348,7 @@ SPECTACULAR_SETTINGS = {
         "InvitationWayEnum": "invitations.models.Way",
         "OnboardingWayEnum": "onboarding.models.Way",
         "ScriptPurposeEnum": "sites.models.Purpose",
-        "ScriptPurposeEnum": "sites.models.Purpose",
+        "SiteStateEnum": "api.sites.STATES",
     },
 }
 API_REQUESTS_PER_MINUTE = env.int("API_REQUESTS_PER_MINUTE", default=600)
