@@ -52,7 +52,7 @@ class SitePrefixOut(Out):
         return trouble(row.problem) if self.context.get("sees_devices") else None
 
 
-class RuleIn(In):
+class DialPlanRuleIn(In):
     prefix = serializers.CharField(
         max_length=LONGEST, help_text="+4455896552, or with a range at its end: +44587996[01-20]."
     )
@@ -67,10 +67,10 @@ class RuleIn(In):
 
 @extend_schema_serializer(examples=[examples.PREFIXES_ADD])
 class PrefixesIn(In):
-    prefixes = serializers.ListField(child=RuleIn(), min_length=1, max_length=MOST)
+    prefixes = serializers.ListField(child=DialPlanRuleIn(), min_length=1, max_length=MOST)
 
 
-class GoneIn(In):
+class DialPlanRuleGone(In):
     prefix = serializers.CharField(max_length=LONGEST)
     dial_plan = serializers.CharField(
         required=False, max_length=200, help_text=f"{DEFAULT_PLAN} if left out."
@@ -81,8 +81,8 @@ class GoneIn(In):
 class PrefixesChange(In):
     """First what goes, then what comes; all of it or nothing."""
 
-    add = serializers.ListField(child=RuleIn(), required=False, max_length=MOST)
-    remove = serializers.ListField(child=GoneIn(), required=False, max_length=MOST)
+    add = serializers.ListField(child=DialPlanRuleIn(), required=False, max_length=MOST)
+    remove = serializers.ListField(child=DialPlanRuleGone(), required=False, max_length=MOST)
 
 
 class OutcomeOut(Out):
