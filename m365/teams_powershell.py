@@ -3,9 +3,8 @@
 One `Session` is one process for one customer and one job:
 
     with Session(config, tokens, tenant_id, cloud) as teams:
-        found = teams.voice_routing()
-        ...
-        teams.run(step.call, thing=str(step.thing))
+        steps = voice_plan.plan(wanted, teams.voice_routing(), owned=owned)
+        voice_plan.carry_out(teams.run, steps, note=..., forget=...)
 
 It belongs to one thread. Tokens live about an hour, and the module cannot renew those it was given: a session is
 made for the work at hand and ended with it. Errors are those of `m365.powershell.faults`; a write whose outcome is
@@ -163,7 +162,7 @@ class Session:
             raise UmpError.of("powershell_failed", thing="the session")
         return Versions(str(ready.get("powershell", ""))[:40], str(ready.get("module", ""))[:40])
 
-    def run(self, call: Call, *, thing: str = "") -> list[dict[str, Any]]:
+    def run(self, call: Call, thing: str = "") -> list[dict[str, Any]]:
         """Make the call; the rows that it answered, each with the call's fields.
 
         `thing` is what sentences call it. After a deadline, a stop or a process that ended, the session is over, and
@@ -175,14 +174,12 @@ class Session:
             raise UmpError.of("powershell_failed", thing=thing, detail={"cause": "the session is over"})
         self._number += 1
         until = time.monotonic() + self._config.call_seconds
-        sent = False
         try:
             process.send({"number": self._number, "call": call.as_json()}, until)
-            sent = True
             return self._answered(process, call, until, thing)
         except ProcessError as error:
             self._end(gently=False)
-            if call.writes and sent:
+            if call.writes:
                 raise OutcomeUnknown(thing=thing, detail=self._detail(error)) from error
             raise self._failed(error, thing) from error
 

@@ -1,12 +1,12 @@
 """From what is wanted and what Teams has to the steps between, and back (decision 9).
 
-All of this is pure: nothing is asked and nothing written. Whoever carries a plan out
+All of this but `carry_out` is pure: nothing is asked and nothing written. Whoever deploys
 
 1. reads, plans, shows the plan, and keeps its `digest`;
 2. reads and plans again, and goes on only if the digest is still the same;
-3. before each step keeps the step (`to_json`), so that what it creates is known as the portal's own whatever happens;
-   a creation that Teams refuses is not the portal's, and its note goes again;
-4. afterwards reads and plans once more: every step must be NOTHING. An unknown outcome is settled the same way.
+3. lets `carry_out` take the steps, each noted before it is begun (`to_json`): what the notes created is the portal's
+   own, and `undo` takes back what they say;
+4. reads and plans once more, until no step writes. What was cut off or not answered is settled the same way.
 
 The portal changes and removes only what it created (`owned`), or what a person told it to take over.
 """
@@ -16,10 +16,11 @@ from __future__ import annotations
 import enum
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from core.errors import OutcomeUnknown, UmpError
 from m365 import voice
 from m365.powershell import cmdlets
 from m365.powershell.calls import Call
@@ -204,6 +205,36 @@ def _users(thing: Thing, found: Routing) -> Iterator[str]:
 
 def _names(user: Route | Policy) -> str:
     return f"the {thing_of(user)} uses it"
+
+
+def carry_out(
+    run: Callable[[Call, str], object],
+    steps: Iterable[Step],
+    *,
+    note: Callable[[Step], None],
+    forget: Callable[[Step], None],
+) -> None:
+    """Take the steps that write. `run` makes a call about a thing named so; `note` is called before each.
+
+    `forget` takes back the last note, of a step that was refused and so did nothing: above all, what somebody else
+    created in the meantime is not the portal's own. A step whose outcome is not known stays noted. Raises whatever
+    `run` raises, and ValueError for a plan that waits for a decision.
+    """
+    every = tuple(steps)
+    if blocked(every):
+        raise ValueError("the plan is not decided yet")
+    for step in every:
+        call = step.call
+        if call is None:
+            continue
+        note(step)
+        try:
+            run(call, str(step.thing))
+        except OutcomeUnknown:
+            raise
+        except UmpError:
+            forget(step)
+            raise
 
 
 def after(found: Routing, steps: Iterable[Step]) -> Routing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 from collections.abc import Iterable, Sequence
@@ -11,9 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.errors import UmpError
+from core.errors import OutcomeUnknown, UmpError
 from m365 import voice, voice_plan
 from m365.clouds import CLOUDS
+from m365.powershell import faults
+from m365.powershell.calls import Call
 from m365.powershell.cmdlets import READS, users_with
 from m365.voice import DialPlan, Gateway, Part, Policy, Route, Routing, Rule, Thing, Usage
 from m365.voice_plan import Action, Step
@@ -240,6 +243,90 @@ def test_steps_are_kept_and_read_back(there: Routing, wanted: Routing) -> None:
     kept = json.loads(json.dumps([voice_plan.to_json(step) for step in steps]))
     assert tuple(voice_plan.from_json(each) for each in kept) == steps
     assert voice_plan.digest(steps) == voice_plan.digest(tuple(map(voice_plan.from_json, kept)))
+
+
+class KilledError(BaseException):
+    """The worker ends in the middle."""
+
+
+class Line:
+    """To a model of Teams, with one trouble a call, as drawn."""
+
+    def __init__(self, teams: TeamsModel, troubles: list[str]) -> None:
+        self.teams, self.troubles = teams, troubles
+        self.ledger: list[Step] = []
+
+    def run(self, call: Call, thing: str) -> None:
+        trouble = self.troubles.pop() if self.troubles else ""
+        if trouble == "refused":
+            raise UmpError.of("throttled")
+        if trouble == "lost on the way":
+            raise OutcomeUnknown(thing=thing)
+        if trouble == "killed before":
+            raise KilledError
+        self.teams.run(call.as_json())
+        if trouble == "answer lost":
+            raise OutcomeUnknown(thing=thing)
+        if trouble == "killed after":
+            raise KilledError
+
+    def forget(self, step: Step) -> None:
+        assert self.ledger.pop() == step
+
+
+TROUBLES = st.lists(
+    st.sampled_from(["", "refused", "lost on the way", "answer lost", "killed before", "killed after"]),
+    max_size=12,
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(routings(), routings(), TROUBLES)
+def test_whatever_happens_on_the_way_it_is_done_once_and_can_be_taken_back(
+    there: Routing, wanted: Routing, troubles: list[str]
+) -> None:
+    teams = filled(there)
+    before = seen(teams)
+    first = set(before.by_thing()) - {Thing(Part.POLICY, "Global"), Thing(Part.DIAL_PLAN, "Global")}
+    line = Line(teams, list(troubles))
+    for _ in range(len(troubles) + 2):
+        steps = voice_plan.plan(wanted, seen(teams), owned=first | voice_plan.created(line.ledger))
+        if not voice_plan.writing(steps):
+            break
+        # A second creation of the same thing would be refused by the model, and end the test.
+        with contextlib.suppress(UmpError, KilledError):
+            voice_plan.carry_out(line.run, steps, note=line.ledger.append, forget=line.forget)
+    assert voice_plan.writing(steps) == ()
+    assert alike(seen(teams), voice_plan.after(before, voice_plan.plan(wanted, before, owned=first)))
+    carry_out(teams, voice_plan.undo(line.ledger, seen(teams)))
+    assert alike(seen(teams), before)
+
+
+def test_what_somebody_else_created_meanwhile_is_not_the_portals() -> None:
+    teams = TeamsModel()
+    ledger: list[Step] = []
+    steps = voice_plan.plan(ZURICH, seen(teams))
+    teams.run(steps[0].call.as_json() if steps[0].call else {})
+
+    def run(call: Call, thing: str) -> None:
+        try:
+            teams.run(call.as_json())
+        except FaultError as error:
+            raise faults.of_call(error.fault, writes=True, thing=thing, tenant="Acme") from error
+
+    with pytest.raises(UmpError) as raised:
+        voice_plan.carry_out(run, steps, note=ledger.append, forget=ledger.remove)
+    assert (raised.value.code, ledger) == ("remote_conflict", [])
+    voice_plan.carry_out(run, voice_plan.plan(ZURICH, seen(teams)), note=ledger.append, forget=ledger.remove)
+    assert Thing(Part.USAGE, "Acme Zurich") not in voice_plan.created(ledger)
+    carry_out(teams, voice_plan.undo(ledger, seen(teams)))
+    assert seen(teams).usages == (Usage("Acme Zurich"),)
+
+
+def test_a_plan_that_waits_for_a_decision_is_not_carried_out() -> None:
+    steps = voice_plan.plan(ZURICH, Routing(routes=(Route("Acme Zurich"),)))
+    with pytest.raises(ValueError):
+        voice_plan.carry_out(Line(TeamsModel(), []).run, steps, note=pytest.fail, forget=pytest.fail)
 
 
 def test_the_digest_changes_with_the_plan() -> None:
