@@ -74,7 +74,7 @@ def blocks(left: str, right: str, *, whole: bool) -> list[Block]:
 def _shortened(block: Block, *, first: bool, last: bool) -> Iterator[Block]:
     head, tail = (0 if first else AROUND), (0 if last else AROUND)
     number = len(block.left_lines)
-    if number <= head + tail + 1:
+    if number <= head + tail + AROUND:
         yield block
         return
     if head:

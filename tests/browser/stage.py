@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from accounts.models import SavedView
 from accounts.services import create_token, save_view
+from audiocodes.script import Kind, Variable
 from authstatus.models import LeftOut, RegistrationKey, VerifyRow, VerifyRun
 from breakers.models import AccessFailure
 from core.errors import UmpError
@@ -26,6 +27,7 @@ from sbc import prefixes
 from sbc.models import Link, Sbc
 from sbc.services import add as add_sbc
 from sbc.services import set_ovoc
+from sites import template_selectors, templates
 from tenants import provider_app, scope
 from tenants.abilities import ABILITIES, Role
 from tenants.access import SYSTEM
@@ -88,6 +90,7 @@ def build(cast: Cast) -> Stage:
             "token_id": token(),
             "endpoint_id": webhook(cast),
             **devices(),
+            **scripts(),
             "view_id": view(cast),
             "flow_id": flow(cast.contoso),
             "key_id": keys(cast.contoso),
@@ -264,6 +267,29 @@ def devices() -> dict[str, uuid.UUID]:
     Sbc.objects.filter(uid=found["new_sbc"].uid).update(secret=None, ovoc_id=2, ovoc_missing_since=now)
     set_ovoc(SYSTEM, address="169.254.0.1", user="operator", password="secret")
     return {name: sbc.uid for name, sbc in found.items()}
+
+
+def scripts() -> dict[str, uuid.UUID]:
+    """The templates to begin with, one of them in two versions, and a draft with long lines and every finding."""
+    made = templates.add_defaults(SYSTEM)[1]
+    text = template_selectors.version(made).script
+    templates.change(
+        SYSTEM, made, script=text.replace("IPG_", "IP-GROUP-OF-").replace("exit\n", "", 1), draft=True
+    )
+    variable = Variable(
+        "CustomVar.Variable1", Kind.CHOICE, LONG[:60], options=(LONG[:200], "two"), help=LONG[:200]
+    )
+    wrong = f"configure voip\nip-grup {{{{SiteNam}}}}\ntags {'x' * 300}\nwibble 3\nno ip-group 5\n"
+    draft = templates.add(
+        SYSTEM,
+        name=LONG[:80],
+        purpose="onboarding",
+        description=LONG[:500],
+        script=wrong * 3,
+        variables=[variable],
+        draft=True,
+    )
+    return {"script_id": made.uid, "draft_script": draft.uid}
 
 
 def customer(name: str, cloud: Cloud = Cloud.GLOBAL, **more: Any) -> Tenant:

@@ -19,7 +19,15 @@ from tests.ui.conftest import serving
 from tests.walls.routes import Route, routes
 
 # What answers with a part of a page or with a file; whoever adds another kind says so here.
-PARTS = ("/live/", ".csv", "/figures/", "onboarding/name/", "onboarding/offers/", "discover/<int:number>/")
+PARTS = (
+    "/live/",
+    ".csv",
+    ".txt",
+    "/figures/",
+    "onboarding/name/",
+    "onboarding/offers/",
+    "discover/<int:number>/",
+)
 PAGES = [r for r in routes() if "GET" in r.doors and not r.api and not r.pattern.endswith(PARTS)]
 PAGES = [r for r in PAGES if r.doors["GET"].kind != "visit"]  # for who has no account: test_browser_invited
 # What the plain address of a route does not show: other customers, other states, empty lists.
@@ -46,6 +54,8 @@ FURTHER = [
     "/audit/?q=nobody+at+all", "/search?q=m", "/search?q=son", "/search?q=nobody+at+all", "/search",
     "/sbcs/{locked_sbc}/", "/sbcs/{new_sbc}/", "/sbcs/{new_sbc}/prefixes/", "/sbcs/{locked_sbc}/prefixes/",
     "/sbcs/?q=nobody+at+all", "/prefixes/?q=%2B41589061500", "/prefixes/?q=nobody+at+all",
+    "/scripts/{draft_script}/", "/scripts/{draft_script}/edit/", "/scripts/{script_id}/?version=1",
+    "/scripts/?q=nobody+at+all", "/scripts/compare/?left={script_id}.1&right={script_id}.2",
     "/tenants/?size=100", "/accounts/email/", "/accounts/password/change/", "/accounts/2fa/", "/accounts/logout/",
 ]  # fmt: skip
 DEFAULTS = {"uid": "{contoso}", "object_id": "{user}"}
