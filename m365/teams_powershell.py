@@ -213,7 +213,7 @@ class Session:
     @staticmethod
     def _whole(rows: list[dict[str, Any]], count: object, thing: str) -> list[dict[str, Any]]:
         """A reading that was cut short is none: a plan made from it would create anew what is there."""
-        if isinstance(count, int) and rows and count > len(rows):
+        if isinstance(count, int) and count > len(rows):
             raise UmpError.of("reply_too_large", host="Teams", limit=f"{MOST_ROWS} rows of {thing}")
         return rows
 

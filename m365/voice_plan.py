@@ -6,7 +6,8 @@ All of this but `carry_out` is pure: nothing is asked and nothing written. Whoev
 2. reads and plans again, and goes on only if the digest is still the same;
 3. lets `carry_out` take the steps, each noted before it is begun (`to_json`): what the notes created is the portal's
    own, and `undo` takes back what they say;
-4. reads and plans once more, until no step writes. What was cut off or not answered is settled the same way.
+4. reads and plans once more, until no step writes. What was cut off or not answered is settled the same way. Teams
+   may show a while later what was written: something of its own that is "already there" is waited for, not mended.
 
 The portal changes and removes only what it created (`owned`), or what a person told it to take over.
 """
