@@ -33,9 +33,11 @@ class SiteChange(In):
     name = serializers.CharField(
         max_length=15, required=False, help_text="3 to 15 plain characters; the customer's only one."
     )
-    sbc_id = serializers.UUIDField(required=False)
-    configuration = serializers.ChoiceField(choices=Configuration.choices, required=False)
-    trunk = serializers.ChoiceField(choices=Trunk.choices, required=False)
+    sbc_id = serializers.UUIDField(required=False, help_text="On which SBC it lies.")
+    configuration = serializers.ChoiceField(
+        choices=Configuration.choices, required=False, help_text="What the site's other leg is."
+    )
+    trunk = serializers.ChoiceField(choices=Trunk.choices, required=False, help_text="Trunk model.")
     gateway = serializers.CharField(
         max_length=253, required=False, allow_blank=True, help_text="PSTN Gateway: an FQDN."
     )
@@ -60,9 +62,11 @@ class SiteIn(SiteChange):
     name = serializers.CharField(
         max_length=15, help_text="3 to 15 plain characters; the customer's only one."
     )
-    sbc_id = serializers.UUIDField()
-    configuration = serializers.ChoiceField(choices=Configuration.choices)
-    trunk = serializers.ChoiceField(choices=Trunk.choices, default=Trunk.DERIVED)
+    sbc_id = serializers.UUIDField(help_text="On which SBC it lies.")
+    configuration = serializers.ChoiceField(
+        choices=Configuration.choices, help_text="What the site's other leg is."
+    )
+    trunk = serializers.ChoiceField(choices=Trunk.choices, default=Trunk.DERIVED, help_text="Trunk model.")
     gateway = serializers.CharField(
         max_length=253, default="", allow_blank=True, help_text="PSTN Gateway: an FQDN."
     )
@@ -71,11 +75,15 @@ class SiteIn(SiteChange):
 class PlanIn(In):
     """With `plan`, only what a preview showed under that name is done, or nothing."""
 
-    plan = serializers.CharField(max_length=64, required=False, allow_blank=True)
+    plan = serializers.CharField(
+        max_length=64, required=False, allow_blank=True, help_text="Of the result of a preview."
+    )
 
 
 class LookIn(In):
-    act = serializers.ChoiceField(choices=[(each, each) for each in LOOKS], default="deploy")
+    act = serializers.ChoiceField(
+        choices=[(each, each) for each in LOOKS], default="deploy", help_text="What is looked at."
+    )
 
 
 @extend_schema_serializer(examples=[examples.SITE])
@@ -140,7 +148,9 @@ class SiteFilters(django_filters.FilterSet):
     sbc_state = django_filters.ChoiceFilter(
         choices=STATES, method="with_state", help_text="SbcDeploymentState."
     )
-    configuration = django_filters.ChoiceFilter(choices=Configuration.choices)
+    configuration = django_filters.ChoiceFilter(
+        choices=Configuration.choices, help_text="What the site's other leg is."
+    )
 
     def with_state(self, rows: QuerySet[Site], name: str, value: str) -> QuerySet[Site]:
         return rows.filter(sbc_state="" if value == "none" else value)
