@@ -18,7 +18,11 @@ _home = Path(tempfile.mkdtemp(prefix="ump-tests-"))
 atexit.register(shutil.rmtree, _home, ignore_errors=True)
 
 if "DATABASE_URL" not in os.environ:
-    _server = embedded.start(Path(__file__).resolve().parent.parent / "var" / "tests")
+    _server = embedded.start(
+        Path(__file__).resolve().parent.parent / "var" / "tests",
+        # Nothing in it has to outlive a crash of the machine, so nobody waits for the disk.
+        settings={"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"},
+    )
     os.environ["DATABASE_URL"] = _server.url_app
     os.environ["DATABASE_OWNER_URL"] = _server.url_owner
 
