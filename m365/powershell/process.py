@@ -5,6 +5,9 @@ by the environment, not by a file. Out come framed lines: a mark that is new for
 rest, and JSON. Everything else on standard output is chatter of modules and is dropped. Both pipes are read in one
 loop with one deadline, so nothing is held but the frame at hand, and a process that says nothing, too much or half
 a thing costs its own call only. Ending means the whole process group.
+
+A worker that is killed outright cannot end anything. What it leaves behind sees its input end, and ends by itself
+once the call at hand has returned: one write may still arrive, as with any answer that nobody waited for.
 """
 
 from __future__ import annotations
