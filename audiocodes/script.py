@@ -114,12 +114,11 @@ def render(script: str, values: Mapping[str, str], secrets: Mapping[str, str] | 
     Values are as `check_value` answers them; a value that is not there is empty. Raises RefusedValueError for one
     that could be more than a value, ScriptError for a line that cannot be read or would lack a word.
     """
-    secrets = secrets or {}
-    for name, value in values.items():
-        check_characters(name, value)
-    for name, value in secrets.items():
-        check_characters(name, value, secret=True)
-    return [_line(line, values, secrets) for line in parse(script)]
+    secrets, lines = secrets or {}, parse(script)
+    for name in dict.fromkeys(place.key for line in lines for place in line.places):
+        check_characters(name, values.get(name, ""))
+        check_characters(name, secrets.get(name, ""), secret=True)
+    return [_line(line, values, secrets) for line in lines]
 
 
 def _line(line: ScriptLine, values: Mapping[str, str], secrets: Mapping[str, str]) -> Line:

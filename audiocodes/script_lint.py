@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -165,7 +165,7 @@ class _Linter:
                 )  # fmt: skip
                 return
         if first.literal in _COMMANDS:
-            getattr(self, f"_{_COMMANDS[first.literal]}")(line)
+            _COMMANDS[first.literal](self, line)
         elif not self._is_forbidden(line, 0):
             self._other(line)
 
@@ -189,7 +189,7 @@ class _Linter:
         row = self.rows[-1] if self.rows else None
         return row is not None and row.known is not None and word in row.known.parameters
 
-    def _configure(self, line: ScriptLine) -> None:
+    def configure(self, line: ScriptLine) -> None:
         area = line.says(1)
         if self.rows:
             self._unclosed(line.number, line.words[0].column)
@@ -202,16 +202,16 @@ class _Linter:
             )
         self.area, self.rows = area if area in AREAS else AREAS[0], []
 
-    def _do(self, line: ScriptLine) -> None:
+    def do(self, line: ScriptLine) -> None:
         if line.says(1) in LOOKS:
             return
         if len(line.words) < 2 or not self._is_forbidden(line, 1):
             self.find(line.number, line.words[0].column, "A script does not use do.", "Take the line out.")
 
-    def _look(self, line: ScriptLine) -> None:
+    def look(self, line: ScriptLine) -> None:
         """Showing something harms nothing."""
 
-    def _activate(self, line: ScriptLine) -> None:
+    def activate(self, line: ScriptLine) -> None:
         if not self.rows:
             self.find(
                 line.number,
@@ -222,7 +222,7 @@ class _Linter:
             return
         self.rows[-1].unfinished = 0
 
-    def _exit(self, line: ScriptLine) -> None:
+    def exit(self, line: ScriptLine) -> None:
         column = line.words[0].column
         if self.rows:
             self._lost(self.rows.pop(), line.number, column)
@@ -240,7 +240,7 @@ class _Linter:
                 "Put activate before this line.",
             )
 
-    def _no(self, line: ScriptLine) -> None:
+    def no(self, line: ScriptLine) -> None:
         if not self.area:
             self._outside(line)
             return
@@ -466,13 +466,13 @@ class _Linter:
             )
 
 
-_COMMANDS = {
-    "configure": "configure",
-    "do": "do",
-    "no": "no",
-    "activate": "activate",
-    **dict.fromkeys(EXITS, "exit"),
-    **dict.fromkeys(LOOKS, "look"),
+_COMMANDS: dict[str, Callable[[_Linter, ScriptLine], None]] = {
+    "configure": _Linter.configure,
+    "do": _Linter.do,
+    "no": _Linter.no,
+    "activate": _Linter.activate,
+    **dict.fromkeys(EXITS, _Linter.exit),
+    **dict.fromkeys(LOOKS, _Linter.look),
 }
 
 

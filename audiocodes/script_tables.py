@@ -1,6 +1,7 @@
 """What the portal knows of an SBC's command line (facts/audiocodes.md 5.2, 5.3): its tables and its commands.
 
-Hardly any of it is confirmed by the vendor, so what is not listed here may exist all the same.
+Hardly any of it is confirmed by the vendor, so what is not listed here may exist all the same. The columns are those
+of public ini files.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class Known:
 
 
 TABLES = (
-    Known("TLSContexts", "tls", ("name",), area="network"),
+    Known("TLSContexts", "tls", area="network"),
     Known(
         "SIPInterface", "sip-interface", ("interface-name", "tls-port", "media-realm-name"), "InterfaceName"
     ),
@@ -54,7 +55,7 @@ TABLES = (
     Known("DialPlanRule", "dial-plan-rule", ("name", "prefix", "tag"), inside="sbc dial-plan", complete=True),
     Known("CallSetupRules", "message call-setup-rules"),
     Known("MessageManipulations", "message message-manipulations"),
-    Known("IP2IPRouting", "sbc routing ip2ip-routing", ("route-name",), "RouteName"),
+    Known("IP2IPRouting", "sbc routing ip2ip-routing", name="RouteName"),
     Known("IPOutboundManipulation", "sbc manipulation ip-outbound-manipulation"),
     Known(
         "Account",

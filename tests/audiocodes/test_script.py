@@ -93,6 +93,11 @@ def test_what_is_shown_has_no_secret_and_says_what_is_not_sent() -> None:
     assert "nothing to remove" in gone[1].shown
 
 
+def test_a_value_that_is_not_put_in_harms_nothing() -> None:
+    lines = script.render("tags {{SiteKey}}", {"SiteKey": "S7", "SiteName": "O'Hare"})
+    assert lines == [script.Line(1, "tags S7", "tags S7")]
+
+
 def test_several_free_rows() -> None:
     device = Configuration()
     device.put("proxy-set", (2,), {"ProxyName": "a"})
