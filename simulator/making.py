@@ -65,7 +65,7 @@ _TELEPHONY = frozenset({"kind", "head", "digits", "first", "free", "extra"})
 
 
 def _telephony(spec: Any) -> dict[str, Any]:
-    """Kind of numbers, how they begin and from which place on, free ones beside those in use, and others in use by name."""
+    """Kind of numbers, how they begin and from which place on, how many free ones, and others in use by name."""
     if not isinstance(spec, dict) or spec.keys() - _TELEPHONY:
         raise BadRequestError(f"telephony takes {', '.join(sorted(_TELEPHONY))}")
     return spec

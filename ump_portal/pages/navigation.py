@@ -129,6 +129,7 @@ def _provider_tree(request: HttpRequest, actor: Actor) -> list[Entry]:
             _entry(request, "Topology", "/topology/") if provider else None,
             _entry(request, "Scripts", "/scripts/") if provider else None,
         ),
+        _entry(request, "Numbers", "/numbers/", "phone"),
         _entry(request, "Audit", "/audit/", "scroll-text"),
         _group(
             "System",
@@ -169,6 +170,7 @@ def _customer_tree(request: HttpRequest, actor: Actor) -> list[Entry]:
         _entry(request, "Status", base, "activity", exact=True),
         _entry(request, "Microsoft 365 Settings", f"{base}connection/", "plug"),
         _entry(request, "Users", f"{base}users/", "users"),
+        _entry(request, "Numbers", f"{base}numbers/", "phone"),
         _entry(request, "Groups", f"{base}groups/", "users-round"),
         _entry(request, "Sites", f"{base}sites/", "server"),
         _entry(request, "Queue Changes", f"{base}queue/", "list-checks"),
@@ -192,6 +194,7 @@ def own_tenant(request: HttpRequest, actor: Actor) -> uuid.UUID | None:
 TABS = (
     ("Overview", "", Ability.VIEW_TENANT),
     ("Users", "users/", Ability.VIEW_DIRECTORY),
+    ("Numbers", "numbers/", Ability.VIEW_DIRECTORY),
     ("Groups", "groups/", Ability.VIEW_DIRECTORY),
     ("Licences", "licences/", Ability.VIEW_DIRECTORY),
     ("Queue", "queue/", Ability.VIEW_QUEUE),

@@ -1,0 +1,261 @@
+"""What a number is in our words, and whether the customer's own rules on the SBCs take it.
+
+Microsoft says what it assigned; the devices' rules (`sbc.Rule`) say where a call goes. A number only rings where both
+agree, so both are shown, and where they disagree comes first.
+"""
+
+import dataclasses
+import datetime as dt
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from functools import reduce
+from operator import or_
+from typing import Any
+
+from django.conf import settings
+from django.db.models import (
+    BooleanField,
+    Case,
+    CharField,
+    Count,
+    Exists,
+    ExpressionWrapper,
+    F,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    TextChoices,
+    Value,
+    When,
+)
+from django.db.models.functions import Length, Now
+
+from directory import browse
+from directory.models import LISTED, DirectoryUser
+from domains.models import CustomDomain
+from sbc.models import Rule, Sbc
+from sites.models import Site
+from telephony.models import NumberKind, PhoneNumber
+from tenants.models import Tenant
+
+Taken = dict[tuple[uuid.UUID, uuid.UUID], list[Rule]]
+"""By customer and number: the rules that take it."""
+MOST_RULES = 2_000
+"""Rules that are compared for one page of numbers."""
+
+
+class State(TextChoices):
+    """What may be done with a number."""
+
+    ASSIGNED = "assigned", "Assigned"
+    FREE = "free", "Free"
+    COOLING = "cooling", "Cooling"
+    RESERVED = "reserved", "Reserved"
+    BLOCKED = "blocked", "Blocked"
+
+
+BLOCKED = (
+    Q(activation__in=["assignmentFailed", "updateFailed"])
+    | Q(status="internalError")
+    | Q(kind="internalError")
+)
+_USABLE = Q(capabilities__contains="userAssignment") | Q(capabilities__contains="voiceApplicationAssignment")
+RESERVED = Q(port_in="firmOrderCommitmentAccepted") | Q(activation="assignmentPending") | ~_USABLE
+_TONES = {
+    State.ASSIGNED: "ok",
+    State.FREE: "info",
+    State.COOLING: "neutral",
+    State.RESERVED: "neutral",
+    State.BLOCKED: "bad",
+}
+_ICONS = {State.FREE: "circle", State.COOLING: "snowflake", State.RESERVED: "lock"}
+
+
+def cooling() -> dt.timedelta:
+    """How long a number rests after it was in use."""
+    return dt.timedelta(days=settings.NUMBER_COOLING_DAYS)
+
+
+def of(tenant: Tenant | None = None) -> QuerySet[Any]:
+    """Numbers of one customer, or of all in the scope in force, each with its `state`."""
+    rows: QuerySet[Any] = PhoneNumber.objects.filter(LISTED, tenant__deleted_at=None)
+    if tenant is not None:
+        rows = PhoneNumber.objects.filter(LISTED, tenant=tenant)
+    assigned = ~Q(status__in=["unassigned", "", "internalError"])
+    state = Case(
+        When(BLOCKED, then=Value(State.BLOCKED)),
+        When(assigned, then=Value(State.ASSIGNED)),
+        When(RESERVED, then=Value(State.RESERVED)),
+        When(freed_at__gt=Now() - cooling(), then=Value(State.COOLING)),
+        default=Value(State.FREE),
+        output_field=CharField(),
+    )
+    found: QuerySet[Any] = rows.annotate(state=state)
+    return found
+
+
+def found(rows: QuerySet[Any], *, search: str = "", state: str = "", kind: str = "") -> QuerySet[Any]:
+    """By digits of the number, or by the name of who has it or its city."""
+    if search:
+        rows = rows.filter(_matching(search))
+    if state:
+        rows = rows.filter(state=state)
+    return rows.filter(kind=kind) if kind else rows
+
+
+def _matching(search: str) -> Q:
+    digits = "".join(sign for sign in search if sign.isdigit())
+    if digits and not any(sign.isalpha() for sign in search):
+        return Q(search__contains=digits)
+    people = DirectoryUser.objects.filter(LISTED, browse.matching(search))
+    return Q(search__contains=search.lower()) | Q(target_id__in=people.values("object_id"))
+
+
+# --- On the SBC ---------------------------------------------------------------------------------------------
+@dataclasses.dataclass(frozen=True)
+class Own:
+    """How a customer's own rules are told from others': by their tags (facts/audiocodes.md, criteria of numbers)."""
+
+    tags: frozenset[str]
+
+    @property
+    def rules(self) -> QuerySet[Rule]:
+        """The customer's rules on all devices that take international numbers."""
+        same: Q = reduce(or_, (Q(tag__iexact=tag) for tag in sorted(self.tags)), Q(pk=None))
+        return Rule.objects.filter(same).exclude(plus=False)
+
+
+def own_rules(tenants: Iterable[Tenant]) -> dict[uuid.UUID, Own]:
+    """For each of these customers: Microsoft's id and ours, its sites' gateways and its domains; two queries."""
+    tags: dict[uuid.UUID, set[str]] = defaultdict(set)
+    listed = list(tenants)
+    for tenant in listed:
+        tags[tenant.id] |= {
+            str(tenant.id),
+            *([str(tenant.entra_tenant_id)] if tenant.entra_tenant_id else []),
+        }
+    ids = [tenant.id for tenant in listed]
+    gateways = Site.objects.filter(tenant_id__in=ids).exclude(gateway="").values_list("tenant_id", "gateway")
+    names = CustomDomain.objects.filter(tenant_id__in=ids).values_list("tenant_id", "name")
+    for tenant_id, tag in [*gateways, *names]:
+        tags[tenant_id].add(tag.lower())
+    return {tenant_id: Own(frozenset(each)) for tenant_id, each in tags.items()}
+
+
+def with_rules(rows: QuerySet[Any], own: Own) -> QuerySet[Any]:
+    """Each with `on_sbc`, and with `mismatch`: assigned at Microsoft, and no rule takes it."""
+    takes = own.rules.filter(
+        span__contains=OuterRef("place"), longest__gte=Length(OuterRef("number")) - 1
+    ).order_by()
+    astray = Q(on_sbc=False, state=State.ASSIGNED, kind=NumberKind.DIRECT_ROUTING)
+    found: QuerySet[Any] = rows.annotate(on_sbc=Exists(takes)).annotate(
+        mismatch=ExpressionWrapper(astray, output_field=BooleanField())
+    )
+    return found
+
+
+def unknown_at_microsoft(tenant: Tenant, own: Own) -> QuerySet[Rule]:
+    """The customer's rules in whose span Microsoft has no number of it."""
+    known = PhoneNumber.objects.filter(LISTED, tenant=tenant, place__contained_by=OuterRef("span")).order_by()
+    return (
+        own.rules.filter(~Exists(known))
+        .exclude(span__isempty=True)
+        .select_related("sbc")
+        .order_by("prefix", "id")
+    )
+
+
+def rules_of(rows: Iterable[PhoneNumber], own: Mapping[uuid.UUID, Own]) -> Taken:
+    """The rules that take each of these numbers, by customer and number; one query."""
+    listed = list(rows)
+    if not listed:
+        return {}
+    touching = reduce(or_, (Q(span__contains=one.place) for one in listed))
+    rules = list(
+        Rule.objects.filter(touching).exclude(plus=False).select_related("sbc").order_by("id")[:MOST_RULES]
+    )
+    taken: Taken = {}
+    for one in listed:
+        tags = own[one.tenant_id].tags
+        taken[one.tenant_id, one.object_id] = [
+            rule
+            for rule in rules
+            if rule.tag.lower() in tags and one.place in rule.span and rule.longest >= len(one.number) - 1
+        ]
+    return taken
+
+
+def rules_read() -> bool:
+    """Whether the rules of any SBC were read, so that anything can be said about them."""
+    return Sbc.objects.filter(rules_read_at__isnull=False).exists()
+
+
+def with_holders(rows: QuerySet[Any]) -> QuerySet[Any]:
+    """Each with `holder_name` and `holder_address`, for an answer that is sent while it is read."""
+    user = DirectoryUser.objects.filter(
+        tenant_id=OuterRef("tenant_id"), object_id=OuterRef("target_id")
+    ).order_by()
+    found: QuerySet[Any] = rows.annotate(
+        holder_name=Subquery(user.values("display_name")[:1]),
+        holder_address=Subquery(user.values("user_principal_name")[:1]),
+    )
+    return found
+
+
+# --- Figures ------------------------------------------------------------------------------------------------
+def totals(tenant: Tenant) -> dict[State, int]:
+    """How many numbers are in each state; one query."""
+    rows = of(tenant).order_by().values("state").annotate(number=Count("object_id"))
+    counted = {row["state"]: row["number"] for row in rows}
+    return {state: counted.get(state.value, 0) for state in State}
+
+
+# --- In words -----------------------------------------------------------------------------------------------
+@dataclasses.dataclass(frozen=True)
+class Chip:
+    tone: str
+    word: str
+    hint: str
+    icon: str = ""
+
+
+def chip(one: PhoneNumber) -> Chip:
+    """The state of a number that came from `of`."""
+    state = State(getattr(one, "state"))  # noqa: B009  an annotation
+    return Chip(_TONES[state], state.label, _hint(one, state), _ICONS.get(state, ""))
+
+
+def _hint(one: PhoneNumber, state: State) -> str:
+    if state == State.ASSIGNED:
+        words = {
+            "conferenceAssigned": "Microsoft uses it for audio conferencing",
+            "voiceApplicationAssigned": "A resource account has it: an auto attendant or a call queue",
+            "thirdPartyAppAssigned": "An app has it",
+            "policyAssigned": "A policy has it",
+        }
+        return words.get(one.status, "A user has it")
+    if state == State.BLOCKED:
+        return f"Microsoft reports that it cannot be used: {one.activation or one.status}"
+    if state == State.RESERVED:
+        if one.port_in == "firmOrderCommitmentAccepted":
+            return "It is on its way from another operator and cannot be used yet"
+        if one.activation == "assignmentPending":
+            return "An order for it is under way at Microsoft"
+        return "It cannot be given to users or resource accounts"
+    if state == State.COOLING and one.freed_at is not None:
+        return (
+            f"It was in use until {one.freed_at:%d %b %Y}, and rests for {settings.NUMBER_COOLING_DAYS} days"
+        )
+    return "Nobody has it"
+
+
+ORDERS = {
+    "number": ["search", "object_id"],
+    "state": ["state", "search", "object_id"],
+    "kind": ["kind", "search", "object_id"],
+    "changed": ["changed_at", "object_id"],
+}
+FIRST = [F("mismatch").desc(), F("search").asc(), F("object_id").asc()]
+"""Where the two sides disagree first."""

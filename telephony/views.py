@@ -1,0 +1,225 @@
+"""Numbers of one customer and of all, with who has them and whether the SBCs agree; and reading them now."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import render
+
+from replication import services as queue
+from replication import words as queue_words
+from sbc.models import Rule
+from telephony import numbers, selectors
+from telephony.commands import KINDS
+from telephony.models import NumberKind, PhoneNumber, Stream
+from telephony.numbers import State
+from telephony.selectors import Holder
+from tenants import selectors as customers
+from tenants import tables
+from tenants.abilities import Ability
+from tenants.answers import SeeOther
+from tenants.models import Tenant
+from tenants.web import actor_of, list_view, tenant_view
+
+CHOICES: dict[str, tuple[str, Sequence[tuple[str, str]]]] = {
+    "state": ("State", State.choices),
+    "kind": ("Type", NumberKind.choices),
+}
+SBC_CHOICES = [("yes", "On the SBC"), ("no", "Not on the SBC"), ("mismatch", "Where they disagree")]
+HEAD = (
+    "Number",
+    "State",
+    "Type",
+    "Assigned to",
+    "User principal name",
+    "On the SBC",
+    "Country",
+    "City",
+    "Changed",
+)
+MOST_UNKNOWN = 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A number with what belongs to it."""
+
+    number: PhoneNumber
+    chip: numbers.Chip
+    holder: Holder | None
+    rules: list[Rule]
+    mismatch: bool = False
+
+    @property
+    def kind(self) -> str:
+        return str(dict(NumberKind.choices).get(self.number.kind, self.number.kind))
+
+
+# --- One customer -------------------------------------------------------------------------------------------
+@tenant_view(needs=Ability.VIEW_DIRECTORY)
+def of_tenant(request: HttpRequest, tenant: Tenant) -> HttpResponse:
+    own = numbers.own_rules([tenant])
+    read, ruled = numbers.rules_read(), own[tenant.id].rules.exists()
+    shown = tables.filters(request.GET, CHOICES | ({"sbc": ("SBC", SBC_CHOICES)} if ruled else {}))
+    found = _found(request, numbers.with_rules(numbers.of(tenant), own[tenant.id]), ruled=ruled)
+    sort, order = tables.order_of(request.GET, numbers.ORDERS, "number")
+    first = numbers.FIRST if ruled and "sort" not in request.GET else order
+    page = tables.page_of(request.GET, found.order_by(*first), bounded=False)
+    context = {
+        "tenant": tenant,
+        "page": page,
+        "rows": _rows(page, own, ruled=ruled),
+        "base": request.path,
+        "sort": sort if "sort" in request.GET or not ruled else "",
+        "filters": shown,
+        "chips": tables.chips(request.GET, shown),
+        "totals": _totals(tenant),
+        "read": read,
+        "ruled": ruled,
+        "for_provider": actor_of(request).may(Ability.VIEW_PROVIDER),
+        **_disagreements(tenant, own[tenant.id], ruled=ruled),
+        **freshness(request, tenant, Stream.NUMBERS),
+    }
+    return render(request, "telephony/numbers.html", context)
+
+
+def _found(request: HttpRequest, rows: Any, *, ruled: bool) -> Any:
+    params = request.GET
+    found = numbers.found(
+        rows,
+        search=tables.search_of(params),
+        state=tables.choice_of(params, "state", State.values),
+        kind=tables.choice_of(params, "kind", NumberKind.values),
+    )
+    asked = tables.choice_of(params, "sbc", dict(SBC_CHOICES)) if ruled else ""
+    if asked:
+        found = found.filter(mismatch=True) if asked == "mismatch" else found.filter(on_sbc=asked == "yes")
+    return found
+
+
+def _rows(page: Iterable[PhoneNumber], own: Mapping[Any, numbers.Own], *, ruled: bool = False) -> list[Row]:
+    listed = list(page)
+    people, taken = selectors.holders(listed), numbers.rules_of(listed, own)
+    return [
+        Row(
+            one,
+            numbers.chip(one),
+            people.get((one.tenant_id, one.target_id)) if one.target_id else None,
+            taken[one.tenant_id, one.object_id],
+            ruled and bool(getattr(one, "mismatch", False)),
+        )
+        for one in listed
+    ]
+
+
+def _totals(tenant: Tenant) -> list[tuple[str, str, int]]:
+    """(state as in the address, word, how many)."""
+    return [(state.value, state.label, number) for state, number in numbers.totals(tenant).items()]
+
+
+def _disagreements(tenant: Tenant, own: numbers.Own, *, ruled: bool) -> dict[str, Any]:
+    """Where Microsoft and the SBCs do not say the same."""
+    if not ruled:
+        return {"astray": 0, "unknown": [], "more_unknown": False}
+    astray = numbers.with_rules(numbers.of(tenant), own).filter(mismatch=True).order_by().count()
+    unknown = list(numbers.unknown_at_microsoft(tenant, own)[: MOST_UNKNOWN + 1])
+    return {
+        "astray": astray,
+        "unknown": unknown[:MOST_UNKNOWN],
+        "more_unknown": len(unknown) > MOST_UNKNOWN,
+    }
+
+
+def freshness(request: HttpRequest, tenant: Tenant, stream: Stream) -> dict[str, Any]:
+    """How old the stream is, its last command, and whether this person may have it read now."""
+    age = selectors.age(tenant, stream)
+    may = actor_of(request).may(Ability.REPLICATE, tenant.id)
+    unread = customers.why_unread(tenant, customers.connection_of(tenant))
+    return {
+        "age": age,
+        "latest": queue_words.row(age.latest, actor_of(request)) if age.latest else None,
+        "may_read": may and not age.why and not unread,
+        "why_unread": age.why or (unread if may else ""),
+    }
+
+
+@tenant_view(needs=Ability.VIEW_DIRECTORY)
+def of_tenant_csv(request: HttpRequest, tenant: Tenant) -> HttpResponseBase:
+    own = numbers.own_rules([tenant])
+    ruled = own[tenant.id].rules.exists()
+    found = _found(request, numbers.with_rules(numbers.of(tenant), own[tenant.id]), ruled=ruled)
+    rows = numbers.with_holders(found).order_by("search", "object_id")
+    batches = tables.in_batches(rows, _behind)
+    return tables.csv_answer("numbers", HEAD, ([_line(one) for one in batch] for batch in batches))
+
+
+def _line(one: PhoneNumber) -> list[object]:
+    """Of a row that came from `numbers.with_holders`."""
+    row: Any = one
+    on_sbc = getattr(row, "on_sbc", None)
+    return [
+        one.number,
+        State(row.state).label,
+        dict(NumberKind.choices).get(one.kind, one.kind),
+        row.holder_name or one.target_id,
+        row.holder_address,
+        "" if on_sbc is None else ("yes" if on_sbc else "no"),
+        one.country,
+        one.city,
+        one.changed_at,
+    ]
+
+
+def _behind(last: PhoneNumber) -> Q:
+    return Q(search__gt=last.search) | Q(search=last.search, object_id__gt=last.object_id)
+
+
+@tenant_view(needs=Ability.REPLICATE, methods=("POST",))
+def read(request: HttpRequest, tenant: Tenant) -> HttpResponse:
+    """Users, policies and numbers once more from Microsoft."""
+    with transaction.atomic():
+        commands = [queue.submit(actor_of(request), kind, tenant) for kind in KINDS.values()]
+    return SeeOther(f"/tenants/{tenant.id}/commands/{commands[-1].id}/")
+
+
+# --- All customers ------------------------------------------------------------------------------------------
+@list_view(needs=Ability.VIEW_DIRECTORY)
+def everywhere(request: HttpRequest) -> HttpResponse:
+    """Whose number is it: those of all customers that this person may see."""
+    shown = tables.filters(request.GET, CHOICES)
+    found = _found(request, numbers.of().select_related("tenant"), ruled=False)
+    sort, order = tables.order_of(request.GET, numbers.ORDERS, "number")
+    page = tables.page_of(request.GET, found.order_by(*order, "tenant_id"))
+    own = numbers.own_rules({one.tenant_id: one.tenant for one in page}.values())
+    context = {
+        "page": page,
+        "rows": _rows(page, own),
+        "sort": sort,
+        "filters": shown,
+        "chips": tables.chips(request.GET, shown),
+        "base": request.path,
+        "read": numbers.rules_read(),
+        "any": numbers.of().exists(),
+        "noun": tables.noun(page, "numbers"),
+        "for_provider": actor_of(request).may(Ability.VIEW_PROVIDER),
+    }
+    return render(request, "telephony/everywhere.html", context)
+
+
+@list_view(needs=Ability.VIEW_DIRECTORY)
+def everywhere_csv(request: HttpRequest) -> HttpResponseBase:
+    found = _found(request, numbers.of().select_related("tenant"), ruled=False)
+    rows = numbers.with_holders(found).order_by("search", "object_id", "tenant_id")
+    batches = tables.in_batches(rows, _behind_everywhere)
+    head = ("Customer", *HEAD)
+    return tables.csv_answer(
+        "numbers", head, ([[one.tenant.name, *_line(one)] for one in batch] for batch in batches)
+    )
+
+
+def _behind_everywhere(last: PhoneNumber) -> Q:
+    same = Q(search=last.search, object_id=last.object_id, tenant_id__gt=last.tenant_id)
+    return _behind(last) | same
