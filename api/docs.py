@@ -49,6 +49,7 @@ TITLES = {
     "webhooks": "Webhooks",
     "sbcs": "SBC devices",
     "prefixes": "Rules of all SBC devices",
+    "numbers": "Numbers of all customers",
     "script-templates": "Scenario scripts",
 }
 

@@ -1,0 +1,85 @@
+"""/tenants/{id}/numbers, teams-users, policies, and /numbers."""
+
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from telephony.landing import place_of
+from tenants.abilities import Role
+from tests.api.conftest import Api, ApiMaker
+from tests.cast import Cast
+from tests.telephony.making import add_number, add_person, add_policy, add_rule, add_sbc
+
+
+@pytest.fixture
+def filled(cast: Cast) -> str:
+    """Contoso: Ann with a number on the SBC, a free one; Fabrikam has the same free one."""
+    low = place_of("+41589061000")
+    add_rule(add_sbc(), str(cast.contoso.entra_tenant_id), (low, low + 10**4))
+    ann = add_person(cast.contoso, "Ann Adler", "+41589061000")
+    add_policy(cast.contoso, "OnlineVoiceRoutingPolicy", "Domestic", ann, source="group")
+    add_person(cast.contoso, "Bea Bell", features="Teams")
+    add_number(cast.contoso, "+41589061000", ann)
+    add_number(cast.contoso, "+41589061001")
+    add_number(cast.fabrikam, "+41589061001")
+    return f"tenants/{cast.contoso.id}"
+
+
+def rows(api: Api, path: str) -> list[dict[str, Any]]:
+    answer = api.get(path)
+    assert answer.status == 200, answer.text
+    found: list[dict[str, Any]] = answer.json["results"]
+    return found
+
+
+def test_numbers_of_a_customer(api: Api, filled: str) -> None:
+    one, two = rows(api, f"{filled}/numbers")
+    assert (one["number"], one["state"], one["type"], one["on_sbc"]) == (
+        "+41589061000",
+        "assigned",
+        "directRouting",
+        True,
+    )
+    assert one["assigned_to"]["display_name"] == "Ann Adler"
+    assert (two["state"], two["assigned_to"], two["on_sbc"]) == ("free", None, False)
+    assert [row["number"] for row in rows(api, f"{filled}/numbers?state=free")] == ["+41589061001"]
+    assert [row["number"] for row in rows(api, f"{filled}/numbers?search=adler")] == ["+41589061000"]
+    assert api.get(f"{filled}/numbers?state=lost").status == 422
+
+
+def test_users_with_their_policies(api: Api, filled: str) -> None:
+    ann, bea = rows(api, f"{filled}/teams-users")
+    assert (ann["number"], ann["teams_phone"], bea["teams_phone"]) == ("+41589061000", True, False)
+    assert ann["policies"] == [
+        {"type": "OnlineVoiceRoutingPolicy", "name": "Domestic", "assignment": "group", "group_id": None}
+    ]
+    assert api.get(f"{filled}/teams-users/{ann['object_id']}").json == ann
+    (policy,) = rows(api, f"{filled}/policies")
+    assert (policy["name"], policy["users"]) == ("Domestic", 1)
+
+
+def test_whose_number_is_it(api: Api, api_of: ApiMaker, filled: str, cast: Cast) -> None:
+    found = rows(api, "numbers?number=%2B41589061001&limit=10")
+    assert {row["tenant"] for row in found} == {str(cast.contoso.id), str(cast.fabrikam.id)}
+    own = api_of(Role.CUSTOMER_MONITOR, cast.contoso)
+    assert {row["tenant"] for row in rows(own, "numbers")} == {str(cast.contoso.id)}
+    assert own.get(f"tenants/{cast.fabrikam.id}/numbers").status == 404
+
+
+@pytest.mark.parametrize("path", ["numbers", "teams-users", "policies"])
+def test_as_many_queries_with_one_row_as_with_three(api: Api, filled: str, cast: Cast, path: str) -> None:
+
+    def queries(limit: int) -> int:
+        with CaptureQueriesContext(connection) as seen:
+            rows(api, f"{filled}/{path}?limit={limit}")
+        return len(seen)
+
+    queries(1)
+    one = queries(1)
+    for number in ("+41589061002", "+41589061003"):
+        user = add_person(cast.contoso, f"Cora {number[-1]}", number)
+        add_number(cast.contoso, number, user)
+        add_policy(cast.contoso, "TeamsCallingPolicy", number, user)
+    assert queries(10) == one
