@@ -21,7 +21,8 @@ from operator import itemgetter
 _SECTION = re.compile(r"\n\[[ \t]*(\\?)[ \t]*([A-Za-z][A-Za-z0-9_]*)[ \t]*\][ \t]*(?=\n)")
 _FORMAT = re.compile(r"\nFORMAT[ \t]+\w+[ \t]*=([^;\n]*);[ \t]*(?=\n)")
 _CELL = re.compile(r'\s*("[^"]*"|(?:\[[^\]"]*\]|[^",;\[])*?)\s*([,;])')
-_QUOTED, _BARE = '"([^"\n]*)"', r"([\w.+-]*)"
+_QUOTED, _NUMBER, _BARE = '"([^"]*)"', "([0-9]+)", r"([\w.+-]*)"
+"""A quoted value that runs over the end of its line leaves a line over: `at_once` has too few rows then."""
 
 
 class IniError(ValueError):
@@ -124,7 +125,7 @@ class _Body:
         first = re.compile(rf"\n{self.name} [0-9]+ = ([^\n]*;)(?=\n)").search(self.text, begins, self.ends)
         if first is None:
             return []
-        shapes = (_QUOTED if cell[1].startswith('"') else _BARE for cell in _CELL.finditer(first[1]))
+        shapes = (_shape(cell[1]) for cell in _CELL.finditer(first[1]))
         row = re.compile(rf"\n{self.name} ([0-9]+) = {', '.join(shapes)};(?=\n)")
         return row.findall(self.text, begins, self.ends)
 
@@ -148,6 +149,13 @@ class _Body:
                 )
             rows.append((begun[1], *values))
         return rows
+
+
+def _shape(value: str) -> str:
+    """What a column looks like that has this value."""
+    if value.startswith('"'):
+        return _QUOTED
+    return _NUMBER if value.isascii() and value.isdecimal() else _BARE
 
 
 def _cells(line: str, at: int, number: int) -> list[str]:

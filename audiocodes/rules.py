@@ -86,7 +86,7 @@ def _related(prefixes: Sequence[str]) -> list[int]:
         for head in counts:
             if len(head) > length and (shorter := head[:length]) in counts:
                 related |= {head, shorter}
-    return [place for place in range(len(prefixes)) if heads[place] in related]
+    return [place for place, head in enumerate(heads) if head in related]
 
 
 def _lengths_meet(one: str, two: str) -> bool:
