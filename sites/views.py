@@ -9,6 +9,7 @@ from django.shortcuts import render
 from django_htmx.http import HttpResponseClientRefresh
 
 from accounts.again import typed
+from audiocodes.script import Variable
 from core.errors import Conflict, InvalidInput, UmpError
 from replication.models import Command
 from sbc import selectors as devices
@@ -240,6 +241,7 @@ def _page(request: HttpRequest, tenant: Tenant, site_id: uuid.UUID) -> dict[str,
             and site.sbc_state != SiteState.DEPLOYED
             and site.template_id is not None,
             "remove": may and not busy and shown.on_sbc,
+            "numbers": actor.may(Ability.EDIT_TENANT, tenant.id),
         },
     }
 
@@ -253,7 +255,7 @@ def _facts(site: Site, *, for_provider: bool) -> list[tuple[str, object, str]]:
     if not for_provider:
         return own
     used = f"version {site.applied.number} was carried out" if site.applied else ""
-    values = [(name, value, "") for name, value in sorted(site.values.items())]
+    values = [(Variable(name).title, value, "") for name, value in sorted(site.values.items())]
     secret = [("Secret values", "stored", f"by {site.secret.set_by}")] if site.secret else []
     script = ("Script", site.template.name if site.template else "", used)
     return [("SBC", f"{site.sbc.name} [{site.sbc.host}]", ""), *own, script, *values, *secret]
