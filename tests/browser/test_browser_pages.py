@@ -54,8 +54,8 @@ FURTHER = [
     "/audit/?q=nobody+at+all", "/search?q=m", "/search?q=son", "/search?q=nobody+at+all", "/search",
     "/sbcs/{locked_sbc}/", "/sbcs/{new_sbc}/", "/sbcs/{new_sbc}/prefixes/", "/sbcs/{locked_sbc}/prefixes/",
     "/sbcs/?q=nobody+at+all", "/prefixes/?q=%2B41589061500", "/prefixes/?q=nobody+at+all",
-    "/scripts/{draft_script}/", "/scripts/{draft_script}/edit/", "/scripts/{script_id}/?version=1",
-    "/scripts/?q=nobody+at+all", "/scripts/compare/?left={script_id}.1&right={script_id}.2",
+    "/scripts/{draft_script}/", "/scripts/{draft_script}/edit/",
+    "/scripts/compare/?left={script_id}.1&right={script_id}.2",
     "/tenants/?size=100", "/accounts/email/", "/accounts/password/change/", "/accounts/2fa/", "/accounts/logout/",
 ]  # fmt: skip
 DEFAULTS = {"uid": "{contoso}", "object_id": "{user}"}
