@@ -105,3 +105,9 @@ def test_the_quick_way_reads_what_the_slow_way_reads(values: list[tuple[str, ...
     expected = [(str(at), *row) for at, row in enumerate(values)]
     assert rows(table(*lines)) == expected
     assert rows(table("; a remark", *lines)) == expected
+
+
+def test_a_value_that_runs_over_its_line_is_no_value() -> None:
+    broken = 'DialPlanRule 1 = "CustDialPlan", 1, "Con\ntoso", "+4159", "sbc.contoso.com";'
+    with pytest.raises(IniError, match="line"):
+        rows(table(PLAIN, broken, PLAIN.replace("DialPlanRule 0", "DialPlanRule 2")))
