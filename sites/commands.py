@@ -80,9 +80,9 @@ class _Work:
             with scope.one(self.site.tenant_id):
                 self.note(sbc_state=state, sbc_problem=None, checked_at=Now(), **fields)
 
-    def send(self, plan_lines: tuple[str, ...] | list[str]) -> None:
+    def send(self, script: str) -> None:
         self.ctx.report(label="Sending the script", force=True)
-        self.far.apply("\n".join(plan_lines) + "\n")
+        self.far.apply(script)
 
     def save(self) -> None:
         """Raises UmpError (sbc_not_saved): the change is in force and would not survive a restart."""
@@ -244,12 +244,9 @@ class DeploySite(_OnSite):
         version = services.version_of(work.site)
         intent = {"plan": plan.digest, "rows": rows, "lines": list(plan.shown), "version": version.id}
         work.begin(SiteState.DEPLOYING, intent=intent)
-        try:
-            work.send(plan.lines)
-        except UmpError as error:
-            if error.code != "sbc_script_refused":
-                raise  # nobody knows what came of it: the next run looks
-            raise self.back_out(work, _why(error)) from error
+        refused = self.refusal(work, plan)
+        if refused:
+            raise self.back_out(work, refused)
         after = work.read()
         ours, faults = deploying.made(plan, after)
         if faults:
@@ -260,6 +257,21 @@ class DeploySite(_OnSite):
             work.ctx.note(f"Rows of others changed meanwhile: {deploying.in_words(others)}.", level="warning")
         self.keep(work, ours)
         return ours
+
+    @staticmethod
+    def refusal(work: _Work, plan: Plan) -> str:
+        """Send it: why the device refused it, or nothing. No error carries what the device may have repeated of it.
+
+        Raises UmpError for what leaves open what came of it: the next run looks.
+        """
+        try:
+            work.send(plan.text)
+        except UmpError as error:
+            fields: dict[str, Any] = {name: plan.masked(text) for name, text in error.fields.items()}
+            if error.code == "sbc_script_refused":
+                return str(fields.get("why", "")).rstrip(".") or "it does not say why"
+            raise UmpError.of(error.code, retry_after=error.retry_after, **fields) from None
+        return ""
 
     def keep(self, work: _Work, ours: Rows) -> None:
         """It is in force; a restart of the device would lose it."""
@@ -369,7 +381,7 @@ def remove_rows(work: _Work, rows: Rows) -> None:
     """Send what removes them, and read back. Raises UmpError (site_left_over) while something stays."""
     why = ""
     try:
-        work.send(objects.undo(rows))
+        work.send("\n".join(objects.undo(rows)) + "\n")
     except UmpError as error:
         if error.code != "sbc_script_refused":
             raise

@@ -7,7 +7,7 @@ being, or go. Its digest binds the decision of a person to what that person saw.
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from audiocodes import inifile, objects, script
@@ -39,7 +39,7 @@ class Device:
 class Plan:
     """What is about to be done. `lines` may hold secrets: they are sent, and go nowhere else."""
 
-    lines: tuple[str, ...]
+    lines: tuple[str, ...] = field(repr=False)
     shown: tuple[str, ...]
     rows: Rows
     """Those that will come into being, or will go."""
@@ -47,10 +47,17 @@ class Plan:
     """What a person should know before he decides."""
     bound: str
     """What else the decision depends on."""
+    hidden: tuple[str, ...] = field(default=(), repr=False)
+    """Secrets in the lines, which the device might repeat where it complains."""
 
     @property
     def text(self) -> str:
         return "\n".join(self.lines) + "\n"
+
+    def masked(self, text: str) -> str:
+        for secret in sorted(self.hidden, key=len, reverse=True):
+            text = text.replace(secret, script.MASK)
+        return text
 
     @property
     def digest(self) -> str:
@@ -74,7 +81,8 @@ def to_deploy(site: Site, version: ScriptVersion, device: Device) -> Plan:
     Raises UmpError: site_unfit where nothing may be sent, key_unavailable, secret_unreadable.
     """
     try:
-        lines = _rendered(site, version, device)
+        values, hidden = _values(site, version)
+        lines = _rendered(version, device, values, hidden)
         masked = [line.shown if line.text else "" for line in lines]
         meant = objects.meant(masked, device.rows)
     except (script.ScriptError, script.RefusedValueError, NotMeantError, inifile.IniError) as error:
@@ -88,6 +96,7 @@ def to_deploy(site: Site, version: ScriptVersion, device: Device) -> Plan:
         rows=meant.makes,
         notes=tuple(uses),
         bound=f"{version.id}|{site.secret_id}|{site.row_version}",
+        hidden=tuple(filter(None, hidden.values())),
     )
 
 
@@ -95,11 +104,12 @@ def unfit(site: Site, why: str) -> UmpError:
     return UmpError.of("site_unfit", thing=site.name, host=site.sbc.name, why=why)
 
 
-def _rendered(site: Site, version: ScriptVersion, device: Device) -> list[script.Line]:
-    values, hidden = _values(site, version)
+def _rendered(
+    version: ScriptVersion, device: Device, values: Mapping[str, str], hidden: Mapping[str, str]
+) -> list[script.Line]:
     tables = inifile.read(device.ini, script.INI)
-    values |= script.resolve(version.script, tables, values)
-    return script.render(version.script, values, hidden)
+    rows = script.resolve(version.script, tables, values)
+    return script.render(version.script, {**values, **rows}, hidden)
 
 
 def _values(site: Site, version: ScriptVersion) -> tuple[dict[str, str], dict[str, str]]:
@@ -198,7 +208,7 @@ def to_remove(site: Site, device: Device) -> Plan:
 def paired(site: Site, version: ScriptVersion, device: Device) -> list[str]:
     """What the template's own clean-up script would send, to be shown beside the plan; why not, in one line."""
     try:
-        return [line.shown for line in _rendered(site, version, device)]
+        return [line.shown for line in _rendered(version, device, *_values(site, version))]
     except (script.ScriptError, script.RefusedValueError, inifile.IniError) as error:
         return [f"! It cannot be made: {error}"]
 

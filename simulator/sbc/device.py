@@ -270,7 +270,8 @@ class Device(Box):
         try:
             done = session.run(script)
         except ScriptError as error:
-            self.record("sbc.script", device=self.name, lines=script.count("\n") + 1, refused=str(error))
+            where = str(error).partition(" '")[0]  # the line itself may hold a password
+            self.record("sbc.script", device=self.name, lines=script.count("\n") + 1, refused=where)
             return _json(400, {"description": str(error), "output": ""})
         self.record("sbc.script", device=self.name, lines=done, refused="")
         if session.saved:

@@ -20,7 +20,7 @@ from tests.cast import Cast
 from tests.sbc.conftest import boxes, boxes_server, device, known
 
 __all__ = ["boxes", "boxes_server", "device", "known"]
-PASSWORD = "carrier ' pass!word; 1"
+PASSWORD = "carrier pass!word; 1"
 OTHERS = """configure voip
 proxy-set 0
 proxy-name PS_Teams

@@ -11,7 +11,7 @@ from core.errors import UmpError
 from events.models import Event
 from replication import services as queue
 from replication.context import Context
-from replication.models import Command, State
+from replication.models import Command, State, Step
 from sbc.models import Link, Sbc
 from simulator.sbc.cli import Session
 from simulator.sbc.device import Device
@@ -243,6 +243,22 @@ def test_rows_that_were_made_before_the_refused_line_go_again(
     run_due()
     assert tables(device) == before
     assert again(site).sbc_problem["code"] == "site_refused"  # type: ignore[index]
+
+
+def test_a_device_that_repeats_a_secret_in_its_complaint_is_not_quoted(
+    device: Device, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Far.apply
+    monkeypatch.setattr(
+        Far, "apply", lambda far, text: real(far, text.replace("    password ", "    pasword "))
+    )
+    act(services.deploy, site)
+    run_due()
+    found = again(site)
+    assert "pasword" in str(found.sbc_problem)
+    with scope.every("a test looks"):
+        told = [*Command.objects.values(), *Step.objects.values(), *Event.objects.values()]
+    assert PASSWORD not in str(told) + str(found.__dict__)
 
 
 def test_saving_that_fails_is_said_and_tried_again(device: Device, site: Site) -> None:
