@@ -13,7 +13,7 @@ from sites.importing import Choice, Examined
 from tenants.abilities import Ability
 from tenants.models import Plan
 
-BATCH = 100
+BATCH = 20
 """Customers of one transaction."""
 MOST_TOLD = 200
 """Lines about what was left out that the command keeps."""
@@ -31,8 +31,8 @@ class ImportCustomers(Kind):
     reconcile = "A batch and the place behind it are one transaction; what was taken over is left alone."
 
     def run(self, ctx: Context) -> Outcome:
-        plan, asker = Plan(ctx.params["plan"]), ctx.asker()
-        while True:
+        plan, asker, rest = Plan(ctx.params["plan"]), ctx.asker(), None
+        while rest is None or rest:
             with ctx.transaction():
                 sbc = Sbc.objects.filter(id=int(ctx.target.partition("/")[0])).first()
                 if sbc is None or sbc.rules_digest != ctx.params["digest"]:
@@ -41,20 +41,19 @@ class ImportCustomers(Kind):
                         thing=sbc.name if sbc else "the SBC",
                         why="its rules were read anew meanwhile",
                     )
-                rest = _choices(ctx, sbc)
-                for one in importing.examine(sbc, rest[:BATCH]):
+                rest = _choices(ctx, sbc) if rest is None else rest
+                batch, rest = rest[:BATCH], rest[BATCH:]
+                for one in importing.examine(sbc, batch):
                     _count(ctx, one, *outcome(asker, sbc, one, plan))
-                if rest:
-                    ctx.checkpoint(**{**ctx.state, "after": rest[:BATCH][-1].proposal.key})
-            if len(rest) <= BATCH:
-                return Done(
-                    _words(ctx.state),
-                    "partial" if ctx.state.get("skipped") else "complete",
-                    result=_told(ctx),
-                )
-            ctx.report(done=ctx.state["seen"], total=ctx.state["seen"] + len(rest) - BATCH, label="Customers")
-            if ctx.should_yield():
+                if batch:
+                    ctx.checkpoint(**{**ctx.state, "after": batch[-1].proposal.key})
+            seen = ctx.state.get("seen", 0)
+            ctx.report(done=seen, total=seen + len(rest), label="Customers")
+            if rest and ctx.should_yield():
                 return Again("Customers are being taken over.")
+        return Done(
+            _words(ctx.state), "partial" if ctx.state.get("skipped") else "complete", result=_told(ctx)
+        )
 
 
 def _choices(ctx: Context, sbc: Sbc) -> list[Choice]:

@@ -57,3 +57,21 @@ def test_a_device_is_added_trusted_and_read(look: Look, device: Device, worker: 
     page.goto("/prefixes/")
     page.get_by_role("searchbox", name="Search a number").fill("+41 58 906 15 00")
     expect(main.get_by_role("row", name="Zurich")).to_contain_text("Takes it")
+
+    page.goto("/sbcs/")
+    main.get_by_role("link", name="Import Customers from Zurich").click()
+    expect(main.get_by_role("heading", level=1)).to_have_text("Import Customers")
+    assert faults(page, "sbc import") == []
+    main.get_by_role("checkbox", name="Select Contoso").check()
+    page.get_by_role("button", name="Preview").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("1 site, 1 prefix.")
+    dialog.get_by_role("button", name="Import").click()
+    expect(main).to_contain_text("Queued")
+    with worker.working():
+        expect(main).to_contain_text("1 prefixes taken over")
+    page.goto("/topology/")
+    main.get_by_role("link", name="SBC Zurich: ").press("Enter")
+    expect(main.get_by_role("heading", level=1)).to_have_text("Topology of Zurich")
+    expect(main.get_by_role("link", name="Site Contoso: Deployed")).to_be_visible()
+    assert faults(page, "topology") == []
