@@ -82,9 +82,15 @@ def _count(ctx: Context, one: Examined, what: str, why: str) -> None:
 
 def _words(told: dict[str, Any]) -> str:
     """ "3 customers made, 1 joined, none skipped; 12 prefixes taken over, 2 rules left out.\""""
-    parts = (("customers made", "made"), ("joined", "joined"), ("skipped", "skipped"))
-    said = ", ".join(f"{told.get(key) or 'none'} {word}" for word, key in parts)
-    return f"{said}; {told.get('prefixes', 0):,} prefixes taken over, {told.get('left', 0):,} rules left out."
+
+    def count(key: str, noun: str, nouns: str) -> str:
+        number: int = told.get(key, 0)
+        return f"{number:,} {noun if number == 1 else nouns}" if number else f"no {nouns}"
+
+    customers = count("made", "customer", "customers")
+    others = ", ".join(f"{told.get(key) or 'none'} {key}" for key in ("joined", "skipped"))
+    prefixes, rules = count("prefixes", "prefix", "prefixes"), count("left", "rule", "rules")
+    return f"{customers} made, {others}; {prefixes} taken over, {rules} left out."
 
 
 def _told(ctx: Context) -> dict[str, Any]:

@@ -20,8 +20,8 @@ from tenants.models import Plan
 from tenants.web import actor_of, provider_view
 
 STATES = {
-    "new": ("info", "New customer", "building-2"),
-    "existing": ("ok", "Known customer", ""),
+    "new": ("info", "New", "building-2"),
+    "existing": ("ok", "Known", ""),
     "unclear": ("warn", "Decide", ""),
     "imported": ("neutral", "Imported", "check"),
 }

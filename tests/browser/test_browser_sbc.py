@@ -69,7 +69,7 @@ def test_a_device_is_added_trusted_and_read(look: Look, device: Device, worker: 
     dialog.get_by_role("button", name="Import").click()
     expect(main).to_contain_text("Queued")
     with worker.working():
-        expect(main).to_contain_text("1 prefixes taken over")
+        expect(main).to_contain_text("1 prefix taken over")
     page.goto("/topology/")
     main.get_by_role("link", name="SBC Zurich: ").press("Enter")
     expect(main.get_by_role("heading", level=1)).to_have_text("Topology of Zurich")

@@ -104,7 +104,7 @@ def test_all_that_are_ready_are_taken_over_and_nothing_twice(cast: Cast, sbc: Sb
     assert device.running.ini() == before
     assert {one.state for one in proposed(sbc).values()} == {"imported", "existing", "new", "unclear"}
     again = take(sbc)
-    assert again.message.startswith("none customers made, none joined, 2 skipped; 0 prefixes")
+    assert again.message.startswith("no customers made, none joined, 2 skipped; no prefixes")
 
 
 def test_what_was_typed_decides(cast: Cast, sbc: Sbc) -> None:
@@ -115,7 +115,7 @@ def test_what_was_typed_decides(cast: Cast, sbc: Sbc) -> None:
         Choice(found["manual"], "Bad<name", "Hall"),
         Choice(found["Northwind"], "Northwind", "N"),
     )
-    assert command.message.startswith("none customers made, 1 joined, 2 skipped")
+    assert command.message.startswith("no customers made, 1 joined, 2 skipped")
     with scope.every("a test looks"):
         assert Site.objects.get(tenant=cast.fabrikam).name == "Tower"
         assert not Tenant.objects.filter(name="Northwind").exists()  # its site's name is too short
@@ -140,7 +140,7 @@ def test_numbers_and_ids_of_another_customer_stay_his(cast: Cast, sbc: Sbc) -> N
 def test_without_a_licence_nobody_is_made(cast: Cast, sbc: Sbc, settings: Any) -> None:
     settings.LICENSE_CUSTOMERS = 3
     command = take(sbc)
-    assert "1 customers made, 1 joined" in command.message
+    assert "1 customer made, 1 joined" in command.message
     assert any("licen" in line for line in command.result["lines"])
 
 

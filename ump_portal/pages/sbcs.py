@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.core.paginator import Page
-from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
@@ -16,8 +15,8 @@ from sbc import selectors, status
 from sbc.models import Link, Sbc
 from sbc.status import Derived, Grade
 from sbc.views import BASE, EVERY
+from sites import selectors as sites_on
 from sites import topology as lying
-from sites.models import Site
 from tenants import scope, tables
 from tenants.abilities import Ability
 from tenants.web import actor_of, provider_view
@@ -117,15 +116,8 @@ def _list(request: HttpRequest, url: str) -> dict[str, Any]:
 
 def rows_of(page: Page[Sbc]) -> list[Row]:
     """The devices of a page; one more query counts their sites."""
-    sites = sites_of([sbc.id for sbc in page])
+    sites = sites_on.counts_of(list(page))
     return [Row(sbc, status.of_sbc(sbc), sites.get(sbc.id, 0)) for sbc in page]
-
-
-def sites_of(sbc_ids: list[int]) -> Mapping[int, int]:
-    """How many sites use each of these devices; those without one are left out."""
-    with scope.every("sites of all customers lie on the provider's devices"):
-        found = Site.objects.filter(sbc_id__in=sbc_ids).order_by().values_list("sbc_id")
-        return dict(found.annotate(number=Count("id")))
 
 
 # --- One device -----------------------------------------------------------------------------------------------
@@ -156,7 +148,7 @@ def live(request: HttpRequest, sbc_id: uuid.UUID) -> HttpResponse:
 
 def _page(request: HttpRequest, sbc: Sbc) -> dict[str, Any]:
     command: Command | None = selectors.check_of(sbc)
-    row = Row(sbc, status.of_sbc(sbc), sites_of([sbc.id]).get(sbc.id, 0))
+    row = Row(sbc, status.of_sbc(sbc), sites_on.counts_of([sbc]).get(sbc.id, 0))
     return {
         "sbc": sbc,
         "row": row,

@@ -12,6 +12,7 @@ from sbc import selectors, status
 from sbc.models import Link, Sbc
 from sites import topology
 from sites.models import Site, SiteState
+from sites.selectors import TONES, Shown
 from sites.topology import Load
 from tenants import scope, tables
 from tenants.abilities import Ability
@@ -27,13 +28,6 @@ STATUS = {
     Status.WARNING: ("warn", "Warning"),
     Status.ERROR: ("bad", "Error"),
     Status.UNMONITORED: ("neutral", "Unmonitored"),
-}
-SITE_TONES = {
-    SiteState.DEPLOYING: "busy",
-    SiteState.DEPLOYED: "ok",
-    SiteState.UNSAVED: "warn",
-    SiteState.FAILED: "bad",
-    SiteState.REMOVING: "busy",
 }
 
 
@@ -100,8 +94,8 @@ def sbc_box(sbc: Sbc, load: Load, url: str) -> Box:
 
 def site_box(site: Site) -> Box:
     state = SiteState(site.sbc_state)
-    url = f"/tenants/{site.tenant_id}/sites/{site.uid}/"
-    return Box("Site", site.name, state.label, SITE_TONES.get(state, "neutral"), url)
+    url = Shown(site, for_provider=True).url
+    return Box("Site", site.name, state.label, TONES.get(state, "neutral"), url)
 
 
 def _customer(tenant: Tenant, found: Status) -> Box:
