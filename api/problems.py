@@ -9,12 +9,13 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import connection, transaction
 from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.response import Response
 
 from core.errors import UmpError
+from tenants.outage import is_away
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ def translate(error: Exception) -> tuple[UmpError, list[Field]]:
     if isinstance(error, exceptions.ValidationError):
         words: dict[str, Any] = dict(_first(fields := flatten(error.detail)))
         return UmpError.of("invalid_input", **words), fields
-    if isinstance(error, OperationalError | InterfaceError):
+    if is_away(error):
         return UmpError.of("database_unavailable", retry_after=RETRY_LATER), []
     return _of_framework(error), []
 

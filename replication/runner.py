@@ -16,18 +16,19 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, OperationalError, connection
+from django.db import DatabaseError, InterfaceError, connection
 
 from breakers import services as breakers
 from breakers.services import Meaning
 from core.errors import LeaseLost, Remedy, UmpError
-from replication import holds, states
+from replication import holds, states, sweeper
 from replication.context import Context, Done, Outcome
 from replication.models import LaneName, Reason, State
 from replication.registry import kind_of, kinds
 from replication.states import Claimed
 from tenants import scope
 from tenants.lines import OF_PROVIDER_APP
+from tenants.outage import is_away
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,8 @@ BACK_OFF_MINUTES = (1, 2, 5, 10, 15)
 """Decision 10; the last one repeats. Jitter of a fifth keeps many tenants from returning at once."""
 AWAY = dt.timedelta(seconds=5)
 """How soon a command looks again after the database was away."""
+SETTLE_AGAIN = 0.5
+"""Seconds after which an outcome that could not be written down is tried again."""
 LONGEST_TICK = 60.0
 POLL = 0.05
 DEFAULT_WAIT = 30.0
@@ -87,9 +90,14 @@ def drain(longest: float = LONGEST_TICK) -> bool:
     """Run due commands until there are none; False when the time was up and there may be more."""
     pool = _process.start()
     ends = time.monotonic() + longest
+    next_look = time.monotonic() + settings.SWEEP_SECONDS
     futures: set[Future[None]] = set()
     while not _process.stopping.is_set():
         futures = {future for future in futures if not future.done()}
+        if time.monotonic() >= next_look:
+            # The sweeper's message may lie behind ticks as long as this one.
+            next_look = time.monotonic() + settings.SWEEP_SECONDS
+            pool.submit(_take_back)
         free = settings.WORKER_THREADS - len(futures)
         if time.monotonic() >= ends:
             if not futures:
@@ -109,6 +117,13 @@ def drain(longest: float = LONGEST_TICK) -> bool:
 def _wait(futures: set[Future[None]]) -> None:
     """Until one ends, or for a moment: a command that was queued meanwhile must not wait for a long one."""
     concurrent.futures.wait(futures, timeout=POLL, return_when=concurrent.futures.FIRST_COMPLETED)
+
+
+def _take_back() -> None:
+    try:
+        sweeper.take_back()
+    except (DatabaseError, InterfaceError):
+        connection.close()
 
 
 def _claim(limit: int) -> list[Claimed]:
@@ -132,9 +147,9 @@ def run_one(command: Claimed) -> Verdict:
         return _after(kind_of(command.kind).run(context))
     except UmpError as error:
         return verdict_on(command, _of_own_account(command, error))
-    except (OperationalError, InterfaceError) as error:
-        return _database_away(error)
     except Exception as error:
+        if is_away(error):
+            return _database_away(error)
         log.exception("a command stopped on a fault of ours", extra={"command": command.id})
         return verdict_on(command, UmpError.of("internal", detail={"type": type(error).__name__}))
     finally:
@@ -221,17 +236,27 @@ def _carry_out(command: Claimed) -> None:
     """One slice in a pool's thread. What cannot even be written down is left to the lease and the sweeper."""
     # A thread that rested while the database went away still holds a dead connection; Django looks only when told.
     connection.close_if_unusable_or_obsolete()
+    verdict = run_one(command)
+    ends = time.monotonic() + settings.COMMAND_LEASE_SECONDS
+    while not _settled(command, verdict, patient=time.monotonic() < ends and not _process.stopping.is_set()):
+        time.sleep(SETTLE_AGAIN)
+
+
+def _settled(command: Claimed, verdict: Verdict, *, patient: bool) -> bool:
+    """False when the database is away, and there is still time to try again."""
     try:
-        verdict = run_one(command)
         _settle(command, verdict)
     except LeaseLost:
         log.warning("a command was taken over by another worker", extra={"command": command.id})
     except (DatabaseError, InterfaceError) as error:
+        connection.close()
+        if patient and is_away(error):
+            return False
         log.warning(
             "the outcome could not be written, the sweeper will take the command back",
             extra={"command": command.id, "error": type(error).__name__},
         )
-        connection.close()
+    return True
 
 
 def _settle(command: Claimed, verdict: Verdict) -> None:
@@ -256,6 +281,7 @@ def _settle(command: Claimed, verdict: Verdict) -> None:
             outcome=verdict.outcome,
             result=verdict.result,
             attempts=command.attempts + verdict.attempt_used,
+            deaths=0,  # those in a row count: whoever comes to an end here stops no worker
         )
         if not moved:
             raise LeaseLost

@@ -5,9 +5,10 @@ import logging
 from collections.abc import Iterator
 
 from celery import shared_task
-from django.db import InterfaceError, OperationalError, connection
+from django.db import DatabaseError, InterfaceError, connection
 
 from replication import doorbell, runner, sweeper
+from tenants.outage import is_away
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,9 @@ def _database_may_be_away() -> Iterator[None]:
     """One line instead of Celery's pages; the next ring or sweep looks again."""
     try:
         yield
-    except (OperationalError, InterfaceError) as error:
+    except (DatabaseError, InterfaceError) as error:
+        if not is_away(error):
+            raise
         connection.close()
         log.warning(
             "the database did not answer, the next sweep tries again", extra={"error": str(error).strip()}

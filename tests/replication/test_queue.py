@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg2
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, InternalError, OperationalError, connection, transaction
 from django.db.models import Q
 
 from core.errors import Conflict, LeaseLost, UmpError
@@ -533,6 +533,86 @@ def test_a_wish_made_during_a_move_is_never_forgotten(committed_cast: Cast) -> N
         with scope.every("a test looks"):
             assert Lane.objects.get(tenant=committed_cast.contoso, name=LaneName.DATA).due_at is not None
         assert run_due() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_long_tick_takes_back_what_others_left(committed_cast: Cast, settings: Any) -> None:
+    """The sweeper's message may lie behind it in the broker, for as long as there is work."""
+    settings.SWEEP_SECONDS = 0.1
+    over = threading.Event()
+
+    def until_the_other_is_done(ctx: Context) -> Done:
+        assert over.wait(20), "nobody took the dead worker's command back"
+        return Done("Done.")
+
+    def last(ctx: Context) -> Done:
+        over.set()
+        return Done("Done.")
+
+    with scripted(last, name="left"), scripted(until_the_other_is_done, name="long"):
+        left = submit(committed_cast.contoso, "left")
+        assert len(claim()) == 1
+        with scope.every("its worker dies, and the lease runs out"):
+            Command.objects.update(lease_until=dt.datetime(2000, 1, 1, tzinfo=dt.UTC))
+        submit(committed_cast.fabrikam, "long")
+        assert runner.drain(longest=20)
+    runner._process.pool.shutdown()  # type: ignore[union-attr]  # its threads hold connections to the test database
+    runner._process.pool = None
+    assert (row(left).state, row(left).deaths) == (State.SUCCEEDED, 0)
+
+
+def test_deaths_count_in_a_row(contoso: Tenant) -> None:
+    """A long command outlives many workers in its time; only one that comes to no end at all is set aside."""
+    with scripted(Again(), Again(), Again()):
+        command = submit(contoso)
+        for _ in range(sweeper.DEADLY):
+            claim()
+            with scope.every("the lease runs out"):
+                Command.objects.update(lease_until=dt.datetime(2000, 1, 1, tzinfo=dt.UTC))
+            sweeper.take_back()
+            assert row(command).deaths == 1
+            (found,) = claim()
+            settle(found)
+        assert row(command).state == State.QUEUED
+
+
+def _away() -> InternalError:
+    """As psycopg2 tells that PostgreSQL ended a session whose line was silent: an internal error."""
+    error = InternalError("terminating connection due to idle-in-transaction timeout")
+    error.__cause__ = psycopg2.errors.IdleInTransactionSessionTimeout()
+    return error
+
+
+@pytest.mark.parametrize("error", [OperationalError("gone"), _away()], ids=["gone", "silent line"])
+def test_a_database_that_was_away_costs_no_attempt(
+    contoso: Tenant, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    monkeypatch.setattr(connection, "close", lambda: None)  # it is the test's own
+    with scripted(error):
+        command = submit(contoso)
+        run_due()
+    found = row(command)
+    assert (found.state, found.reason, found.attempts) == (State.QUEUED, Reason.BACKING_OFF, 0)
+
+
+def test_an_outcome_is_written_down_once_the_database_is_back(
+    contoso: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "SETTLE_AGAIN", 0.0)
+    monkeypatch.setattr(connection, "close", lambda: None)  # it is the test's own
+    real, trouble = runner._settle, [OperationalError("gone"), _away()]
+
+    def settles(*args: Any) -> None:
+        if trouble:
+            raise trouble.pop()
+        real(*args)
+
+    monkeypatch.setattr(runner, "_settle", settles)
+    with scripted() as seen:
+        command = submit(contoso)
+        (found,) = claim()
+        runner._carry_out(found)
+    assert (row(command).state, len(seen)) == (State.SUCCEEDED, 1)
 
 
 @pytest.mark.django_db(transaction=True)

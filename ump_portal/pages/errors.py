@@ -7,9 +7,10 @@ import logging
 import sys
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+
+from tenants.outage import is_away
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 def server_error(request: HttpRequest) -> HttpResponse:
     """Django calls it while it handles the exception: a database that is away is no fault of ours."""
     cause = sys.exc_info()[1]
-    if not isinstance(cause, OperationalError | InterfaceError):
+    if not is_away(cause):
         return page(request, 500)
     response = page(request, 503)
     response["Retry-After"] = str(RETRY_SECONDS)
