@@ -34,6 +34,18 @@ class PrefixOut(Out):
         "of the kind was asked."
     )
     read_at = serializers.DateTimeField(source="sbc.rules_read_at")
+    customer = serializers.SerializerMethodField(
+        help_text="Whose it is; null for a rule that the portal did not write."
+    )
+    site = serializers.SerializerMethodField(help_text="To which site of that customer it leads.")
+
+    def get_customer(self, row: Rule) -> str | None:
+        owner = self.context.get("owners", {}).get(row.id)
+        return owner.customer if owner else None
+
+    def get_site(self, row: Rule) -> str | None:
+        owner = self.context.get("owners", {}).get(row.id)
+        return owner.site if owner else None
 
     def get_takes(self, row: Rule) -> bool | None:
         number = self.context.get("number")
@@ -57,7 +69,10 @@ class _List(ListView):
 
     def context(self, page: list[Any]) -> dict[str, Any]:
         search = self.request.query_params.get("search", "")
-        return {"number": prefixes.number_of(search) if search else None}
+        return {
+            "number": prefixes.number_of(search) if search else None,
+            "owners": prefixes.owners(page),
+        }
 
 
 class Prefixes(_List):

@@ -42,6 +42,8 @@ def test_numbers_come_and_go(api: Api, site: Site, path: str, device: Device) ->
     assert [(row["prefix"], row["tag"], row["index"], row["numbers"]) for row in listed] == [
         ("+4155[00-99]", TAG, 1, 100)
     ]
+    (rule,) = api.get("prefixes?search=%2B415542").json["results"]
+    assert (rule["customer"], rule["site"]) == ("Contoso", "Zurich")
     change = {"remove": [{"prefix": "+415[500-599]"}, {"prefix": "+49"}], "add": [{"prefix": "+4155[00-49]"}]}
     assert api.patch(path, change).status == 202
     run_due()

@@ -173,6 +173,7 @@ def _customer_tree(request: HttpRequest, actor: Actor) -> list[Entry]:
         _entry(request, "Numbers", f"{base}numbers/", "phone"),
         _entry(request, "Groups", f"{base}groups/", "users-round"),
         _entry(request, "Sites", f"{base}sites/", "server"),
+        _entry(request, "Prefixes", f"{base}prefixes/", "list-tree"),
         _entry(request, "Queue Changes", f"{base}queue/", "list-checks"),
         _entry(request, "History", f"{base}history/", "history"),
         _entry(request, "People", f"{base}people/", "id-card")
@@ -202,6 +203,7 @@ TABS = (
     ("Connection", "connection/", Ability.VIEW_TENANT),
     ("Domains", "domains/", Ability.VIEW_TENANT),
     ("Sites", "sites/", Ability.VIEW_TENANT),
+    ("Prefixes", "prefixes/", Ability.VIEW_TENANT),
     ("Invitations", "invitations/", Ability.VIEW_INVITATIONS),
     ("People", "people/", Ability.MANAGE_PEOPLE),
     ("Edit", "edit/", Ability.EDIT_TENANT),
