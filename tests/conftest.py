@@ -14,6 +14,7 @@ from django.test import Client, TransactionTestCase
 from accounts import branding, installation
 from accounts.models import User
 from tests.cast import Cast, assemble, sign_in
+from tests.photograph import Photograph
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -76,10 +77,16 @@ def read_when_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(branding._cache, "look", branding._look(None))
 
 
+@pytest.fixture(scope="session")
+def cast_photograph(django_db_setup: None, django_db_blocker: Any) -> Photograph[None]:
+    with django_db_blocker.unblock():
+        return Photograph(lambda: (assemble(), None))
+
+
 @pytest.fixture
-def cast(db: None) -> Cast:
+def cast(cast_photograph: Photograph[None], db: None) -> Cast:
     """Olga, Pia, Mona, Otto, Adam, Vera, Max, and the customers Contoso and Fabrikam."""
-    return assemble()
+    return cast_photograph.restore()[0]
 
 
 @pytest.fixture
