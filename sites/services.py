@@ -75,7 +75,8 @@ def change(
     known |= {"gateway": locked.gateway, "template": locked.template, "values": locked.values}
     old = locked.secret
     _fill(actor, locked, known | given, secrets_ or {})
-    locked.sbc_state, locked.sbc_problem = SiteState.NONE, None
+    if locked.sbc_state == SiteState.FAILED:  # what was taken over from a device stays Deployed
+        locked.sbc_state, locked.sbc_problem = SiteState.NONE, None
     locked.row_version += 1
     _save(locked)
     if old is not None and old.id != locked.secret_id:
