@@ -21,8 +21,6 @@ from authstatus.services import onboard, set_provider_app
 from replication import services as queue
 from sbc import services as devices
 from sbc.models import Sbc
-from sites import templates
-from sites.models import ScriptTemplate
 from tenants import provider_app, scope, services
 from tenants.abilities import Role
 from tenants.access import SYSTEM
@@ -160,8 +158,6 @@ class Command(BaseCommand):
             else:
                 devices.add(SYSTEM, **wish)
         devices.set_ovoc(SYSTEM, **_reached(_simulator("GET", "/ovoc")))
-        if not ScriptTemplate.objects.exists():
-            templates.add_defaults(SYSTEM)
 
     @staticmethod
     def _at_simulator(spec: dict[str, Any]) -> None:
