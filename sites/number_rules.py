@@ -162,7 +162,8 @@ def _read(site: Site, wish: Wish, allowed: Sequence[str], longest: int) -> Verdi
         _check("name", name, LONGEST_NAME)
         if not _NAME.fullmatch(name):
             raise InvalidInput(
-                field="name", why="it has plain letters, digits, blanks, dots, hyphens and underscores"
+                field="name",
+                why="only plain letters, digits, blanks, dots, hyphens and underscores may be in it",
             )
         _check("tag", tag, longest)
     except InvalidInput as error:

@@ -183,9 +183,11 @@ def remove(request: HttpRequest, tenant: Tenant, site_id: uuid.UUID, prefix_id: 
     site = number_selectors.site_of(tenant, site_id)
     row = number_selectors.prefix_of(site, prefix_id)
     form = PartForm(request.POST or None)
+    if row.numbers == 1:
+        del form.fields["part"]
 
     def act(given: dict[str, Any]) -> None:
-        if given["part"]:
+        if given.get("part"):
             numbers.remove_part(actor_of(request), row, given["part"])
         else:
             numbers.remove(actor_of(request), site, [row])
@@ -263,10 +265,11 @@ def _complain(form: AddForm, told: Sequence[Verdict], error: UmpError) -> None:
             continue
         column, why, remedy = csv_numbers.explained(one.error)
         field = {"DialPlanName": "plan", "Name": "name", "Tag": "tag"}.get(column, "prefixes")
-        if one.error.code == "invalid_input":
-            form.add_error(field, f"{one.wish.prefix}: {why}." if field == "prefixes" else f"{why}.")
-        else:
+        if one.error.code != "invalid_input":
             form.add_error(field, f"{why} {remedy}")
+            continue
+        ends = "" if why.endswith("?") else "."
+        form.add_error(field, f"{one.wish.prefix}: {why}{ends}" if field == "prefixes" else f"{why}{ends}")
 
 
 def _tell(request: HttpRequest, added: numbers.Added) -> None:
@@ -314,7 +317,7 @@ def _preview(request: HttpRequest, site: Site, text: str) -> HttpResponse:
         "site": site,
         "text": text,
         "good": len(good),
-        "numbers": sum(one.rule.numbers for one in good if one.rule),
+        "numbers_words": f"{sum(one.rule.numbers for one in good if one.rule):,} numbers",
         "there": sum(1 for one in verdicts if one.there),
         "refused": len(refused),
         "lines": [(one, csv_numbers.explained(one.error)) for one in refused[:MOST_SHOWN] if one.error],

@@ -175,7 +175,7 @@ def test_a_file_is_looked_at_then_added_and_the_rest_taken_home(
     for words in (
         "A spreadsheet has rounded this number",
         "Write +4455896552",
-        "It has plain letters",
+        "Only plain letters",
         "rounded its tag",
         "no dial plan Typo",
         "the portal did not write",
