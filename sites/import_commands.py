@@ -17,6 +17,13 @@ BATCH = 20
 """Customers of one transaction."""
 MOST_TOLD = 200
 """Lines about what was left out that the command keeps."""
+_FIGURES = {
+    "made": "customers made",
+    "joined": "customers joined",
+    "skipped": "customers skipped",
+    "prefixes": "prefixes taken over",
+    "left": "rules left out",
+}
 
 
 @register
@@ -75,8 +82,8 @@ def _count(ctx: Context, one: Examined, what: str, why: str) -> None:
     told["left"] = told.get("left", 0) + len(one.left)
     lines: list[str] = told.setdefault("lines", [])
     name = one.choice.customer or one.choice.proposal.key
-    wanted = [f"{name}: {why}."] if why else []
-    wanted += [f"{name}: {rule} is left out, {reason}." for rule, reason in one.left]
+    wanted = [f"{name}: {why}"] if why else []
+    wanted += [f"{name}: {rule} is left out, {reason}" for rule, reason in one.left]
     lines += wanted[: max(0, MOST_TOLD - len(lines))]
 
 
@@ -94,6 +101,6 @@ def _words(told: dict[str, Any]) -> str:
 
 
 def _told(ctx: Context) -> dict[str, Any]:
-    return {key: ctx.state.get(key, 0) for key in ("made", "joined", "skipped", "prefixes", "left")} | {
-        "lines": ctx.state.get("lines", [])
-    }
+    """As the command's page shows it; `why` is what was left out, and why."""
+    found = {words: ctx.state.get(key, 0) for key, words in _FIGURES.items()}
+    return {**found, "why": ctx.state.get("lines", [])}

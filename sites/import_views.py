@@ -69,7 +69,7 @@ def index(request: HttpRequest, sbc_id: uuid.UUID) -> HttpResponse:
         "counts": [(STATES[key], counts[key], f"?state={key}") for key in STATES],
         "ready": counts["new"] + counts["existing"],
         "last": last,
-        "lines": (last.result.get("lines") or [])[:50] if last else [],
+        "lines": (last.result.get("why") or [])[:50] if last else [],
         "busy": (last is not None and last.state in OPEN) or selectors.is_open(reading),
         "may_refresh": sbc.secret_id is not None and sbc.link != Link.REFUSED,
         "may_add": actor_of(request).may(Ability.ADD_TENANT),

@@ -2,7 +2,7 @@
 
 import enum
 
-from tenants.models import Connection, DeployState, Tenant, Verification
+from tenants.models import Connection, DeployState, Plan, Tenant, Verification
 
 
 class Status(enum.StrEnum):
@@ -42,7 +42,7 @@ def status_of(tenant: Tenant, connection: Connection | None) -> Status:
     if state == DeployState.UNKNOWN:
         return Status.WARNING
     if connection is None:
-        if tenant.with_sync:
+        if tenant.with_sync and tenant.plan != Plan.ESSENTIALS:  # which has no connection to Microsoft 365
             return Status.ERROR
     elif connection.held_at or connection.verification in _BROKEN:
         return Status.ERROR

@@ -17,6 +17,7 @@ from sites.models import Prefix, PrefixState, Site, SiteState
 from tenants import scope
 from tenants import services as customers
 from tenants.access import SYSTEM
+from tenants.deployment import Status, status_of
 from tenants.models import DeployState, Plan, Service, Tenant
 from tests.breakers.hands import run_due
 from tests.cast import Cast
@@ -85,7 +86,7 @@ def test_all_that_are_ready_are_taken_over_and_nothing_twice(cast: Cast, sbc: Sb
     assert command.message == (
         "2 customers made, 1 joined, 1 skipped; 6 prefixes taken over, 2 rules left out."
     )
-    lines = command.result["lines"]
+    lines = command.result["why"]
     assert any("Tailspin: CustDialPlan +44xx[0-4] is left out" in line for line in lines)
     assert any("shares numbers with +41589061[000-999] of Contoso" in line for line in lines)
     with scope.every("a test looks"):
@@ -100,6 +101,7 @@ def test_all_that_are_ready_are_taken_over_and_nothing_twice(cast: Cast, sbc: Sb
         northwind = Tenant.objects.get(name="Northwind")
         assert (northwind.entra_tenant_id, northwind.service) == (uuid.UUID(GUID), Service.OPERATOR_CONNECT)
         assert (northwind.plan, northwind.deploy_state) == (Plan.ESSENTIALS, DeployState.DEPLOYED)
+        assert status_of(northwind, None) == Status.OK  # this plan has no connection to Microsoft 365
         assert Entry.objects.filter(action="site.taken_over").count() == 3
     assert device.running.ini() == before
     assert {one.state for one in proposed(sbc).values()} == {"imported", "existing", "new", "unclear"}
@@ -141,7 +143,7 @@ def test_without_a_licence_nobody_is_made(cast: Cast, sbc: Sbc, settings: Any) -
     settings.LICENSE_CUSTOMERS = 3
     command = take(sbc)
     assert "1 customer made, 1 joined" in command.message
-    assert any("licen" in line for line in command.result["lines"])
+    assert any("licen" in line for line in command.result["why"])
 
 
 def test_rules_that_were_read_anew_are_looked_at_again(cast: Cast, sbc: Sbc, device: Device) -> None:

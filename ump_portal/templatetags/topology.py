@@ -15,10 +15,10 @@ from ump_portal.templatetags.ui import TONE_ICONS, draw, known_tone
 
 register = template.Library()
 
-WIDE, HIGH, GAP, ROW = 224, 42, 48, 54
+WIDE, HIGH, GAP, ROW = 236, 42, 40, 54
 """Of a box, between columns, and from one row to the next, in pixels."""
-LONGEST = 26
-"""Characters of a line; the whole of it is in the tooltip and read out."""
+NAME, WORDS = 23, 28
+"""Characters that fit into a box; the whole of them is in the tooltip and read out."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,10 +142,10 @@ def box(one: Box, column: int, top: float) -> SafeString:
         tone,
         draw(TONE_ICONS[tone], 16),
         struck,
-        short(one.name),
-        short(one.words),
+        short(one.name, NAME),
+        short(one.words, WORDS),
     )
 
 
-def short(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+def short(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
