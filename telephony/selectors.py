@@ -1,6 +1,7 @@
 """Reads for people who look at telephony: whose number it is, what Teams says of a user, how old that is."""
 
 import dataclasses
+import datetime as dt
 import uuid
 from collections.abc import Iterable
 
@@ -129,6 +130,12 @@ def age(tenant: Tenant, stream: Stream) -> Age:
         .first()
     )
     return Age(row, latest, _why_not(tenant))
+
+
+def read_at(tenants: Iterable[uuid.UUID], stream: Stream) -> dict[uuid.UUID, dt.datetime | None]:
+    """When each of these customers' streams was read last; one query."""
+    rows = TeamsStream.objects.filter(tenant_id__in=list(tenants), stream=stream)
+    return dict(rows.values_list("tenant_id", "synced_at"))
 
 
 def _why_not(tenant: Tenant) -> str:

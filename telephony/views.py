@@ -1,6 +1,7 @@
 """Numbers of one customer and of all, with who has them and whether the SBCs agree; and reading them now."""
 
 import dataclasses
+import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -52,6 +53,7 @@ class Row:
     holder: Holder | None
     rules: list[Rule]
     mismatch: bool = False
+    read_at: dt.datetime | None = None
 
     @property
     def kind(self) -> str:
@@ -194,9 +196,11 @@ def everywhere(request: HttpRequest) -> HttpResponse:
     sort, order = tables.order_of(request.GET, numbers.ORDERS, "number")
     page = tables.page_of(request.GET, found.order_by(*order, "tenant_id"))
     own = numbers.own_rules({one.tenant_id: one.tenant for one in page}.values())
+    read_at = selectors.read_at(own, Stream.NUMBERS)
+    rows = [dataclasses.replace(row, read_at=read_at.get(row.number.tenant_id)) for row in _rows(page, own)]
     context = {
         "page": page,
-        "rows": _rows(page, own),
+        "rows": rows,
         "sort": sort,
         "filters": shown,
         "chips": tables.chips(request.GET, shown),

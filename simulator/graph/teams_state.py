@@ -34,6 +34,7 @@ POLICIES: dict[str, tuple[str, ...]] = {
     "TeamsMeetingPolicy": ("AllOn", "RestrictedAnonymousAccess"),
 }
 _VOICE = frozenset({"OnlineVoiceRoutingPolicy", "TenantDialPlan"})
+_COUNTRIES = (("+41", "CH"), ("+44", "GB"), ("+1", "US"))
 _FREE_SHARE = 6  # one free number for so many in use, and a few more
 _LICENCE = "The user is not licensed for Teams Phone: a Phone System service plan is missing."
 _LOCATION = "The usage location of the user is not set."
@@ -223,7 +224,8 @@ class Telephony:
             self._put(ported, port_in="firmOrderCommitmentAccepted", activation="assignmentPending")
 
     def _put(self, number: str, **about: Any) -> Number:
-        made = Number(number, self.kind, self._operator, **about)
+        country = next((code for head, code in _COUNTRIES if number.startswith(head)), "DE")
+        made = Number(number, self.kind, self._operator, country=country, **about)
         self.numbers[number] = made
         if made.target:
             self._by_target.setdefault(made.target, []).append(number)

@@ -8,11 +8,11 @@ from simulator.sbc.fleet import Fleet
 DOMAIN = "customers.provider.example"
 _RULES = {
     "TeamsTenants": [
-        ("Contoso", "+41589061[000-999]", f"contoso.{DOMAIN}"),
+        ("Contoso", "+41589061[000-999]", "zurich.contoso.example"),
         ("Fabrikam", "+4420366669[700-799]", f"fabrikam.{DOMAIN}"),
     ],
     "CustDialPlan": [
-        ("Contoso", "+5552000", f"contoso.{DOMAIN}"),
+        ("Contoso", "+5552000", "zurich.contoso.example"),
         ("Fabrikam", "+44587996[01-20]", f"fabrikam.{DOMAIN}"),
         ("manual", "+44xx[0-4]", "carrier"),
     ],

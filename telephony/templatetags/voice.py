@@ -6,7 +6,6 @@ from typing import Any
 from django import template
 
 from directory.models import DirectoryUser
-from m365 import permissions
 from telephony import numbers, selectors
 from telephony.models import NumberKind, PhoneNumber, Stream, TeamsUser
 from tenants.models import Tenant
@@ -30,13 +29,13 @@ def teams_card(tenant: Tenant, one: DirectoryUser) -> dict[str, Any]:
     """Number, licence and policies of one user, with their age, or why they are not known."""
     known = selectors.of_users(tenant, [one.object_id]).get(one.object_id)
     held = list(numbers.of(tenant).filter(target_id=one.object_id).order_by("category", "search")[:20])
+    held_policies = selectors.policies_of(tenant, [one.object_id]).get(one.object_id, [])
     return {
         "tenant": tenant,
         "known": known,
         "numbers": [(each, numbers.chip(each), _kind(each)) for each in held],
-        "policies": selectors.policies_of(tenant, [one.object_id]).get(one.object_id, []),
+        "policies": [(each.kind, each.name, each.via) for each in held_policies],
         "age": selectors.age(tenant, Stream.USERS),
-        "permission": permissions.needed("teams_users")[0],
     }
 
 

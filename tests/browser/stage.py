@@ -27,7 +27,10 @@ from sbc import prefixes
 from sbc.models import Link, Sbc
 from sbc.services import add as add_sbc
 from sbc.services import set_ovoc
+from sites import services as sites
 from sites import template_selectors, templates
+from sites.models import Prefix, ScriptTemplate, Site
+from telephony.models import Stream
 from tenants import provider_app, scope
 from tenants.abilities import ABILITIES, Role
 from tenants.access import SYSTEM
@@ -39,6 +42,7 @@ from tests.directorypages.test_directory_pages import licence, person, read, tea
 from tests.pages.helpers import change, failed, verified
 from tests.queuepages.test_lists import change as change_command
 from tests.queuepages.test_lists import claim, submit
+from tests.telephony.making import add_number, add_person, keep_stream
 from webhooks import services as webhooks
 from webhooks.models import Delivery
 
@@ -75,6 +79,7 @@ def build(cast: Cast) -> Stage:
     onboardings(customers)
     numbers = commands(customers)
     directory(cast.contoso)
+    telephony(cast.contoso)
     ids = {name: tenant.id for name, tenant in customers.items()}
     health(customers, cast)
     own_app()
@@ -91,6 +96,7 @@ def build(cast: Cast) -> Stage:
             "endpoint_id": webhook(cast),
             **devices(),
             **scripts(),
+            **sites_of(cast.contoso),
             "view_id": view(cast),
             "flow_id": flow(cast.contoso),
             "key_id": keys(cast.contoso),
@@ -345,6 +351,43 @@ def directory(tenant: Tenant) -> None:
         SyncStream.objects.filter(tenant=tenant, stream="licences").update(
             error=error, synced_at=timezone.now() - dt.timedelta(days=3)
         )
+
+
+def telephony(tenant: Tenant) -> None:
+    """A number in each state, in use by names of all kinds."""
+    for number, name in (("+4922112345601", LONG), ("+97144000001", RTL)):
+        add_number(tenant, number, add_person(tenant, name, number))
+    add_number(tenant, "+4922112345602")
+    add_number(tenant, "+4922112345603", freed_at=timezone.now())
+    add_number(tenant, "+4922112345604", capabilities="conferenceAssignment")
+    add_number(tenant, "+4922112345605", activation="assignmentFailed", kind="operatorConnect")
+    add_number(tenant, "+4922112345606", uuid.uuid4(), city="C" * 200, country="DE")
+    keep_stream(tenant, Stream.NUMBERS, synced_at=timezone.now(), rows=7)
+
+
+def sites_of(tenant: Tenant) -> dict[str, uuid.UUID]:
+    """A deployed one with a number and a look at what removing it does, and one that failed."""
+    sbc = Sbc.objects.order_by("id").first()
+    script = ScriptTemplate.objects.get(name="SIP trunk")
+    values = {"CarrierHostName": f"{'c' * 60}.example:5060"}
+    told: dict[str, Any] = {"sbc": sbc, "template": script, "values": values, "configuration": "SipTrunk"}
+    with scope.one(tenant.id):
+        good = sites.add(SYSTEM, tenant, name="Zurich", gateway=f"{'z' * 60}.contoso.example", **told)
+        bad = sites.add(SYSTEM, tenant, name="Long office 12", gateway="", **told)
+        look = sites.preview(SYSTEM, good, sites.REMOVE)
+        row = {"table": "IPGroup", "key": [3], "values": {"Name": f"IPG_{'x' * 60}"}}
+        Site.objects.filter(id=good.id).update(
+            sbc_state="deployed", footprint=[row] * 9, deployed_at=timezone.now(), checked_at=timezone.now()
+        )
+        problem = UmpError.of("site_refused", thing=bad.name, host=LONG, why="line 8 'activate': no such row")
+        Site.objects.filter(id=bad.id).update(sbc_state="failed", sbc_problem=dict(problem.to_dict()))
+        number = Prefix.objects.create(
+            tenant=tenant, site=good, sbc=sbc, plan="CustDialPlan", name="Zurich", tag="t" * 60, plus=True,
+            prefix="+4158906[1000-1999]", span=(4158906, 4158907), numbers=1000, state="present",
+        )  # fmt: skip
+    result = {"plan": "p" * 32, "lines": [f"no ip-group {'9' * 90}"] * 5, "rows": [f"IPGroup 3 {LONG}"] * 3}
+    change_command(look, state="succeeded", finished_at=timezone.now(), result=result | {"notes": [LONG]})
+    return {"site_id": good.uid, "failed_site": bad.uid, "prefix_id": number.uid}
 
 
 def first_ids(cast: Cast) -> dict[str, Any]:

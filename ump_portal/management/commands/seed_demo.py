@@ -156,7 +156,9 @@ class Command(BaseCommand):
             if told["name"] in known:
                 devices.change(SYSTEM, known[told["name"]], **wish)
             else:
-                devices.add(SYSTEM, **wish)
+                made, _ = devices.add(SYSTEM, **wish)
+                if made.name == sample_sites.ZURICH:
+                    devices.read_prefixes(SYSTEM, made)
         devices.set_ovoc(SYSTEM, **_reached(_simulator("GET", "/ovoc")))
 
     @staticmethod
