@@ -8,10 +8,12 @@ import datetime as dt
 import uuid
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from django.db import transaction
 from django.test import Client
+from django.urls import Resolver404, resolve
 from django.utils import timezone
 
 from accounts.models import SavedView, User
@@ -30,7 +32,8 @@ from tenants import scope
 from tenants.abilities import ABILITIES, Ability, Role
 from tenants.access import SYSTEM, Actor
 from tenants.models import Connection, SignInFlow, Tenant
-from tests.cast import CANARY_CONTOSO, CANARY_FABRIKAM, Cast, sign_in
+from tests.cast import CANARY_CONTOSO, CANARY_FABRIKAM, Cast, assemble, sign_in
+from tests.photograph import Photograph
 from tests.walls.routes import Route, routes
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -50,9 +53,9 @@ TOKEN_ROLES = {
 class Stage:
     """The cast, with data of both customers that carries their canaries, and a client for each person."""
 
-    def __init__(self, cast: Cast) -> None:
+    def __init__(self, cast: Cast, nested: dict[uuid.UUID, Any] | None = None) -> None:
         self.cast = cast
-        self.nested = {
+        self.nested = nested or {
             tenant.id: self._data(tenant, canary) | {"user_id": person.id, "view_id": view_of(person, canary)}
             for tenant, canary, person in (
                 (cast.contoso, CANARY_CONTOSO, cast.vera),
@@ -168,9 +171,19 @@ def view_of(person: User, canary: str) -> uuid.UUID:
     return view.id
 
 
+@pytest.fixture(scope="session")
+def stage_photograph(django_db_setup: None, django_db_blocker: Any) -> Photograph[dict[uuid.UUID, Any]]:
+    def make() -> tuple[Cast, dict[uuid.UUID, Any]]:
+        stage = Stage(assemble())
+        return stage.cast, stage.nested
+
+    with django_db_blocker.unblock():
+        return Photograph(make)
+
+
 @pytest.fixture
-def stage(cast: Cast) -> Stage:
-    return Stage(cast)
+def stage(stage_photograph: Photograph[dict[uuid.UUID, Any]], db: None) -> Stage:
+    return Stage(*stage_photograph.restore())
 
 
 def test_every_route_is_classified() -> None:
@@ -207,6 +220,31 @@ def places(
         return
     for bad in ("not-a-uuid", "%00", "..%2f..", "c0000000-0000-4000-8000-00000000000g", "0", "-1", "9" * 40):
         yield "malformed", dict.fromkeys(route.takes, bad), None
+
+
+def calls(stage: Stage, route: Route, name: str) -> Iterator[tuple[str, str, str, uuid.UUID | None]]:
+    """(kind of place, method, address, customer) for each call, and none twice.
+
+    An address without ids is the same whoever's place it stands for. One that leads to no view at all is the same
+    to everybody: one person asks.
+    """
+    asked = set()
+    for kind, values, tenant_id in places(stage, route, name):
+        address = route.address(**values)
+        if kind == "malformed" and name != SCRAWLERS[0] and not leads_to_a_view(address):
+            continue
+        for method in methods(route, name) if kind == "there" else ("GET", "POST"):
+            if (method, address) not in asked:
+                asked.add((method, address))
+                yield kind, method, address, tenant_id
+
+
+def leads_to_a_view(address: str) -> bool:
+    try:
+        resolve(unquote(address))
+    except Resolver404:
+        return False
+    return True
 
 
 def expected(actor: Actor, route: Route, method: str, tenant_id: uuid.UUID | None) -> set[int] | None:
@@ -247,26 +285,24 @@ def test_the_matrix(stage: Stage, route: Route) -> None:
             "vera": CANARY_FABRIKAM,
             "max": CANARY_CONTOSO,
         }
-        for kind, values, tenant_id in places(stage, route, name):
-            for method in methods(route, name) if kind == "there" else ("GET", "POST"):
-                address = route.address(**values)
-                status, text = call(client, method, address, **_body(route, method))
-                where = f"{name} {method} {address} ({kind}): {status}"
-                right = expected(actor, route, method, tenant_id)
-                if kind == "malformed" and route.takes:
-                    assert status in {404, 405, 400, 403}, where
-                elif right is not None:
-                    assert status in right, f"{where}, expected {right}"
-                elif kind == "crossed":
-                    assert status == 404 or method not in route.doors, where
-                else:
-                    assert status not in {403, *range(500, 600)}, where
-                assert status < 500, f"{where}\n{text[:2000]}"
-                if name in foreign:
-                    assert foreign[name] not in text, f"{where} shows another customer's data"
-                if name == "nora":
-                    assert CANARY_CONTOSO not in text, where
-                    assert CANARY_FABRIKAM not in text, where
+        for kind, method, address, tenant_id in calls(stage, route, name):
+            status, text = call(client, method, address, **_body(route, method))
+            where = f"{name} {method} {address} ({kind}): {status}"
+            right = expected(actor, route, method, tenant_id)
+            if kind == "malformed":
+                assert status in {404, 405, 400, 403}, where
+            elif right is not None:
+                assert status in right, f"{where}, expected {right}"
+            elif kind == "crossed":
+                assert status == 404 or method not in route.doors, where
+            else:
+                assert status not in {403, *range(500, 600)}, where
+            assert status < 500, f"{where}\n{text[:2000]}"
+            if name in foreign:
+                assert foreign[name] not in text, f"{where} shows another customer's data"
+            if name == "nora":
+                assert CANARY_CONTOSO not in text, where
+                assert CANARY_FABRIKAM not in text, where
 
 
 def _body(route: Route, method: str) -> dict[str, Any]:
@@ -278,9 +314,9 @@ def _body(route: Route, method: str) -> dict[str, Any]:
 @pytest.mark.parametrize("route", [r for r in ROUTES if r.doors], ids=lambda r: r.pattern)
 def test_nobody_gets_anywhere_without_signing_in(stage: Stage, route: Route) -> None:
     client = Client(raise_request_exception=False)
-    for _, values, _ in list(places(stage, route))[:2]:
+    for address in {route.address(**values) for _, values, _ in list(places(stage, route))[:2]}:
         for method in METHODS:
-            status, text = call(client, method, route.address(**values), **_body(route, method))
+            status, text = call(client, method, address, **_body(route, method))
             door = next(iter(route.doors.values()))
             away = {401} if route.api else {404, 410} if door.kind == "visit" else {302}
             assert status in {*away, 405}, f"{method} {route.pattern}: {status}"
