@@ -126,7 +126,7 @@ def _job(ctx: Context) -> Job | None:
         return None
     sbc = Sbc.objects.select_related("secret", "secret__key").get(id=site.sbc_id)
     with scope.one(site.tenant_id):
-        rows = Prefix.objects.filter(site=site, state__in=UNWRITTEN).order_by("plan", "prefix", "id")
+        rows = Prefix.objects.filter(site=site, sbc=sbc, state__in=UNWRITTEN).order_by("plan", "prefix", "id")
         return Job(sbc, site, [Wanted.of(row) for row in rows])
 
 

@@ -172,15 +172,21 @@ def again(actor: Actor, site: Site) -> Command:
     A rule that somebody changed at the device is written over, if it still is as it was read last.
     """
     sbc = _lock(site)
-    lost = Prefix.objects.filter(site=site, state__in=[PrefixState.FAILED, PrefixState.MISSING])
-    for row in lost.filter(state=PrefixState.MISSING):
-        seen = Rule.objects.filter(sbc=sbc, plan=row.plan, prefix=row.prefix).first()
-        if seen is not None:
-            Prefix.objects.filter(id=row.id).update(
-                written_name=seen.name[: number_rules.LONGEST_NAME], written_tag=seen.tag
-            )
-    count = lost.update(state=PrefixState.ADDING, problem=None)
-    _record(actor, "prefixes.written_again", site, {"wanted again": (0, count)})
+    lost = list(Prefix.objects.filter(site=site, state__in=[PrefixState.FAILED, PrefixState.MISSING]))
+    seen = {
+        (plan, prefix): (name, tag)
+        for plan, prefix, name, tag in Rule.objects.filter(
+            sbc=sbc, prefix__in=[row.prefix for row in lost if row.state == PrefixState.MISSING]
+        ).values_list("plan", "prefix", "name", "tag")
+    }
+    for row in lost:
+        if row.state == PrefixState.MISSING and (row.plan, row.prefix) in seen:
+            name, row.written_tag = seen[row.plan, row.prefix]
+            row.written_name = name[: number_rules.LONGEST_NAME]
+        row.state, row.problem = PrefixState.ADDING, None
+    fields = ["state", "problem", "written_name", "written_tag"]
+    Prefix.objects.bulk_update(lost, fields, batch_size=BATCH)
+    _record(actor, "prefixes.written_again", site, {"wanted again": (0, len(lost))})
     return write(actor, site)
 
 
@@ -207,7 +213,8 @@ def is_writing(site: Site) -> bool:
 def _lock(site: Site) -> Sbc:
     """One act at a time for each device. Raises Conflict for a site that is on its way out."""
     sbc = Sbc.objects.select_for_update(no_key=True).get(id=site.sbc_id)
-    if Site.objects.filter(id=site.id, sbc_state=SiteState.REMOVING).exists():
+    now = Site.objects.select_for_update(no_key=True).get(id=site.id)
+    if now.sbc_state == SiteState.REMOVING:
         raise Conflict("illegal_move", action="get or lose numbers", state="being removed")
     return sbc
 

@@ -75,6 +75,8 @@ def change(
     known |= {"gateway": locked.gateway, "template": locked.template, "values": locked.values}
     old = locked.secret
     _fill(actor, locked, known | given, secrets_ or {})
+    if before["sbc_id"] != locked.sbc_id and (count := Prefix.objects.filter(site=locked).count()):
+        raise UmpError.of("site_has_prefixes", thing=locked.name, why=f"{count:,} of them")
     if locked.sbc_state == SiteState.FAILED:  # what was taken over from a device stays Deployed
         locked.sbc_state, locked.sbc_problem = SiteState.NONE, None
     locked.row_version += 1

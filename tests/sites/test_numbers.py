@@ -1,5 +1,6 @@
 """Numbers of sites: judged, written, read back, and never another customer's."""
 
+import functools
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -10,12 +11,13 @@ from django.db import connection
 from accounts import installation
 from audiocodes.sbc import Sbc as Line
 from core.errors import Conflict, InvalidInput, UmpError
+from replication.context import Context
 from replication.models import State
 from sbc import services as sbcs
 from sbc.models import Link, Rule, Sbc
 from simulator.sbc.device import Device
 from simulator.server import Simulator
-from sites import number_commands, number_rules, numbers
+from sites import number_commands, number_rules, numbers, services
 from sites.models import PrefixState, Site, SiteState
 from sites.number_rules import Wish, judge
 from tenants import scope
@@ -384,6 +386,15 @@ def test_killed_anywhere_nothing_is_written_twice(
     assert commands(numbers.WRITE)[-1].state == State.SUCCEEDED
 
 
+def test_many_are_written_in_slices(site: Site, box: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(number_commands, "Job", functools.partial(number_commands.Job, size=2))
+    monkeypatch.setattr(Context, "should_yield", lambda self: True)
+    add(site, *(f"+41{number}" for number in range(5)))
+    assert run_due() == 3, "each slice sends one script"
+    assert prefixes(box)[len(FOREIGN) :] == [f"+41{number}" for number in range(5)]
+    assert on_device(site, [f"+41{number}" for number in range(5)])
+
+
 def test_an_answer_that_was_lost_is_looked_for(site: Site, box: Device) -> None:
     add(site, "+412", "+413")
     box.set({"trouble": "lost_reply"})
@@ -515,7 +526,11 @@ def test_a_change_by_hand_is_told_and_left_until_somebody_decides(site: Site, bo
     assert (0, 6, "Zurich", "+413", TAG) in rules(box), "now it was decided"
 
 
-def test_a_site_that_goes_takes_no_numbers(site: Site) -> None:
+def test_a_site_that_goes_takes_no_numbers(site: Site, boxes: Simulator, known: Callable[..., Sbc]) -> None:
+    add(site, "+411")
+    other = known(boxes.sbcs.add("sbc2.example"))
+    with scope.one(site.tenant_id), pytest.raises(UmpError, match="still has prefixes"):
+        services.change(SYSTEM, site, sbc=other)
     with scope.one(site.tenant_id):
         Site.objects.update(sbc_state=SiteState.REMOVING)
     with pytest.raises(Conflict):
