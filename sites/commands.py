@@ -16,6 +16,7 @@ from audiocodes import objects
 from audiocodes.line import Line
 from audiocodes.objects import Rows
 from audiocodes.sbc import Sbc as Far
+from audit.services import Changes
 from core.errors import LeaseLost, Remedy, UmpError
 from events.models import Type
 from events.services import tell
@@ -102,6 +103,16 @@ class _Work:
         if wanted and wanted != plan.digest:
             raise UmpError.of("site_plan_stale", thing=self.site.name, host=self.site.sbc.name)
 
+    def finish(self, told: str, action: str, changes: Changes, event: Type, **fields: Any) -> Done:
+        """Noted once: a run that died right after this finds its own words and does nothing more."""
+        with self.ctx.transaction():
+            self.ctx.checkpoint(told=told)
+            with scope.one(self.site.tenant_id):
+                self.note(sbc_problem=None, checked_at=Now(), **fields)
+                services.note(self.ctx.asker(), action, self.site, changes)
+                tell(event, self.site.tenant_id, services.of_event(self.site))
+        return Done(told)
+
     def told(self, error: UmpError) -> None:
         """Keep with the site why its work stopped or waits; with the device what concerns its connection."""
         if isinstance(error, LeaseLost) or error.code == "interrupted":
@@ -136,6 +147,8 @@ class _OnSite(Kind):
         site = site_of(ctx.target)
         if site is None:
             return Done("Nothing was done: the site is gone.")
+        if told := ctx.state.get("told"):
+            return Done(told)  # done and noted by a run that died before its end
         work = _Work(ctx, site)
         try:
             with work.device():
@@ -205,11 +218,9 @@ class DeploySite(_OnSite):
                 return Again()
             ours = self.carry_out(work, plan, before)
         work.save()
-        with work.writing():
-            work.note(sbc_state=SiteState.DEPLOYED, sbc_problem=None, deployed_at=Now(), checked_at=Now())
-            services.note(work.ctx.asker(), "site.deployed", work.site, {"rows": (None, len(ours))})
-            tell(Type.SITE_DEPLOYED, work.site.tenant_id, services.of_event(work.site))
-        return Done(f"{work.site.name} is deployed on {work.site.sbc.name}: {_many(len(ours))}, saved.")
+        told = f"{work.site.name} is deployed on {work.site.sbc.name}: {_many(len(ours))}, saved."
+        done = {"sbc_state": SiteState.DEPLOYED, "deployed_at": Now()}
+        return work.finish(told, "site.deployed", {"rows": (None, len(ours))}, Type.SITE_DEPLOYED, **done)
 
     def found_whole(self, work: _Work, device: Device) -> Rows | None:
         """What an earlier run brought, if all of it is there as it should be.
@@ -336,17 +347,10 @@ class RemoveSite(_OnSite):
         if rows:
             remove_rows(work, rows)
         work.save()
-        with work.writing():
-            nothing: dict[str, Any] = {
-                "footprint": [],
-                "intent": None,
-                "applied_id": None,
-                "deployed_at": None,
-            }
-            work.note(sbc_state=SiteState.NONE, sbc_problem=None, checked_at=Now(), **nothing)
-            services.note(work.ctx.asker(), "site.removed", site, {"rows": (len(rows), None)})
-            tell(Type.SITE_REMOVED, site.tenant_id, services.of_event(site))
-        return Done(f"{site.name} was removed from {site.sbc.name}: {_many(len(rows))}, saved.")
+        told = f"{site.name} was removed from {site.sbc.name}: {_many(len(rows))}, saved."
+        nothing: dict[str, Any] = {"sbc_state": SiteState.NONE, "footprint": [], "intent": None}
+        nothing |= {"applied_id": None, "deployed_at": None}
+        return work.finish(told, "site.removed", {"rows": (len(rows), None)}, Type.SITE_REMOVED, **nothing)
 
     @staticmethod
     def refuse_with_prefixes(site: Site) -> None:

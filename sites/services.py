@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 
 from audiocodes import script
 from audit.services import Changes, record
@@ -29,7 +30,7 @@ from tenants.models import SecretKind, Tenant
 DEPLOY, REMOVE = "deploy_site", "remove_site"
 MOST = 500
 """Sites of one customer."""
-BATCH = 100
+BATCH = 10_000
 BUSY = (SiteState.DEPLOYING, SiteState.REMOVING)
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_. -]{2,14}", re.ASCII)
 _FIELDS = ("name", "sbc_id", "configuration", "trunk", "gateway", "template_id", "values")
@@ -171,10 +172,12 @@ def target_of(site: Site) -> str:
 def open_commands(site: Site) -> list[Command]:
     """Of deploying and removing it; previews are none of them."""
     with scope.every("work on a device is the provider's own"):
-        found = Command.objects.filter(
-            tenant=None, target=target_of(site), kind__in=(DEPLOY, REMOVE), dry_run=False
-        )
-        return list(found.filter(state__in=OPEN))
+        return list(_open([target_of(site)]))
+
+
+def _open(targets: list[str]) -> QuerySet[Command]:
+    found = Command.objects.filter(tenant=None, target__in=targets, kind__in=(DEPLOY, REMOVE))
+    return found.filter(dry_run=False, state__in=OPEN)
 
 
 def version_of(site: Site) -> ScriptVersion:
@@ -196,8 +199,10 @@ def cleanup_of(site: Site) -> ScriptVersion | None:
 def find_interrupted() -> int:
     """Sites that nobody works on any more although they say so: their command was cancelled. How many."""
     with scope.every("sites whose work was cancelled are found"):
-        busy = Site.objects.filter(sbc_state__in=BUSY).select_related("sbc").order_by("id")[:BATCH]
-        left = [site for site in busy if not open_commands(site)]
+        busy = list(Site.objects.filter(sbc_state__in=BUSY).select_related("sbc").order_by("id")[:BATCH])
+        targets = [target_of(site) for site in busy]
+        worked_on = set(_open(targets).values_list("target", flat=True))
+    left = [site for site, target in zip(busy, targets, strict=True) if target not in worked_on]
     for site in left:
         problem = dict(UmpError.of("site_interrupted", thing=site.name).to_dict())
         free = not on_sbc(site)

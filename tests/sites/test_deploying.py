@@ -9,6 +9,7 @@ from audiocodes import objects
 from audiocodes.sbc import Sbc as Far
 from core.errors import UmpError
 from events.models import Event
+from replication import runner
 from replication import services as queue
 from replication.context import Context
 from replication.models import Command, State, Step
@@ -103,9 +104,15 @@ KILLS: dict[str, tuple[Any, str, bool, Callable[..., bool]]] = {
     "before_intent": (Context, "checkpoint", True, _always),
     "after_intent": (Far, "apply", True, _always),
     "after_send": (Far, "apply", False, _always),
-    "in_commit": (Context, "checkpoint", False, lambda _, **changes: "applied" in changes),
+    "in_commit": (
+        Context,
+        "checkpoint",
+        False,
+        lambda _, **changes: bool({"applied", "rows"} & set(changes)),
+    ),
     "before_save": (Far, "save", True, _always),
     "after_save": (Far, "save", False, _always),
+    "after_done": (runner, "_settle", True, _always),
     "before_done": (
         services,
         "note",
@@ -160,7 +167,7 @@ def test_a_worker_killed_while_deploying_is_repaired_without_help(
     assert events(site) == ["site.deployed"]
 
 
-@pytest.mark.parametrize("at", [at for at in KILLS if at != "in_commit"])
+@pytest.mark.parametrize("at", KILLS)
 def test_a_worker_killed_while_removing_is_repaired_without_help(
     device: Device, site: Site, monkeypatch: pytest.MonkeyPatch, at: str
 ) -> None:
