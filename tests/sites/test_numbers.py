@@ -277,6 +277,11 @@ def test_a_full_device_takes_no_more(site: Site) -> None:
     with pytest.raises(UmpError, match="no room"):
         add(site, "+412", "+413")
     add(site, "+412")
+    installation.change(SYSTEM, "sbc_rules_most", 100)
+    add(site, "+414")
+    Sbc.objects.update(rules_told={**site.sbc.rules_told, "groups": 597})
+    with pytest.raises(UmpError, match="no room"):
+        add(site, "+415")
 
 
 def test_many_are_judged_by_as_many_queries_as_one(site: Site, django_assert_num_queries: Any) -> None:
@@ -484,6 +489,15 @@ def test_a_refused_password_is_not_sent_again(site: Site, box: Device) -> None:
     act(site, numbers.again, site)
     run_due()
     assert on_device(site, ["+412"])
+
+
+def test_a_device_that_is_not_itself_gets_nothing(site: Site, box: Device) -> None:
+    for trouble, code in (("other_device", "sbc_other_device"), ("truncated_ini", "sbc_file_unreadable")):
+        add(site, "+412")
+        box.set({"trouble": trouble})
+        run_due()
+        assert (states(site)["+412"], rows(site)["+412"].problem["code"]) == (PrefixState.FAILED, code)
+    assert prefixes(box) == [rule[1] for rule in FOREIGN]
 
 
 def test_a_plan_that_is_gone_is_said(site: Site, box: Device) -> None:
