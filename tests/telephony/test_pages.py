@@ -152,6 +152,14 @@ def test_all_customers_numbers(contoso: Tenant, cast: Cast, client_of: SignIn) -
     assert len(listed) == 8
 
 
+def test_a_number_is_found_by_its_digits(contoso: Tenant, cast: Cast, client_of: SignIn) -> None:
+    add_number(cast.fabrikam, "+41589061001")
+    page = text(client_of(cast.olga).get("/search?q=58+906+10+01"))
+    assert page.count(">+41589061001</a>") == 2
+    assert f"/tenants/{contoso.id}/numbers/?q=%2B41589061001" in page
+    assert text(client_of(cast.vera).get("/search?q=58+906+10+01")).count(">+41589061001</a>") == 1
+
+
 def test_a_users_page_tells_number_licence_and_policies(
     contoso: Tenant, cast: Cast, client_of: SignIn
 ) -> None:

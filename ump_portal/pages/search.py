@@ -1,4 +1,4 @@
-"""Search over everything that the person may see: customers, their users and groups, and commands by number."""
+"""Search over everything that the person may see: customers, users, groups, phone numbers, commands by number."""
 
 import dataclasses
 import uuid
@@ -9,6 +9,7 @@ from django.db import OperationalError, connection, transaction
 from django.db.models import Case, Count, QuerySet, SmallIntegerField, When
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.http import urlencode
 
 from directory.browse import matching
 from directory.models import DirectoryGroup, DirectoryUser
@@ -16,6 +17,7 @@ from directory.sync.reading import fold
 from replication import selectors as queue
 from replication import words
 from replication.models import Command
+from telephony import numbers as phones
 from tenants import tables
 from tenants.abilities import Ability
 from tenants.access import Actor, tenants_for
@@ -28,6 +30,8 @@ SHOWN = 20
 PLACES = 10
 """Customers that are named with how many matches they have."""
 SHORTEST = 2
+SHORTEST_NUMBER = 3
+"""Digits of a phone number."""
 PATIENCE_MS = 2_000
 """A search over all customers' users may have to look at millions of rows; nobody waits longer than this."""
 
@@ -87,14 +91,15 @@ def _found(actor: Actor, asked: str) -> dict[str, Any]:
     people, gave_up = _ranked(_users, asked)
     groups, also = _ranked(_groups, asked)
     customers = _customers(asked)
-    commands = _commands(actor, asked)
-    nothing = not (people.hits or groups.hits or customers or commands)
+    commands, numbers = _commands(actor, asked), _numbers(asked)
+    nothing = not (people.hits or groups.hits or customers or commands or numbers)
     return {
         "too_short": False,
         "customers": customers,
         "users": people,
         "groups": groups,
         "commands": commands,
+        "numbers": numbers,
         "gave_up": gave_up or also,
         "nothing": nothing,
         "why_not": why_not(actor, asked) if nothing else [],
@@ -179,6 +184,24 @@ def _commands(actor: Actor, asked: str) -> list[Hit]:
     if found is None or not actor.may(Ability.VIEW_QUEUE, found.tenant_id):
         return []
     return [Hit(f"{words.title(found)} #{found.id}", words.chip(found).word, words.url(found), found.tenant)]
+
+
+def _numbers(asked: str) -> list[Hit]:
+    """Phone numbers by their digits; whose name was typed is found among the users."""
+    if sum(sign.isdigit() for sign in asked) < SHORTEST_NUMBER or any(sign.isalpha() for sign in asked):
+        return []
+    found, _ = _patiently(
+        lambda: list(phones.found(phones.of(), search=asked).select_related("tenant")[:SHOWN])
+    )
+    return [
+        Hit(
+            one.number,
+            phones.chip(one).word,
+            f"/tenants/{one.tenant_id}/numbers/?{urlencode({'q': one.number})}",
+            one.tenant,
+        )
+        for one in found or ()
+    ]
 
 
 def why_not(actor: Actor, asked: str) -> list[str]:
