@@ -115,8 +115,8 @@ class Stage:
             site = Site.objects.create(tenant=tenant, sbc=sbc, name=canary[:15], gateway=f"{canary}.example")
             prefix = Prefix.objects.create(
                 tenant=tenant, site=site, sbc=sbc, plan="CustDialPlan", name=canary[:15], tag=f"{canary}.example",
-                prefix=f"+{tenant.id.int % 10**9}", plus=True, span=(tenant.id.int % 10**9, tenant.id.int % 10**9 + 1),
-                numbers=1,
+                prefix=f"+{tenant.id.int % 10**9}", plus=True, numbers=1,
+                span=(tenant.id.int % 10**9, tenant.id.int % 10**9 + 1),
             )  # fmt: skip
             run = VerifyRun.objects.create(started_by="somebody")
             VerifyRow.objects.create(run=run, tenant=tenant, left_out="paused")
