@@ -44,6 +44,11 @@ class OvocView(ApiView):
 
     schema: Any = None
 
+    @property
+    def whole(self) -> bool:
+        """Whether the caller is told about the provider's devices too."""
+        return self.actor.is_provider
+
     def flag(self, name: str) -> bool:
         """Of the query. Raises InvalidInput."""
         given = self.request.query_params.get(name, "").lower()
@@ -63,10 +68,12 @@ class Customers(OvocView):
             found = found.filter(id__gt=_uuid(after, "after"))
         rows = list(found[:MOST])
         if not self.flag("allDetails"):
-            return Response([shapes.customer(row, None, None) for row in rows])
+            return Response([shapes.customer(row, None, None, whole=self.whole) for row in rows])
         ids = [row.id for row in rows]
         connections, sites = selectors.connections_of(ids), _sites_of(ids)
-        return Response([shapes.customer(row, connections.get(row.id), sites[row.id]) for row in rows])
+        return Response(
+            [shapes.customer(row, connections.get(row.id), sites[row.id], whole=self.whole) for row in rows]
+        )
 
 
 class Customer(OvocView):
@@ -76,16 +83,18 @@ class Customer(OvocView):
         """One customer; never a secret."""
         one = self.tenant
         if not self.flag("allDetails"):
-            return Response(shapes.customer(one, None, None))
+            return Response(shapes.customer(one, None, None, whole=self.whole))
         connection = selectors.connections_of([one.id]).get(one.id)
-        return Response(shapes.customer(one, connection, _sites_of([one.id])[one.id]))
+        return Response(shapes.customer(one, connection, _sites_of([one.id])[one.id], whole=self.whole))
 
 
 class ShortCustomer(OvocView):
     doors = {"GET": tenant(Ability.VIEW_TENANT)}
 
     def get(self, request: Request, uid: str) -> Response:
-        return Response(shapes.short_customer(self.tenant, _sites_of([self.tenant.id])[self.tenant.id]))
+        return Response(
+            shapes.short_customer(self.tenant, _sites_of([self.tenant.id])[self.tenant.id], whole=self.whole)
+        )
 
 
 class NewCustomer(OvocView):
@@ -111,7 +120,7 @@ class NewCustomer(OvocView):
                     values = given.get("scriptParameters", {})
                     built = _build(self.actor, made, given["shortName"], where, values)
                 sites = _sites_of([made.id])[made.id]
-        body = {**shapes.short_customer(made, sites), "taskId": built[1] if built else None}
+        body = {**shapes.short_customer(made, sites, whole=self.whole), "taskId": built[1] if built else None}
         url = reverse("api:ovoc-customer-short", kwargs={"uid": made.id}, request=request)
         return Response(body, status=201, headers={"Location": url})
 
@@ -129,7 +138,9 @@ class NewSite(OvocView):
                 self.actor, self.tenant, given["siteLocationName"], given, given.get("scriptParameters", {})
             )
         url = reverse("api:ovoc-site", kwargs={"site_id": site.uid}, request=request)
-        return Response({**shapes.location(site), "taskId": task}, status=201, headers={"Location": url})
+        return Response(
+            {**shapes.location(site, whole=self.whole), "taskId": task}, status=201, headers={"Location": url}
+        )
 
 
 class OneSite(OvocView):
@@ -140,7 +151,7 @@ class OneSite(OvocView):
         site = found.first()
         if site is None:
             raise NotFound(thing="site")
-        return Response(shapes.site_location(site, _open_tasks(site)))
+        return Response(shapes.site_location(site, _open_tasks(site), whole=self.whole))
 
 
 class DialPlan(OvocView):

@@ -67,8 +67,10 @@ class DialPlanIn(In):
 
 
 # --- Out ----------------------------------------------------------------------------------------------------------
-def customer(tenant: Tenant, connection: Connection | None, sites: Sequence[Site] | None) -> dict[str, Any]:
-    """With `sites`, all details."""
+def customer(
+    tenant: Tenant, connection: Connection | None, sites: Sequence[Site] | None, *, whole: bool
+) -> dict[str, Any]:
+    """With `sites`, all details; `whole` for the provider."""
     plan = Plan(tenant.plan)
     found: dict[str, Any] = {
         "UmpCustomerGuid": str(tenant.id),
@@ -86,57 +88,61 @@ def customer(tenant: Tenant, connection: Connection | None, sites: Sequence[Site
         "MsDefaultDomain": tenant.domain or None,
         "ApplicationClientId": str(connection.client_id) if connection else None,
         "ClientSecretExpirationDate": secret.expires_at if secret else None,
-        "SiteLocation": [location(site) for site in sites],
+        "SiteLocation": [location(site, whole=whole) for site in sites],
     }
 
 
-def short_customer(tenant: Tenant, sites: Sequence[Site]) -> dict[str, Any]:
+def short_customer(tenant: Tenant, sites: Sequence[Site], *, whole: bool) -> dict[str, Any]:
     """As v2 tells it."""
     return {
         "Id": str(tenant.id),
         "ShortName": tenant.name,
         "FullName": tenant.name,
         "LicenseType": LICENSES[Service(tenant.service)][Plan(tenant.plan)],
-        "SiteLocation": [location(site) for site in sites],
+        "SiteLocation": [location(site, whole=whole) for site in sites],
     }
 
 
-def location(site: Site) -> dict[str, Any]:
+def location(site: Site, *, whole: bool) -> dict[str, Any]:
     """A site in a customer."""
     return {
         "id": str(site.uid),
         "name": site.name,
-        "sbcId": site.sbc_id,
+        "sbcId": site.sbc_id if whole else None,
         "sbcDeploymentState": SiteState(site.sbc_state).label,
         "sbcConfigurationType": site.configuration,
     }
 
 
-def site_location(site: Site, tasks: Sequence[int]) -> dict[str, Any]:
-    """A site by itself. Values of secret variables are no part of `values`."""
-    values = site.values
+def site_location(site: Site, tasks: Sequence[int], *, whole: bool) -> dict[str, Any]:
+    """A site by itself; `whole` for the provider. Values of secret variables are no part of `values`."""
     return {
         "tenantId": str(site.tenant_id),
         "siteName": site.name,
         "onlinePstnGateway": site.gateway,
         "sbcDeploymentState": DEPLOYED if site.sbc_state == SiteState.DEPLOYED else None,
         "m365DeploymentState": DEPLOYED if site.m365_state == SiteState.DEPLOYED else None,
-        "sbcInfo": {
-            "sbcId": site.sbc_id,
-            "sbcConfigurationType": site.configuration,
-            "cacProfile": values.get("CacProfile"),
-            "carrierHostName": values.get("CarrierHostName"),
-            "carrierMainLine": values.get("CarrierMainLine"),
-            "carrierUserName": values.get("CarrierUserName"),
-            "sbcScripts": {
-                "onboardingScript": site.template_id,
-                "cleanupScript": site.template.cleanup_id if site.template else None,
-                "customerVariables": {
-                    key: value for key, value in values.items() if key.startswith("CustomVar.")
-                },
+        "sbcInfo": _sbc_info(site) if whole else {"sbcConfigurationType": site.configuration},
+        "pendingTasks": list(tasks) if whole else [],
+    }
+
+
+def _sbc_info(site: Site) -> dict[str, Any]:
+    values = site.values
+    return {
+        "sbcId": site.sbc_id,
+        "sbcConfigurationType": site.configuration,
+        "cacProfile": values.get("CacProfile"),
+        "carrierHostName": values.get("CarrierHostName"),
+        "carrierMainLine": values.get("CarrierMainLine"),
+        "carrierUserName": values.get("CarrierUserName"),
+        "sbcScripts": {
+            "onboardingScript": site.template_id,
+            "cleanupScript": site.template.cleanup_id if site.template else None,
+            "customerVariables": {
+                key: value for key, value in values.items() if key.startswith("CustomVar.")
             },
         },
-        "pendingTasks": list(tasks),
     }
 
 

@@ -128,6 +128,8 @@ class Examined:
     choice: Choice
     tenant_id: uuid.UUID | None = None
     """None: a new customer is made."""
+    site: str = ""
+    """That of this gateway which the customer has on the SBC, or else the one that was asked for."""
     problem: str = ""
     take: list[Row] = field(default_factory=list)
     there: int = 0
@@ -328,6 +330,8 @@ def _whose(known: _Known, choice: Choice) -> Examined:
     one.tenant_id = known.by_name.get(" ".join(choice.customer.split()).lower())
     entra, gateway = choice.proposal.entra_tenant_id, choice.proposal.gateway
     tenant = known.tenants[one.tenant_id] if one.tenant_id else None
+    here = known.sites.get((tenant.id, gateway)) if tenant else None
+    one.site = here.name if here else choice.site
     if entra and known.by_entra.get(entra, one.tenant_id) != one.tenant_id:
         one.problem = f"its Azure Tenant Id is that of {known.tenants[known.by_entra[entra]].name}"
     elif entra and tenant and tenant.entra_tenant_id not in {None, entra}:

@@ -14,6 +14,7 @@ from sbc.models import Sbc
 from sites.models import Prefix, PrefixState, ScriptTemplate, Site, SiteState
 from tenants import scope
 from tenants.abilities import Role
+from tenants.models import Tenant
 from tests.api.conftest import Api, make_token
 from tests.breakers.hands import run_due
 from tests.cast import Cast
@@ -89,6 +90,12 @@ def test_a_customer_with_a_site_that_is_deployed(
     assert (task["id"], task["status"]) == (made.json["taskId"], "Queued")
     assert task["ExecutionMessages"][0]["message"].startswith("Queued by")
     assert api.get(made.headers["Location"]).json["ShortName"] == "Northwind"
+    with scope.every("a test looks"):
+        own = Api(make_token(Role.CUSTOMER_ADMIN, Tenant.objects.get(name="Northwind")))
+    his = own.get(f"{BASE}/v2/sitelocation/{site['id']}").json
+    assert (his["sbcInfo"], his["pendingTasks"]) == ({"sbcConfigurationType": "SipTrunk"}, [])
+    other = Api(make_token(Role.CUSTOMER_ADMIN, cast.contoso))
+    assert other.get(f"{BASE}/v2/sitelocation/{site['id']}").status == 404
 
 
 @pytest.mark.parametrize(
