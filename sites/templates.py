@@ -182,7 +182,7 @@ def change(
 @transaction.atomic
 def remove(actor: Actor, template: ScriptTemplate) -> None:
     """With all its versions. Raises Conflict naming the sites that use it."""
-    locked = ScriptTemplate.objects.select_for_update().get(id=template.id)
+    locked = ScriptTemplate.objects.select_for_update(no_key=True).get(id=template.id)
     names = template_selectors.sites_of(locked, MOST_NAMES + 1)
     if names:
         more = ", and more" if len(names) > MOST_NAMES else ""
