@@ -30,7 +30,10 @@ from bench.chaos_load import Load, Tenant
 from tests.system.microsoft import Microsoft
 
 DRAIN_SECONDS = 240.0
-OPEN = "SELECT count(*) FROM replication_command WHERE state IN ('queued', 'executing')"
+OPEN = """
+    SELECT (SELECT count(*) FROM replication_command WHERE state IN ('queued', 'executing'))
+         + (SELECT count(*) FROM webhooks_endpoint WHERE cursor < (SELECT max(id) FROM events_event))
+"""
 COUNT = """
     SELECT (SELECT count(*) FROM chaos.move), (SELECT jsonb_object_agg(state, number) FROM (
         SELECT state, count(*) AS number FROM replication_command
@@ -132,7 +135,7 @@ def quiet(ground: Ground, load: Load, asked: Counter[int], deadline: float) -> N
         if not waiting and left == 0:
             return
         if time.monotonic() > told:
-            say(f"{left} commands are open")
+            say(f"{left} commands are open, or a webhook is behind")
             told = time.monotonic() + 5
         time.sleep(0.5)
 

@@ -183,11 +183,11 @@ class Ground(Stage):
             if connection is not None:
                 connection.close()
         self._database = self._admin = None
-        for popen in (self.other, self._popen):
+        for popen in (self.other, self._popen):  # how they end when asked is measured before
             if popen is not None:
                 with contextlib.suppress(ProcessLookupError):
-                    os.killpg(popen.pid, signal.SIGCONT)
-                end(popen, 60)
+                    os.killpg(popen.pid, signal.SIGKILL)
+                popen.wait()
         self._popen = None
         self._open.close()
         if self.server is not None:

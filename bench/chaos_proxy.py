@@ -84,7 +84,7 @@ class Proxy:
             far_reader, far = await self._connect()
             self._pairs.add(far)
             await asyncio.gather(self._pass(reader, far), self._pass(far_reader, writer))
-        except OSError:
+        except (OSError, asyncio.CancelledError):  # the end of one side, or of the proxy
             pass
         finally:
             for one in (writer, far):

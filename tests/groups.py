@@ -10,6 +10,7 @@ from xdist.scheduler import LoadScopeScheduling
 GROUPS = {
     "tests/system/test_broker.py": "portals of their own",
     "tests/system/test_hosts.py": "portals of their own",
+    "tests/chaos/test_under_fire.py": "portals of their own",
     "tests/system/": "one portal",
     "tests/up/test_up.py": "up",
     "tests/browser/": "browser",
