@@ -3,7 +3,7 @@
 import os
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg2
@@ -33,6 +33,15 @@ def postmaster(server: embedded.Server) -> int:
     return int((server.home / "data" / "postmaster.pid").read_text().splitlines()[0])
 
 
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Server]:
+    """For tests that only look: making a database takes longer than they do."""
+    root = tmp_path_factory.mktemp("running") / "database"
+    with embedded.start(root, settings=FAST) as server:
+        yield server
+    embedded.remove(root)
+
+
 class TestStart:
     def test_it_answers_both_roles_and_keeps_its_data(self, data_root: Path) -> None:
         with embedded.start(data_root, settings=FAST) as server:
@@ -43,25 +52,22 @@ class TestStart:
         with embedded.start(data_root, settings=FAST) as again:
             assert again.url_app == server.url_app
 
-    def test_it_listens_on_no_port(self, data_root: Path) -> None:
-        with embedded.start(data_root, settings=FAST) as server:
-            assert ask(server.url_app, "SHOW listen_addresses") == ""
-            assert ask(server.url_app, "SHOW synchronous_commit") == "on"
+    def test_it_listens_on_no_port(self, running: embedded.Server) -> None:
+        assert ask(running.url_app, "SHOW listen_addresses") == ""
+        assert ask(running.url_app, "SHOW synchronous_commit") == "on"
 
-    def test_a_wrong_password_is_refused(self, data_root: Path) -> None:
-        with embedded.start(data_root, settings=FAST) as server:
-            wrong = server.url_app.replace("ump_app:", "ump_app:x")
-            with pytest.raises(psycopg2.OperationalError, match="password authentication failed"):
-                psycopg2.connect(wrong)
+    def test_a_wrong_password_is_refused(self, running: embedded.Server) -> None:
+        wrong = running.url_app.replace("ump_app:", "ump_app:x")
+        with pytest.raises(psycopg2.OperationalError, match="password authentication failed"):
+            psycopg2.connect(wrong)
 
-    def test_nothing_secret_is_shown_or_readable(self, data_root: Path) -> None:
-        with embedded.start(data_root, settings=FAST) as server:
-            passwords = server.home / "passwords.json"
-            assert passwords.stat().st_mode & 0o777 == 0o600
-            assert (server.home / "data").stat().st_mode & 0o777 == 0o700
-            assert server.socket_directory.stat().st_mode & 0o777 == 0o700
-            assert "ump_app:" not in repr(server)
-            assert not (server.socket_directory / "initdb.password").exists()
+    def test_nothing_secret_is_shown_or_readable(self, running: embedded.Server) -> None:
+        passwords = running.home / "passwords.json"
+        assert passwords.stat().st_mode & 0o777 == 0o600
+        assert (running.home / "data").stat().st_mode & 0o777 == 0o700
+        assert running.socket_directory.stat().st_mode & 0o777 == 0o700
+        assert "ump_app:" not in repr(running)
+        assert not (running.socket_directory / "initdb.password").exists()
 
     def test_two_data_roots_are_two_databases(self, data_root: Path, tmp_path: Path) -> None:
         other = tmp_path / "other"
@@ -102,46 +108,42 @@ class TestStart:
 
 
 class TestRoles:
-    def test_the_app_role_passes_no_policy_and_owns_nothing(self, data_root: Path) -> None:
+    def test_the_app_role_passes_no_policy_and_owns_nothing(self, running: embedded.Server) -> None:
         facts = (
             "SELECT rolsuper OR rolbypassrls OR rolcreatedb OR rolcreaterole FROM pg_roles WHERE rolname = "
         )
-        with embedded.start(data_root, settings=FAST) as server:
-            assert ask(server.url_app, facts + "'ump_app'") is False
-            assert ask(server.url_app, facts + "'ump_every'") is False
-            owner = "SELECT rolbypassrls AND rolcreatedb AND NOT rolsuper FROM pg_roles WHERE rolname = "
-            assert ask(server.url_app, owner + "'ump_owner'") is True
-            with pytest.raises(psycopg2.errors.InsufficientPrivilege):
-                ask(server.url_app, "CREATE TABLE public.mine (id int)")
+        assert ask(running.url_app, facts + "'ump_app'") is False
+        assert ask(running.url_app, facts + "'ump_every'") is False
+        owner = "SELECT rolbypassrls AND rolcreatedb AND NOT rolsuper FROM pg_roles WHERE rolname = "
+        assert ask(running.url_app, owner + "'ump_owner'") is True
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+            ask(running.url_app, "CREATE TABLE public.mine (id int)")
 
-    def test_every_tenant_must_be_asked_for_by_name(self, data_root: Path) -> None:
-        with embedded.start(data_root, settings=FAST) as server:
-            member = "SELECT pg_has_role('ump_app', 'ump_every', '{}')"
-            assert ask(server.url_app, member.format("USAGE")) is False
-            assert ask(server.url_app, member.format("SET")) is True
-            assert ask(server.url_app, "SET LOCAL ROLE ump_every; SELECT current_user") == "ump_every"
+    def test_every_tenant_must_be_asked_for_by_name(self, running: embedded.Server) -> None:
+        member = "SELECT pg_has_role('ump_app', 'ump_every', '{}')"
+        assert ask(running.url_app, member.format("USAGE")) is False
+        assert ask(running.url_app, member.format("SET")) is True
+        assert ask(running.url_app, "SET LOCAL ROLE ump_every; SELECT current_user") == "ump_every"
 
-    def test_the_owner_can_make_a_test_database(self, data_root: Path) -> None:
-        with embedded.start(data_root, settings=FAST) as server:
-            connection = psycopg2.connect(server.url_owner)
-            connection.autocommit = True
-            with connection.cursor() as cursor:
-                cursor.execute("CREATE DATABASE test_ump")
-                cursor.execute("DROP DATABASE test_ump")
-            connection.close()
+    def test_the_owner_can_make_a_test_database(self, running: embedded.Server) -> None:
+        connection = psycopg2.connect(running.url_owner)
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute("CREATE DATABASE test_ump")
+            cursor.execute("DROP DATABASE test_ump")
+        connection.close()
 
-    def test_psql_runs_the_same_file_as_often_as_it_likes(self, data_root: Path) -> None:
+    def test_psql_runs_the_same_file_as_often_as_it_likes(self, running: embedded.Server) -> None:
         """As docker-compose's PostgreSQL does."""
-        with embedded.start(data_root, settings=FAST) as server:
-            psql = [str(installed() / "bin" / "psql"), "--set=ON_ERROR_STOP=1", "--quiet"]
-            for _ in range(2):
-                done = subprocess.run(
-                    [*psql, f"--file={ROLES_SQL}", server.url_admin],
-                    capture_output=True,
-                    text=True,
-                    check=False,
-                )
-                assert (done.returncode, "ERROR" in done.stderr) == (0, False)
+        psql = [str(installed() / "bin" / "psql"), "--set=ON_ERROR_STOP=1", "--quiet"]
+        for _ in range(2):
+            done = subprocess.run(
+                [*psql, f"--file={ROLES_SQL}", running.url_admin],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert (done.returncode, "ERROR" in done.stderr) == (0, False)
 
 
 class TestHolding:
@@ -190,7 +192,7 @@ class TestDeath:
         holder = ourselves.hold(data_root)
         pid = holder.answer()["pid"]
         holder.process.send_signal(signal.SIGKILL)
-        assert gone(pid, 10)
+        assert gone(pid)
 
     def test_kill_9_of_one_of_two_leaves_it_to_the_other(self, ourselves: Person, data_root: Path) -> None:
         first = ourselves.hold(data_root)
@@ -205,7 +207,7 @@ class TestDeath:
         pid = postmaster(server)
         watchdog = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
         os.kill(watchdog, signal.SIGKILL)
-        assert gone(pid, 10)
+        assert gone(pid)
         assert not server.alive()
         assert server.stop() is False
         with embedded.start(data_root, settings=FAST) as again:
@@ -215,7 +217,7 @@ class TestDeath:
         server = embedded.start(data_root, settings=FAST)
         pid = postmaster(server)
         os.kill(pid, signal.SIGKILL)
-        assert gone(pid, 10)
+        assert gone(pid)
         with embedded.start(data_root, settings=FAST) as again:
             assert ask(again.url_app, "SELECT 1") == 1
         server.stop()
@@ -241,7 +243,7 @@ class TestAccounts:
         owner = ordinary.directory.stat().st_uid
         assert Path(f"/proc/{facts['pid']}").stat().st_uid == owner
         holder.process.send_signal(signal.SIGKILL)
-        assert gone(facts["pid"], 10)
+        assert gone(facts["pid"])
         again = ordinary.hold(root)
         assert again.answer()["url"] == facts["url"]
         assert again.stop() is True
