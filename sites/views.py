@@ -97,6 +97,7 @@ def _list(request: HttpRequest, found: Any, *, for_provider: bool) -> dict[str, 
     sort, order = tables.order_of(request.GET, ORDERS, "site")
     page = tables.page_of(request.GET, found.order_by(*order))
     filters = tables.filters(request.GET, CHOICES)
+    tenant: Tenant | None = getattr(request, "tenant", None)
     return {
         "page": page,
         "rows": [Shown(site, for_provider) for site in page],
@@ -104,6 +105,7 @@ def _list(request: HttpRequest, found: Any, *, for_provider: bool) -> dict[str, 
         "sort": sort,
         "filters": filters,
         "chips": tables.chips(request.GET, filters),
+        "may_edit": actor_of(request).may(Ability.EDIT_TENANT, tenant.id if tenant else None),
     }
 
 
