@@ -164,7 +164,7 @@ class Reading:
     def _ask(self) -> UmpError | None:
         """plan_needs_approval with a plan drawn, when more would go than may go unseen; as for the directory."""
         if self.what.stream == Stream.POLICIES:
-            return None  # names only; whom they are assigned to is not asked for by the row either
+            return None  # a handful of names, which come back as soon as somebody has them
         gone, have = landing.unseen(self.tenant_id, self.what.stream)
         if gone <= max(settings.REMOVAL_FLOOR, have * settings.REMOVAL_SHARE):
             return None
