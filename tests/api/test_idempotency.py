@@ -149,7 +149,7 @@ def both(api: Api, path: str, body: object, key: str) -> list[Any]:
     gate, answers = threading.Barrier(2), []
 
     def send() -> None:
-        gate.wait(10)
+        gate.wait(30)
         try:
             answers.append(Api(api.value).post(path, body, Idempotency_Key=key))
         finally:

@@ -54,7 +54,7 @@ def test_a_dripping_body_ends_with_the_deadline() -> None:
             session.get(wire.url, deadline=0.3)
         wire.stop.set()
     assert caught.value.code == "deadline"
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 30  # it would drip for half an hour
 
 
 def test_dripping_headers_end_with_the_deadline() -> None:
@@ -72,7 +72,7 @@ def test_dripping_headers_end_with_the_deadline() -> None:
 
 def test_a_silent_server_ends_with_the_read_limit() -> None:
     def silence(_connection: socket.socket, _request: bytes) -> None:
-        wire.stop.wait(5)
+        wire.stop.wait(30)
 
     with serving(silence) as wire, outbound(read=0.1) as session:
         with pytest.raises(UmpError) as caught:

@@ -199,7 +199,7 @@ def test_many_threads_that_want_it_fresh_share_a_new_one() -> None:
     kept.put(("k",), 0, 100.0)
 
     def make() -> tuple[int, float]:
-        gate.wait(5)
+        gate.wait(30)
         made.append(1)
         return len(made), 100.0
 
@@ -216,7 +216,7 @@ def test_many_threads_that_want_it_fresh_share_a_new_one() -> None:
 def test_a_tenant_that_hangs_holds_up_no_other() -> None:
     kept, gate = identity._Kept[int](10), threading.Event()
     thread = threading.Thread(
-        target=kept.get_or_make, args=(("a",), lambda: (int(gate.wait(10)), 1.0), False)
+        target=kept.get_or_make, args=(("a",), lambda: (int(gate.wait(30)), 1.0), False)
     )
     thread.start()
     assert [kept.get_or_make((str(n),), lambda: (7, 1.0), False) for n in range(200)] == [7] * 200

@@ -179,7 +179,7 @@ def test_two_admins_who_remove_each_other_at_once(committed_cast: Cast) -> None:
 
     def act(actor: Actor, other: User, take: bool) -> None:
         try:
-            start.wait(10)
+            start.wait(30)
             if take:
                 people.take_role(actor, user=other, tenant=None)
             else:
@@ -194,7 +194,7 @@ def test_two_admins_who_remove_each_other_at_once(committed_cast: Cast) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(30)
     assert sorted(ended) == ["conflict", "done"]
 
 

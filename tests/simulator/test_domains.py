@@ -102,7 +102,7 @@ def update(simulator: Simulator, signed: bool = True) -> dns.rcode.Rcode:
     key = dns.tsig.Key(KEY_NAME, zone_secret(), ALGORITHM) if signed else None
     message = dns.update.UpdateMessage(ZONE, keyring=key)
     message.add(f"{NAME}.", 60, "TXT", '"MS=ms1"')
-    answer = dns.query.tcp(message, simulator.dns.host, timeout=5, port=simulator.dns.port)
+    answer = dns.query.tcp(message, simulator.dns.host, timeout=30, port=simulator.dns.port)
     return answer.rcode()
 
 

@@ -20,7 +20,7 @@ def letter(subject: str = "Hello", body: str = "Text\n.\n..dots\n", **more: Any)
 
 
 def send(simulator: Simulator, message: EmailMessage) -> None:
-    with smtplib.SMTP(simulator.mail.host, simulator.mail.port, timeout=5) as line:
+    with smtplib.SMTP(simulator.mail.host, simulator.mail.port, timeout=30) as line:
         line.send_message(message)
 
 
@@ -80,7 +80,7 @@ def test_some_addresses_are_never_known(simulator: Simulator) -> None:
 
 
 def test_nonsense_is_answered_and_too_much_is_refused(simulator: Simulator) -> None:
-    with smtplib.SMTP(simulator.mail.host, simulator.mail.port, timeout=5) as line:
+    with smtplib.SMTP(simulator.mail.host, simulator.mail.port, timeout=30) as line:
         assert line.docmd("GET / HTTP/1.1")[0] == 502
         assert line.docmd("DATA")[0] == 503
         assert line.docmd("RCPT TO:<a@b>")[0] == 503
