@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg2
 import pytest
+import time_machine
 from django.db import IntegrityError, InternalError, OperationalError, connection, transaction
 from django.db.models import Q
 
@@ -277,6 +278,23 @@ def test_what_a_frozen_worker_still_locks_holds_no_other_up(committed_cast: Cast
             assert (row(stuck).state, row(other).state) == (State.EXECUTING, State.QUEUED)
         assert sweeper.take_back() == 1, "as soon as the database has cut it off"
         assert row(stuck).state == State.QUEUED
+
+
+@pytest.mark.parametrize("skew", [dt.timedelta(days=-1), dt.timedelta(days=1)], ids=["behind", "ahead"])
+def test_a_worker_whose_clock_is_wrong_takes_and_leaves_the_same(contoso: Tenant, skew: dt.timedelta) -> None:
+    """The database's clock decides what is due, and whose lease is over."""
+    with scripted(name="soon"), scripted(name="later"), time_machine.travel(dt.datetime.now(dt.UTC) + skew):
+        submit(contoso, "later", delay=dt.timedelta(hours=1))
+        soon = submit(contoso, "soon")
+        (held,) = claim()
+        assert held.id == soon.id
+        assert sweeper.take_back() == 0, "nobody's lease is over"
+        with scope.every("a worker renews its lease"):
+            assert states.renew([(held.id, held.fence)]) == {(held.id, held.fence)}
+        assert sweeper.take_back() == 0
+        settle(held)
+        assert row(soon).state == State.SUCCEEDED
+        assert claim() == [], "the other is not due for an hour"
 
 
 def test_a_stale_worker_writes_nothing(contoso: Tenant) -> None:
