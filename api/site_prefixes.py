@@ -67,11 +67,13 @@ class DialPlanRuleIn(In):
 
 @extend_schema_serializer(examples=[examples.PREFIXES_ADD])
 class PrefixesIn(In):
-    prefixes = serializers.ListField(child=DialPlanRuleIn(), min_length=1, max_length=MOST)
+    prefixes = serializers.ListField(
+        child=DialPlanRuleIn(), min_length=1, max_length=MOST, help_text="Numbers and ranges to add."
+    )
 
 
 class DialPlanRuleGone(In):
-    prefix = serializers.CharField(max_length=LONGEST)
+    prefix = serializers.CharField(max_length=LONGEST, help_text="However its range is written.")
     dial_plan = serializers.CharField(
         required=False, max_length=200, help_text=f"{DEFAULT_PLAN} if left out."
     )
@@ -81,8 +83,12 @@ class DialPlanRuleGone(In):
 class PrefixesChange(In):
     """First what goes, then what comes; all of it or nothing."""
 
-    add = serializers.ListField(child=DialPlanRuleIn(), required=False, max_length=MOST)
-    remove = serializers.ListField(child=DialPlanRuleGone(), required=False, max_length=MOST)
+    add = serializers.ListField(
+        child=DialPlanRuleIn(), required=False, max_length=MOST, help_text="Rules that are to be there."
+    )
+    remove = serializers.ListField(
+        child=DialPlanRuleGone(), required=False, max_length=MOST, help_text="Rules that are to go."
+    )
 
 
 class OutcomeOut(Out):

@@ -698,8 +698,8 @@ _SBC: tuple[_Row, ...] = (
      "Nothing was taken from it. Try again; if it stays so, pass the technical detail to whoever runs the portal."),
     ("sbc_not_saved", 502, _LATER, _PROVIDER, "target",
      "{host} has taken the change, but has not saved it: {why}.",
-     ("The portal tries again by itself. Until it is saved, a restart of the device loses it; press Write now once the "
-      "device is well.")),
+     ("The portal tries again by itself. Until it is saved, a restart of the device loses it; press Write now once "
+      "the device is well.")),
     ("dial_plan_missing", 409, _FIX, _PROVIDER, "target",
      "{plan} is not on {host}.",
      ("Make the plan on the device, together with the routing that asks it; then write again. The portal makes none: "
