@@ -3,6 +3,7 @@
 Every finding is a sentence that names the command, tenant or object, so that it can be looked up in the history.
 """
 
+import statistics
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 
@@ -209,9 +210,11 @@ def _last(moves: Iterable[Move]) -> dict[int, Move]:
 
 # --- How soon ----------------------------------------------------------------------------------------------
 def times(history: History) -> dict[str, float | None]:
-    """The slowest of each, in seconds: None where it never came to that."""
+    """The slowest of each, in seconds: None where it never came to that. Of the first, the one in the middle too."""
+    resumed = list(_resumed(history))
     return {
-        "resumed_after_its_worker_was_gone": _slowest(_resumed(history)),
+        "resumed_in_the_middle": round(statistics.median(resumed), 2) if resumed else None,
+        "resumed_after_its_worker_was_gone": _slowest(resumed),
         "flowing_after_redis_was_emptied": _slowest(_flowing(history, "redis")),
         "flowing_after_postgresql_was_back": _slowest(_flowing(history, "postgres")),
         "ended_after_sigterm": _slowest(

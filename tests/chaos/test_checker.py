@@ -234,6 +234,7 @@ def test_how_soon() -> None:
     ]
     assert chaos_checker.times(tell.history) == {
         "resumed_after_its_worker_was_gone": 3.0,
+        "resumed_in_the_middle": 3.0,
         "flowing_after_redis_was_emptied": 0.4,
         "flowing_after_postgresql_was_back": 0.3,
         "ended_after_sigterm": 3.5,
