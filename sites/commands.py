@@ -131,8 +131,9 @@ class _Work:
                 state = SiteState.FAILED
             self.note(sbc_state=state, sbc_problem=problem)
             if stops:
-                data = services.of_event(self.site) | {"code": error.code, "message": error.message}
-                tell(Type.SITE_FAILED, self.site.tenant_id, data)
+                tell(
+                    Type.SITE_FAILED, self.site.tenant_id, services.of_event(self.site) | {"code": error.code}
+                )
 
 
 class _OnSite(Kind):

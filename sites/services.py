@@ -45,7 +45,7 @@ def add(actor: Actor, tenant: Tenant, *, secrets_: Mapping[str, str] | None = No
         raise InvalidInput(field="name", why=f"the customer has {MOST} sites already")
     _fill(actor, site, {"trunk": Trunk.DERIVED, "template": None, "values": {}, **given}, secrets_ or {})
     _save(site)
-    note(actor, "site.added", site, {"SBC": (None, site.sbc.name), "PSTN Gateway": (None, site.gateway)})
+    note(actor, "site.added", site, {"SBC": (None, site.sbc.uid), "PSTN Gateway": (None, site.gateway)})
     return site
 
 
@@ -87,8 +87,12 @@ def change(
     changes: dict[str, Any] = {
         name: (before[name], getattr(locked, name))
         for name in _FIELDS
-        if before[name] != getattr(locked, name)
+        if name != "values" and before[name] != getattr(locked, name)
     }
+    # The customer reads the trail too: which values were changed, and not what they are.
+    names_ = sorted({**before["values"], **locked.values})
+    if other := [name for name in names_ if before["values"].get(name) != locked.values.get(name)]:
+        changes["values"] = (None, ", ".join(other))
     note(actor, "site.changed", locked, changes | ({"secret values": (None, "replaced")} if secrets_ else {}))
     return locked
 
@@ -101,7 +105,7 @@ def delete(actor: Actor, site: Site) -> None:
     count = Prefix.objects.filter(site=locked).count()
     if count:
         raise UmpError.of("site_has_prefixes", thing=locked.name, why=f"{count:,} of them")
-    note(actor, "site.deleted", locked, {"SBC": (locked.sbc.name, None)})
+    note(actor, "site.deleted", locked, {"SBC": (locked.sbc.uid, None)})
     secret = locked.secret
     locked.delete()
     if secret is not None:
@@ -321,8 +325,8 @@ def _refuse_without_line(site: Site) -> None:
 
 
 def of_event(site: Site) -> dict[str, Any]:
-    """What machines are told of it."""
-    return {"site": str(site.uid), "name": site.name, "sbc": site.sbc.name}
+    """What machines are told of it. A customer's own ones read it too: nothing of the device is in it."""
+    return {"site": str(site.uid), "name": site.name}
 
 
 def note(actor: Actor, action: str, site: Site, changes: Changes | None = None) -> None:

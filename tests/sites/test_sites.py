@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from audit.models import Entry
 from core.errors import Conflict, InvalidInput, UmpError
 from domains.models import CustomDomain, DomainState
+from events.models import Event
 from replication.models import Command
 from sbc.models import Sbc
 from simulator.sbc.device import Device
@@ -203,6 +204,9 @@ def test_customers_see_their_sites_and_nothing_of_the_device(
     start = f"/tenants/{cast.contoso.id}/sites/"
     assert f'href="{start}"' in text_of(adam, f"/tenants/{cast.contoso.id}/")
     pages = text_of(adam, start) + text_of(adam, base(site))
+    pages += text_of(adam, f"/tenants/{cast.contoso.id}/history/")
+    with scope.one(cast.contoso.id):
+        pages += str(list(Event.objects.values()))
     assert "Zurich" in pages
     assert "Deployed" in pages
     for secret in (sbc.name, sbc.host, "Foreign", "IPGroup", "carrier.example", "BYOC with", "Add SBC Site"):
