@@ -98,9 +98,13 @@ class Context:
             yield
 
     def checkpoint(self, **changes: Any) -> None:
-        """Remember where to go on; call it inside `transaction()`, with the rows it belongs to."""
+        """Remember where to go on; call it inside `transaction()`, with the rows it belongs to.
+
+        Raises LeaseLost where the row is not ours to write: taken over, or out of the scope in force.
+        """
         self.state = {**self.state, **changes}
-        states.save_checkpoint(self.command_id, self.fence, self.state)
+        if not states.save_checkpoint(self.command_id, self.fence, self.state):
+            raise LeaseLost
 
     def report(self, force: bool = False, **progress: Any) -> None:
         """Tell people how far it is: `done`, `total`, `label`, `requests` ...; at most about twice a second."""
