@@ -1,5 +1,5 @@
 """The whole product in Debian's Chromium: the fixtures of the look's own tests."""
 
-from tests.ui.conftest import browser_type_launch_args, house, synchronous
+from tests.ui.conftest import browser_type_launch_args, house, synchronous, unhurried
 
-__all__ = ["browser_type_launch_args", "house", "synchronous"]
+__all__ = ["browser_type_launch_args", "house", "synchronous", "unhurried"]

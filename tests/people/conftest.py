@@ -1,5 +1,5 @@
 """The browser and the server of tests/ui, for the journeys here."""
 
-from tests.ui.conftest import browser_type_launch_args, house, synchronous
+from tests.ui.conftest import browser_type_launch_args, house, synchronous, unhurried
 
-__all__ = ["browser_type_launch_args", "house", "synchronous"]
+__all__ = ["browser_type_launch_args", "house", "synchronous", "unhurried"]

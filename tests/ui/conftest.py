@@ -10,6 +10,7 @@ import pytest
 from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
 from django.core.wsgi import get_wsgi_application
 from django.test import override_settings
+from playwright.sync_api import expect
 
 from tests.ui import settings as plain
 
@@ -39,6 +40,12 @@ def plain_look() -> Iterator[None]:
 def synchronous() -> None:
     """Playwright's own event loop makes Django believe that a test is asynchronous, to the end of the session."""
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def unhurried() -> None:
+    """Expectations wait longer than Playwright's 5 s: other tests use the same two processor cores."""
+    expect.set_options(timeout=15_000)
 
 
 class Quiet(WSGIRequestHandler):
