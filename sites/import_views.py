@@ -3,11 +3,13 @@
 import dataclasses
 import uuid
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from accounts import again
 from replication.models import OPEN, Command
 from sbc import selectors
 from sbc.models import Link, Sbc
@@ -92,10 +94,13 @@ def _last(sbc: Sbc) -> Command | None:
 @provider_view(needs=Ability.MANAGE_SBC, methods=("POST",))
 def preview(request: HttpRequest, sbc_id: uuid.UUID) -> HttpResponse:
     """What taking over those that were ticked would do, or all that are ready; asks before it is done."""
-    sbc = selectors.sbc(sbc_id)
+    return _asked(request, selectors.sbc(sbc_id))
+
+
+def _asked(request: HttpRequest, sbc: Sbc) -> HttpResponse:
     with scope.every(WHY):
         found = importing.proposals(sbc)
-        whole = "all" in request.POST
+        whole = _given(request, "all") != ""
         choices = importing.ready(found) if whole else _ticked(request, found)
         context = _of_all(choices) if whole else _of_each(sbc, choices)
     makes: int = context["makes"]
@@ -116,13 +121,16 @@ def preview(request: HttpRequest, sbc_id: uuid.UUID) -> HttpResponse:
 
 
 def _ticked(request: HttpRequest, found: list[Proposal]) -> list[Choice]:
-    refs = request.POST.getlist("id")[: import_services.MOST]
-    wanted = {ref: (_typed(request, "customer", ref), _typed(request, "site", ref)) for ref in refs}
+    sent = request.POST.getlist("id") if request.method == "POST" else again.ticked(request)
+    refs = sent[: import_services.MOST]
+    wanted = {ref: (_given(request, f"customer-{ref}"), _given(request, f"site-{ref}")) for ref in refs}
     return importing.chosen(found, wanted)
 
 
-def _typed(request: HttpRequest, what: str, ref: str) -> str:
-    return request.POST.get(f"{what}-{ref}", "").replace("\0", "").strip()[:200]
+def _given(request: HttpRequest, field: str) -> str:
+    """What was sent, or what had been when the sign-in turned out to be too old."""
+    sent: Mapping[str, str] = request.POST if request.method == "POST" else again.typed(request)
+    return str(sent.get(field, "")).replace("\0", "").strip()[:200]
 
 
 def _of_each(sbc: Sbc, choices: list[Choice]) -> dict[str, Any]:
@@ -144,10 +152,12 @@ def _of_all(choices: list[Choice]) -> dict[str, Any]:
     return {"examined": [], "good": len(choices), "makes": len(new), "prefixes": rules, "left": None}
 
 
-@provider_view(needs=Ability.MANAGE_SBC, methods=("POST",), fresh=True)
+@provider_view(needs=Ability.MANAGE_SBC, methods=("GET", "HEAD", "POST"), fresh=True)
 def apply(request: HttpRequest, sbc_id: uuid.UUID) -> HttpResponse:
-    """Queue what was previewed."""
+    """Queue what was previewed; after a late sign-in, show it once more."""
     sbc = selectors.sbc(sbc_id)
+    if request.method == "GET":
+        return _asked(request, sbc) if again.typed(request) else SeeOther(f"/sbcs/{sbc.uid}/import/")
     choices: list[Choice] = []
     if "all" not in request.POST:
         with scope.every(WHY):

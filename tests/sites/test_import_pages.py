@@ -1,5 +1,6 @@
 """The page of Import Customers: tick, correct, preview, import."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -58,8 +59,26 @@ def test_from_ticks_to_customers(
     assert 'name="all"' in asked
     post(olga, f"{base}apply/", {"all": "1", "digest": "other"}, 409)
     post(olga, f"{base}apply/", {"id": ["nonsense"], "digest": sbc.rules_digest})
+    assert olga.get(f"{base}apply/").headers["Location"] == base
+
+
+def test_what_was_ticked_is_asked_again_after_a_late_sign_in(
+    cast: Cast, client_of: SignIn, device: Device, known: Callable[..., Sbc]
+) -> None:
+    olga, sbc = client_of(cast.olga), planted(device, known(device), PLANS)
+    base, ref = f"/sbcs/{sbc.uid}/import/", proposed(sbc)["Tailspin"].ref
     signed_in_at(olga, cast.olga, 0)
-    assert "/accounts/" in post(olga, f"{base}apply/", {"all": "1", "digest": sbc.rules_digest})["Location"]
+    ticked = {
+        "id": [ref],
+        f"customer-{ref}": "Tailspin Toys",
+        f"site-{ref}": "London",
+        "digest": sbc.rules_digest,
+    }
+    assert "/accounts/" in post(olga, f"{base}apply/", ticked)["Location"]
+    signed_in_at(olga, cast.olga, time.time())
+    asked = text_of(olga, f"{base}apply/")
+    assert "Nothing was done yet" in asked
+    assert 'value="Tailspin Toys"' in asked
 
 
 @pytest.mark.parametrize(("who", "status"), [("mona", 403), ("otto", 403), ("adam", 404)])
