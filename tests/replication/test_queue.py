@@ -539,12 +539,12 @@ def test_a_wish_made_during_a_move_is_never_forgotten(committed_cast: Cast) -> N
             with transaction.atomic():
                 submit(committed_cast.contoso, "b")
                 inserted.set()
-                finish.wait(5)
+                finish.wait(30)
             connection.close()
 
         thread = threading.Thread(target=wish)
         thread.start()
-        inserted.wait(5)
+        assert inserted.wait(30)
         threading.Timer(0.2, finish.set).start()
         settle(held)  # waits for the lane that the wish has locked
         thread.join()
