@@ -1,9 +1,11 @@
 """Reads of customers' numbers on SBCs."""
 
+import dataclasses
+import datetime as dt
 import uuid
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, Min, Q, QuerySet, Sum
 
 from core.errors import NotFound
 from sbc.prefixes import number_of
@@ -63,3 +65,26 @@ def figures(rows: QuerySet[Prefix]) -> dict[str, Any]:
         waiting=Count("id", filter=waiting),
         lost=Count("id", filter=lost),
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class Lost:
+    """A site some of whose prefixes failed, or are missing on its SBC."""
+
+    site: Site
+    prefixes: int
+    since: dt.datetime | None
+
+
+def lost(limit: int, tenant: Tenant | None = None) -> list[Lost]:
+    """Those that wait for longest first."""
+    found = Prefix.objects.filter(
+        state__in=(PrefixState.FAILED, PrefixState.MISSING), tenant__deleted_at=None, tenant__enabled=True
+    )
+    found = found.filter(tenant=tenant) if tenant else found
+    counts = (
+        found.values("site").annotate(many=Count("id"), since=Min("checked_at")).order_by("since", "site")
+    )
+    told = list(counts[:limit])
+    rows = Site.objects.select_related("tenant", "sbc").in_bulk([row["site"] for row in told]) if told else {}
+    return [Lost(rows[row["site"]], row["many"], row["since"]) for row in told]

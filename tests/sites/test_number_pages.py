@@ -16,7 +16,7 @@ from sbc import services as sbcs
 from sbc.models import Sbc
 from simulator.sbc.device import Device
 from sites import csv_numbers, numbers
-from sites.models import Site
+from sites.models import Prefix, PrefixState, Site
 from sites.number_rules import Wish
 from tenants import scope
 from tenants.access import SYSTEM
@@ -241,3 +241,19 @@ def test_a_file_that_is_none_is_refused_whole(content: bytes, why: str) -> None:
 def test_what_excel_makes_of_a_file_is_understood() -> None:
     found = csv_numbers.read('sep=;\r\nPrefix;Tag\r\n"\'+411";"a;b"\r\n')
     assert found == [Wish("+411", tag="a;b", line=3)]
+
+
+def test_numbers_that_do_not_ring_are_told_where_people_look_first(
+    cast: Cast, client_of: SignIn, site: Site, url: str
+) -> None:
+    written(site, "+411", "+412")
+    olga, adam = client_of(cast.olga), client_of(cast.adam)
+    assert "calls to these numbers may fail" not in text_of(olga, "/")
+    with scope.one(site.tenant_id):
+        Prefix.objects.filter(site=site).update(state=PrefixState.MISSING)
+    text = text_of(olga, "/")
+    assert f"Site Zurich: 2 prefixes are not on {site.sbc.name} as wished" in text
+    assert f'href="{url}"' in text
+    own = text_of(adam, f"/tenants/{site.tenant_id}/")
+    assert "Site Zurich: 2 prefixes are not as wished" in own
+    assert site.sbc.name not in own

@@ -23,6 +23,7 @@ from onboarding.models import Onboarding
 from replication.holds import UNPROVEN
 from replication.models import Command, Lane, Reason, State
 from replication.registry import title_of
+from sites import number_selectors as numbers
 from sites import selectors as sites
 from sites.models import Site, SiteState
 from tenants import health
@@ -41,6 +42,8 @@ AT_THE_CONNECTION = frozenset(
 )  # fmt: skip
 """Troubles that are mended by what stands on the connection's page; the rest is mended at Microsoft, and then
 checked again."""
+
+NOTHING_ASKED = "Nothing is asked of you."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,6 +99,7 @@ def items(actor: Actor, limit: int = 10) -> list[Item]:
     listed += [_held(actor, lane) for lane in held(limit)]
     listed += [_domain(actor, row) for row in domains.stopped(limit)]
     listed += [_site(actor, row) for row in sites.failed(limit)]
+    listed += [_prefixes(actor, row) for row in numbers.lost(limit)]
     told = {item.tenant.id for item in listed if item}
     listed += [item for item in changes(actor, limit) if item.tenant.id not in told]
     listed += [_onboarding(actor, row) for row in onboarding.late(limit) if row.tenant_id not in told]
@@ -111,6 +115,7 @@ def of_tenant(actor: Actor, tenant: Tenant, connection: Connection | None) -> li
     own += [_held(actor, lane) for lane in held(1, tenant)]
     own += [_domain(actor, row) for row in domains.stopped(5, tenant)]
     own += [_site(actor, row) for row in sites.failed(5, tenant)]
+    own += [_prefixes(actor, row) for row in numbers.lost(5, tenant)]
     check = checking([tenant]).get(tenant.id)
     begun = onboarding.open_of([tenant.id]).get(tenant.id) if actor.is_provider else None
     first = [
@@ -311,7 +316,7 @@ def _site(actor: Actor, row: Site) -> Item:
     error = UmpError.from_dict(row.sbc_problem or {})
     what, advice = f"Site {row.name}: {error.message}", error.advice
     if not actor.is_provider:
-        what, advice = f"Site {row.name} is not set up as it should be.", "Nothing is asked of you."
+        what, advice = f"Site {row.name} is not set up as it should be.", NOTHING_ASKED
     unsaved = row.sbc_state == SiteState.UNSAVED
     return Item(
         "warn" if unsaved else "bad",
@@ -323,6 +328,25 @@ def _site(actor: Actor, row: Site) -> Item:
         Action("Open", f"/tenants/{row.tenant_id}/sites/{row.uid}/"),
         error.code,
         SiteState(row.sbc_state).label,
+    )
+
+
+def _prefixes(actor: Actor, row: numbers.Lost) -> Item:
+    """Numbers that do not ring: what somebody wished is not on the device."""
+    many = f"{row.prefixes:,} prefix{' is' if row.prefixes == 1 else 'es are'}"
+    where = f" on {row.site.sbc.name}" if actor.is_provider else ""
+    advice = (
+        "Open its prefixes: each says why, and Write now tries again." if actor.is_provider else NOTHING_ASKED
+    )
+    return Item(
+        "bad",
+        row.site.tenant,
+        f"Site {row.site.name}: {many} not{where} as wished; calls to these numbers may fail.",
+        who_in_words(Who.PROVIDER, actor),
+        advice,
+        row.since,
+        Action("Open", f"/tenants/{row.site.tenant_id}/sites/{row.site.uid}/prefixes/"),
+        status="Missing",
     )
 
 
