@@ -351,8 +351,8 @@ def _judge(
         one.there += 1
         return
     try:
-        rule = dialplan.parse(row.prefix, needs_plus=row.plan not in WITHOUT_PLUS)
-        why = "" if str(rule) == row.prefix else f"the portal would write it as {rule}"
+        # Taken over as it stands, also where the portal itself would write the same numbers otherwise.
+        rule, why = dialplan.parse(row.prefix, needs_plus=row.plan not in WITHOUT_PLUS), ""
     except GrammarError as error:
         rule, why = _NO_RULE, str(error)
     other = next((name for tenant_id, _, name in met if tenant_id != one.tenant_id), "")

@@ -173,3 +173,21 @@ def test_as_many_queries_for_many_as_for_few(
     looks(13)
     sbc = planted(device, sbc, {"CustDialPlan": [(f"C{n}", f"+49{n:04}", f"c{n}.{AT}") for n in range(40)]})
     looks(13)
+
+
+def test_a_rule_is_taken_over_as_it_stands(cast: Cast, device: Device, known: Callable[..., Sbc]) -> None:
+    """PFX-02's own sample: the portal would write the same hundred numbers with a shorter range."""
+    written = "+4420366669[700-799]"
+    sbc = planted(device, known(device), {"CustDialPlan": [("Fabrikam", written, f"fabrikam.{AT}")]})
+    found = proposed(sbc)["Fabrikam"]
+    take(sbc, Choice(found, "Fabrikam", "London"))
+    with scope.every("a test looks"):
+        row = Prefix.objects.get()
+        assert (row.prefix, row.numbers, row.tenant_id) == (written, 100, cast.fabrikam.id)
+    run_due()
+    from sbc import services
+
+    services.read_prefixes(SYSTEM, sbc)
+    run_due()
+    with scope.every("a test looks"):
+        assert Prefix.objects.get().state == PrefixState.PRESENT
