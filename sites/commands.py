@@ -28,7 +28,7 @@ from sbc.commands import LINK_OF
 from sbc.models import Link, Sbc
 from sites import deploying, services
 from sites.deploying import Device, Plan
-from sites.models import Prefix, Site, SiteState
+from sites.models import Site, SiteState
 from tenants import scope
 from tenants.abilities import Ability
 
@@ -356,9 +356,8 @@ class RemoveSite(_OnSite):
     @staticmethod
     def refuse_with_prefixes(site: Site) -> None:
         with scope.one(site.tenant_id):
-            count = Prefix.objects.filter(site=site).count()
-        if count:
-            raise UmpError.of("site_has_prefixes", thing=site.name, why=f"{count:,} of them")
+            if prefixes := services.in_the_way(site):
+                raise prefixes
 
     @staticmethod
     def agreed(work: _Work, plan: Plan) -> Rows:

@@ -76,8 +76,8 @@ def change(
     known |= {"gateway": locked.gateway, "template": locked.template, "values": locked.values}
     old = locked.secret
     _fill(actor, locked, known | given, secrets_ or {})
-    if before["sbc_id"] != locked.sbc_id and (count := Prefix.objects.filter(site=locked).count()):
-        raise UmpError.of("site_has_prefixes", thing=locked.name, why=f"{count:,} of them")
+    if before["sbc_id"] != locked.sbc_id and (prefixes := in_the_way(locked)):
+        raise prefixes
     if locked.sbc_state == SiteState.FAILED:  # what was taken over from a device stays Deployed
         locked.sbc_state, locked.sbc_problem = SiteState.NONE, None
     locked.row_version += 1
@@ -102,9 +102,8 @@ def delete(actor: Actor, site: Site) -> None:
     """The portal forgets the site. Raises Conflict while something of it is on an SBC, or it has prefixes."""
     locked = _locked(site)
     _refuse_unless_free(locked)
-    count = Prefix.objects.filter(site=locked).count()
-    if count:
-        raise UmpError.of("site_has_prefixes", thing=locked.name, why=f"{count:,} of them")
+    if prefixes := in_the_way(locked):
+        raise prefixes
     note(actor, "site.deleted", locked, {"SBC": (locked.sbc.uid, None)})
     secret = locked.secret
     locked.delete()
@@ -148,10 +147,15 @@ def remove(actor: Actor, site: Site, plan: str = "") -> Command:
     locked = _locked(site)
     if not on_sbc(locked) and locked.sbc_state not in BUSY:
         raise Conflict(thing=locked.name, why="nothing of it is on an SBC")
-    count = Prefix.objects.filter(site=locked).count()
-    if count:
-        raise UmpError.of("site_has_prefixes", thing=locked.name, why=f"{count:,} of them")
+    if prefixes := in_the_way(locked):
+        raise prefixes
     return _submit(actor, locked, REMOVE, SiteState.REMOVING, plan)
+
+
+def in_the_way(site: Site) -> UmpError | None:
+    """site_has_prefixes, while there are any: they go first."""
+    count = Prefix.objects.filter(site=site).count()
+    return UmpError.of("site_has_prefixes", thing=site.name, why=f"{count:,} of them") if count else None
 
 
 def _submit(actor: Actor, site: Site, kind: str, state: SiteState, plan: str) -> Command:

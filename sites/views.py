@@ -248,6 +248,14 @@ def _page(request: HttpRequest, tenant: Tenant, site_id: uuid.UUID) -> dict[str,
     }
 
 
+def _titles(site: Site) -> dict[str, str]:
+    """How the script calls its variables, by their names."""
+    if site.template is None:
+        return {}
+    declared = template_selectors.variables_of(template_selectors.version(site.template))
+    return {each.name: each.title for each in declared}
+
+
 def _facts(site: Site, *, for_provider: bool) -> list[tuple[str, object, str]]:
     own: list[tuple[str, object, str]] = [
         ("Configuration", site.get_configuration_display(), ""),
@@ -257,7 +265,10 @@ def _facts(site: Site, *, for_provider: bool) -> list[tuple[str, object, str]]:
     if not for_provider:
         return own
     used = f"version {site.applied.number} was carried out" if site.applied else ""
-    values = [(Variable(name).title, value, "") for name, value in sorted(site.values.items())]
+    called = _titles(site)
+    values = [
+        (called.get(name) or Variable(name).title, text, "") for name, text in sorted(site.values.items())
+    ]
     secret = [("Secret values", "stored", f"by {site.secret.set_by}")] if site.secret else []
     script = ("Script", site.template.name if site.template else "", used)
     return [("SBC", f"{site.sbc.name} [{site.sbc.host}]", ""), *own, script, *values, *secret]
@@ -345,6 +356,7 @@ def _planned(request: HttpRequest, tenant: Tenant, site_id: uuid.UUID, kind: str
         "problem": told.get("problem"),
         "removing": kind == services.REMOVE,
         "held": site.sbc_state in services.BUSY,
+        "prefixes": services.in_the_way(site) if kind == services.REMOVE else None,
     }
     return render(request, "sites/plan.html", context)
 

@@ -15,14 +15,14 @@ from replication.models import Command
 from sbc.models import Sbc
 from simulator.sbc.device import Device
 from sites import services
-from sites.models import Configuration, ScriptTemplate, Site, SiteState, Trunk
+from sites.models import Configuration, Prefix, ScriptTemplate, Site, SiteState, Trunk
 from tenants import scope, secrets
 from tenants.access import SYSTEM
 from tenants.models import Secret, SecretKind
 from tests.breakers.hands import run_due
 from tests.cast import Cast
 from tests.pages.helpers import SignIn, post, text_of
-from tests.sites.conftest import PASSWORD, act, again, tables, wish
+from tests.sites.conftest import PASSWORD, act, again, pair, tables, wish
 
 pytestmark = pytest.mark.django_db
 COLUMNS = (
@@ -194,6 +194,14 @@ def test_an_operator_adds_a_site_looks_and_deploys(
     assert "No site yet" in text_of(olga, start)
 
 
+def test_values_bear_the_labels_of_the_script(cast: Cast, client_of: SignIn, add_site: AddSite) -> None:
+    values = {"CustomVar.Variable1": "pbx.example:5060"}
+    site = add_site(template=pair("IP-PBX"), values=values, secrets_={})
+    shown = text_of(client_of(cast.olga), base(site))
+    assert "Address of the IP-PBX" in shown
+    assert "CustomVar" not in shown
+
+
 def test_customers_see_their_sites_and_nothing_of_the_device(
     cast: Cast, client_of: SignIn, sbc: Sbc, site: Site, add_site: AddSite
 ) -> None:
@@ -259,3 +267,22 @@ def test_a_failed_site_is_on_the_list_of_what_needs_somebody(
     )
     assert device.name not in shown
     assert "Another device answers" in text_of(client_of(cast.olga), base(site))
+
+
+def test_the_preview_of_removing_says_what_must_go_first(
+    cast: Cast, client_of: SignIn, site: Site, device: Device
+) -> None:
+    olga = client_of(cast.olga)
+    act(services.deploy, site)
+    device.plant("CustDialPlan", [("default", "*", "carrier")])
+    with scope.one(site.tenant_id):
+        Prefix.objects.create(
+            tenant_id=site.tenant_id, site=site, sbc=site.sbc, plan="CustDialPlan", name="x", prefix="+411",
+            tag="contoso.example", plus=True, span=(0, 1), numbers=1, created_by="x",
+        )  # fmt: skip
+    assert ">Look again<" not in text_of(olga, f"{base(site)}remove/")
+    post(olga, f"{base(site)}remove/look/", {})
+    run_due()
+    page = text_of(olga, f"{base(site)}remove/")
+    assert "still has prefixes: 1 of them" in page
+    assert 'name="plan"' not in page
