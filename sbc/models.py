@@ -91,6 +91,11 @@ class Sbc(Reached):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def heard_of(self) -> bool:
+        """Whether it was ever asked, or OVOC has told of it; before, its status is unknown."""
+        return bool(self.checked_at or self.ovoc)
+
 
 class Ovoc(Reached):
     """OVOC: one an installation, or none."""
