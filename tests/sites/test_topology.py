@@ -58,6 +58,8 @@ def test_the_provider_then_one_sbc_in_detail(cast: Cast, client_of: SignIn) -> N
     assert kinds[:3] == ["Provider", "SBC", "Site"]
     assert (kinds.count("Site"), kinds.count("Customer")) == (10, 2)
     assert "Showing 1 to 10 of 13" in one
+    assert "SIP Trunk" in one
+    assert "SipTrunk" not in one
     assert 'aria-label="Customer Contoso: ' in svg
     assert "No site on this SBC" in text_of(mona, f"/topology/{Sbc.objects.get(name='sbc1').uid}/")
     assert f"/topology/{failing.uid}/" in text_of(mona, f"/sbcs/{failing.uid}/")
