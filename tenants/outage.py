@@ -1,4 +1,4 @@
-"""Whether an error of the database means that it is away: nothing is wrong with whatever asked, and it may ask again."""
+"""Whether an error of the database means that it is away: nothing is wrong with who asked, and it may ask again."""
 
 from django.db import InterfaceError, OperationalError
 from psycopg2.errors import IdleInTransactionSessionTimeout
