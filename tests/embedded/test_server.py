@@ -11,6 +11,7 @@ import pytest
 
 from tests.embedded.conftest import Person, gone
 from ump_portal import embedded
+from ump_portal.embedded import cluster
 from ump_portal.embedded.binaries import installed
 from ump_portal.embedded.layout import SOCKET_PATH_LIMIT, SYSTEM_HOME, layout_for, own_directory
 from ump_portal.embedded.roles import ROLES_SQL
@@ -221,6 +222,22 @@ class TestDeath:
         with embedded.start(data_root, settings=FAST) as again:
             assert ask(again.url_app, "SELECT 1") == 1
         server.stop()
+
+    def test_what_outlives_a_crashed_server_does_not_stop_the_next(
+        self, data_root: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A busy process of it holds on to its shared memory; stopped, it heeds nothing but the last signal."""
+        monkeypatch.setattr(cluster, "LEFT_OVER_SECONDS", 0.2)
+        server = embedded.start(data_root, settings=FAST)
+        connection = psycopg2.connect(server.url_app)
+        left = connection.info.backend_pid
+        os.kill(left, signal.SIGSTOP)
+        os.kill(postmaster(server), signal.SIGKILL)
+        server._holder.recv(1)  # its watchdog has noticed
+        with embedded.start(data_root, settings=FAST) as again:
+            assert ask(again.url_app, "SELECT 1") == 1
+        assert gone(left, 0)
+        connection.close()
 
     def test_a_pid_file_with_a_stranger_in_it_does_not_stop_the_start(self, data_root: Path) -> None:
         with embedded.start(data_root, settings=FAST) as server:

@@ -1,5 +1,6 @@
 """The data directory: made once, and freed of what a crash left in it."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -32,6 +33,7 @@ SETTINGS: Mapping[str, str] = {
 ENVIRONMENT: Mapping[str, str] = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 INITDB_SECONDS = 120
 ORPHAN_SECONDS = 45
+LEFT_OVER_SECONDS = 5.0
 # One more than the kernel's highest process id (PID_MAX_LIMIT): never a process, now or later.
 NO_PROCESS = 4_194_305
 
@@ -107,7 +109,16 @@ def clear_stale(layout: Layout) -> None:
     PostgreSQL itself refuses to start when that number belongs to any living process of its account, which
     after a crash may be a stranger. The rest of the file stays: with it PostgreSQL makes sure that no process
     of the crashed server still uses the data. Called with the run lock held: no watched server is alive.
+    Its busy processes may outlive a killed server, some for ever (one that waits for an input/output worker), and
+    with them no other starts.
     """
+    _clear_pid_file(layout)
+    for number in (signal.SIGQUIT, signal.SIGKILL):
+        if not _end_left_over(layout.data, number):
+            return
+
+
+def _clear_pid_file(layout: Layout) -> None:
     pid_file = layout.data / "postmaster.pid"
     try:
         first, newline, rest = pid_file.read_text().partition("\n")
@@ -121,6 +132,31 @@ def clear_stale(layout: Layout) -> None:
         _end_orphan(pid)
     elif Path(f"/proc/{pid}").exists():
         pid_file.write_text(f"{NO_PROCESS}{newline}{rest}")
+
+
+def _end_left_over(data: Path, number: signal.Signals) -> bool:
+    """Tell every process of a server of `data` to go; whether some are there after LEFT_OVER_SECONDS."""
+    left = _left_over(data)
+    for pid in left:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+    deadline = time.monotonic() + LEFT_OVER_SECONDS
+    while left and time.monotonic() < deadline:
+        time.sleep(0.02)
+        left = _left_over(data)
+    return bool(left)
+
+
+def _left_over(data: Path) -> list[int]:
+    pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal()]
+    return [pid for pid in pids if _serves(pid, data) and _is_postgres(pid)]
+
+
+def _is_postgres(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/exe").readlink().name == "postgres"
+    except OSError:
+        return False
 
 
 def _serves(pid: int, data: Path) -> bool:
