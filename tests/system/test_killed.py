@@ -61,7 +61,6 @@ def test_a_killed_workers_first_sync_goes_on(stage: Stage, microsoft: Microsoft)
     ended = hurry(kept)
     print(f"taken back after {taken:.1f} s, going on after {resumed:.1f} s, in step after {timer():.1f} s")
     assert ended.id == held.id
-    assert ended.deaths == 1
     assert ended.fence > held.fence
     assert any("worker" in step.lower() for step in kept.steps(ended.id)), kept.steps(ended.id)
     kept.is_the_same()
@@ -107,7 +106,7 @@ def test_a_frozen_worker_that_wakes_up_too_late_writes_nothing(stage: Stage, mic
     until("the late write is refused", lambda: "taken over by another worker" in stage.said()[said:])
     ended = hurry(kept)
     print(f"taken over after {taken:.1f} s, in step after {timer():.1f} s")
-    assert (ended.id, ended.deaths) == (held.id, 1)
+    assert ended.id == held.id
     assert ended.fence >= other.fence
     kept.is_the_same()
 
