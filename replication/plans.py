@@ -5,18 +5,46 @@ it goes on, it reads anew and asks what of that nobody has agreed to; only when 
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from django.conf import settings
 from django.db import connection
 from django.db.models import Q, QuerySet
 from psycopg2.sql import SQL, Composed
 
+from core.errors import UmpError
 from replication.models import Command, Removal, RemovalPlan, State
 
 CODE = "plan_needs_approval"
 Lines = tuple[Composed, Sequence[Any]]
 """A SELECT of (noun, key, name, detail) of what would be removed, with its parameters."""
+
+
+def ask(
+    tenant_id: uuid.UUID,
+    command_id: int,
+    lines: Lines,
+    *,
+    why: Callable[[int], str],
+    figures: list[dict[str, Any]],
+) -> UmpError | None:
+    """plan_needs_approval with a plan drawn, unless a person has agreed to all of these lines.
+
+    His word holds for what was in the plan that he saw: fewer may go, others may not. `why` is told how many those
+    others are. Call it under the fence.
+    """
+    agreed = approved(command_id)
+    new = not_in(agreed, lines) if agreed else 0
+    if agreed and not new:
+        return None
+    plan = draw(tenant_id, command_id, lines, why=why(new), figures=figures)
+    return UmpError.of(CODE, count=plan.removals, detail={"plan": plan.id})
+
+
+def may_go_unseen(gone: int, have: int) -> bool:
+    """Whether so few would go of those there are that nobody need look (complaint B 21)."""
+    return bool(gone <= max(settings.REMOVAL_FLOOR, have * settings.REMOVAL_SHARE))
 
 
 def draw(

@@ -5,7 +5,6 @@ import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from django.conf import settings
 from django.db.models.functions import Now
 
 from core.errors import LeaseLost, UmpError
@@ -166,21 +165,17 @@ class Reading:
         if self.what.stream == Stream.POLICIES:
             return None  # a handful of names, which come back as soon as somebody has them
         gone, have = landing.unseen(self.tenant_id, self.what.stream)
-        if gone <= max(settings.REMOVAL_FLOOR, have * settings.REMOVAL_SHARE):
+        if plans.may_go_unseen(gone, have):
             return None
         noun = self.what.one[0].upper() + self.what.one[1:]
         wanted = landing.unseen_lines(self.tenant_id, self.what.stream, noun)
-        agreed = plans.approved(self.ctx.command_id)
-        if agreed and not plans.not_in(agreed, wanted):
-            return None
         label = self.what.many[0].upper() + self.what.many[1:]
         figures = [{"noun": noun, "label": label, "remove": gone, "have": have}]
         why = (
             f"Microsoft does not list these {self.what.many} any more. They were removed there, or the app "
             "registration may not see them any longer."
         )
-        plan = plans.draw(self.tenant_id, self.ctx.command_id, wanted, why=why, figures=figures)
-        return UmpError.of("plan_needs_approval", count=plan.removals, detail={"plan": plan.id})
+        return plans.ask(self.tenant_id, self.ctx.command_id, wanted, why=lambda _: why, figures=figures)
 
     def _rows_now(self) -> int:
         if self.what.stream == Stream.NUMBERS:

@@ -3,8 +3,6 @@
 import threading
 from collections.abc import Callable
 
-from django.conf import settings
-
 from core.errors import LeaseLost, Remedy, UmpError
 from directory.models import Mode, Stream
 from directory.sync import delta, licences, notes, report, staging, streams
@@ -175,25 +173,13 @@ class Sync:
         self._save()
 
     def _ask(self, full: list[tuple[str, Part]]) -> UmpError | None:
-        """plan_needs_approval with a plan drawn, when more would go than may go unseen (complaint B 21).
-
-        A person's word holds for what was in the plan that he saw: fewer objects may go, others may not.
-        """
+        """plan_needs_approval with a plan drawn, when more would go than may go unseen (complaint B 21)."""
         found = {stream: notes.unseen(self.tenant, stream, part) for stream, part in full if not part.fresh}
-        if not any(
-            gone > max(settings.REMOVAL_FLOOR, have * settings.REMOVAL_SHARE) for gone, have in found.values()
-        ):
+        if all(plans.may_go_unseen(gone, have) for gone, have in found.values()):
             return None
         lines = notes.unseen_lines(self.tenant, list(found))
-        agreed = plans.approved(self.ctx.command_id)
-        new = plans.not_in(agreed, lines) if agreed else 0
-        if agreed and not new:
-            return None
         figures = report.planned(found)
-        plan = plans.draw(
-            self.tenant, self.ctx.command_id, lines, why=report.why_planned(new), figures=figures
-        )
-        return UmpError.of("plan_needs_approval", count=plan.removals, detail={"plan": plan.id})
+        return plans.ask(self.tenant, self.ctx.command_id, lines, why=report.why_planned, figures=figures)
 
     def _licences(self) -> None:
         """Licences are an extra: without the permission for them users and groups are still worth having."""
