@@ -35,6 +35,7 @@ from django.db.models.functions import Length, Now
 from directory import browse
 from directory.models import LISTED, DirectoryUser
 from domains.models import CustomDomain
+from replication.words import Chip
 from sbc.models import Rule, Sbc
 from sites.models import Site
 from telephony.models import NumberKind, PhoneNumber
@@ -213,14 +214,6 @@ def totals(tenant: Tenant) -> dict[State, int]:
 
 
 # --- In words -----------------------------------------------------------------------------------------------
-@dataclasses.dataclass(frozen=True)
-class Chip:
-    tone: str
-    word: str
-    hint: str
-    icon: str = ""
-
-
 def chip(one: PhoneNumber) -> Chip:
     """The state of a number that came from `of`."""
     state = State(getattr(one, "state"))  # noqa: B009  an annotation

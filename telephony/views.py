@@ -12,6 +12,7 @@ from django.shortcuts import render
 
 from replication import services as queue
 from replication import words as queue_words
+from replication.words import Chip
 from sbc.models import Rule
 from telephony import numbers, selectors
 from telephony.commands import KINDS
@@ -49,7 +50,7 @@ class Row:
     """A number with what belongs to it."""
 
     number: PhoneNumber
-    chip: numbers.Chip
+    chip: Chip
     holder: Holder | None
     rules: list[Rule]
     mismatch: bool = False
