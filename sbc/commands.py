@@ -4,7 +4,6 @@ from typing import Any
 
 from django.db.models.functions import Now
 
-from audiocodes import inifile
 from audiocodes.ovoc import Ovoc as OvocLine
 from audiocodes.sbc import Sbc as Device
 from audiocodes.sbc import Status
@@ -24,6 +23,22 @@ LINK_OF = {
 }
 OURS = frozenset({"key_unavailable", "secret_unreadable", "interrupted"})
 """Faults of this side, which say nothing about the device."""
+
+
+def link_fault(link: Link, problem: dict[str, Any]) -> dict[str, Any]:
+    """What is kept with a device of which a connection failed; a refused password is tried no more by itself."""
+    again: dict[str, Any] = {"next_check_at": None} if link == Link.REFUSED else {}
+    return {"link": link, "problem": problem, "checked_at": Now(), **again}
+
+
+def note_link(sbc: Sbc, error: UmpError) -> None:
+    """For work on what lies on a device: a fault of its connection is kept with it, any other says nothing of it.
+
+    Unless somebody has changed the device's address or account meanwhile. Call it under the fence.
+    """
+    if error.code in LINK_OF:
+        values = link_fault(LINK_OF[error.code], dict(error.to_dict()))
+        Sbc.objects.filter(id=sbc.id, row_version=sbc.row_version).update(**values)
 
 
 class _OfDevice(Kind):
@@ -60,9 +75,8 @@ class _OfDevice(Kind):
         if self.about_rules and link == Link.DISCONNECTED:
             self.note(ctx, sbc, rules_problem=problem)
             return Done(f"The rules were not read: {error.message}", "partial", result={"error": error.code})
-        more: dict[str, Any] = {"next_check_at": None} if link == Link.REFUSED else {}
-        more |= {"rules_problem": problem} if self.about_rules else {}
-        self.note(ctx, sbc, link=link, problem=problem, checked_at=Now(), **more)
+        more = {"rules_problem": problem} if self.about_rules else {}
+        self.note(ctx, sbc, **link_fault(link, problem), **more)
         return Done(f"{link.label}: {error.message}", "partial", result={"error": error.code})
 
     @staticmethod
@@ -100,10 +114,8 @@ class ReadPrefixes(_OfDevice):
 
     def work(self, ctx: Context, sbc: Sbc, device: Device) -> Outcome:
         device.status(sbc.serial)
-        try:
+        with prefixes.readable(sbc.name):
             reading = prefixes.read(device.ini())
-        except inifile.IniError as error:
-            raise UmpError.of("sbc_file_unreadable", host=sbc.name, why=str(error)) from error
         with ctx.transaction():
             kept = prefixes.keep(sbc, reading)
         if not kept:

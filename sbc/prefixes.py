@@ -1,5 +1,6 @@
 """Dial plan rules as they are on devices: read, kept with their age, and found again by number or by words."""
 
+import contextlib
 import csv
 import hashlib
 import io
@@ -15,6 +16,8 @@ from django.db.models.functions import Now
 
 from audiocodes import dialplan, rules
 from audiocodes.dialplan import LINE, GrammarError, coverage, parse_device
+from audiocodes.inifile import IniError
+from core.errors import UmpError
 from sbc.models import Rule, Sbc
 
 MOST_OVERLAPS = 1_000
@@ -54,6 +57,15 @@ def tell(ledger: Ledger) -> None:
 
 def owners(found: Sequence[Rule]) -> dict[int, Owner]:
     return {number: owner for ledger in _ledgers for number, owner in ledger.owners(found).items()}
+
+
+@contextlib.contextmanager
+def readable(host: str) -> Iterator[None]:
+    """Inside, a file of that device is taken apart. Raises UmpError (sbc_file_unreadable)."""
+    try:
+        yield
+    except IniError as error:
+        raise UmpError.of("sbc_file_unreadable", host=host, why=str(error)) from error
 
 
 @dataclass(frozen=True)

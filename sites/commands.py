@@ -24,7 +24,7 @@ from replication.context import Again, Context, Done, Outcome
 from replication.models import LaneName
 from replication.registry import Kind, register
 from sbc import lines
-from sbc.commands import LINK_OF
+from sbc.commands import LINK_OF, note_link
 from sbc.models import Link, Sbc
 from sites import deploying, services
 from sites.deploying import Device, Plan
@@ -119,12 +119,8 @@ class _Work:
             return
         problem = dict(error.to_dict())
         stops = error.remedy != Remedy.LATER or self.ctx.attempt >= MOST_ATTEMPTS
-        link = LINK_OF.get(error.code)
         with self.writing():
-            if link is not None:
-                same = Sbc.objects.filter(id=self.site.sbc_id, row_version=self.site.sbc.row_version)
-                more = {"next_check_at": None} if link == Link.REFUSED else {}
-                same.update(link=link, problem=problem, checked_at=Now(), **more)
+            note_link(self.site.sbc, error)
             row = Site.objects.get(id=self.site.id)
             state = row.sbc_state
             if stops and state != SiteState.UNSAVED:

@@ -13,6 +13,7 @@ from typing import Any
 from audiocodes import inifile, objects, script
 from audiocodes.objects import Key, NotMeantError, Rows
 from core.errors import UmpError
+from sbc.prefixes import readable
 from sites.models import ScriptVersion, Site
 from tenants import secrets
 
@@ -29,10 +30,8 @@ class Device:
     @classmethod
     def of(cls, ini: str, host: str) -> "Device":
         """Raises UmpError (sbc_file_unreadable)."""
-        try:
+        with readable(host):
             return cls(ini, objects.read(ini))
-        except inifile.IniError as error:
-            raise UmpError.of("sbc_file_unreadable", host=host, why=str(error)) from error
 
 
 @dataclass(frozen=True)

@@ -3,17 +3,15 @@
 import dataclasses
 from collections.abc import Callable
 
-from django.db.models.functions import Now
 from django.utils import timezone
 
-from audiocodes import inifile
 from audiocodes.sbc import Sbc as Device
 from core.errors import LeaseLost, Remedy, UmpError
 from replication.context import Again, Context, Done, Outcome
 from replication.models import LaneName
 from replication.registry import Kind, register
 from sbc import lines, prefixes
-from sbc.commands import LINK_OF, OURS
+from sbc.commands import OURS, note_link
 from sbc.models import Link, Sbc
 from sbc.prefixes import Reading
 from sites.models import Prefix, PrefixState, Site
@@ -105,11 +103,7 @@ class WriteNumbers(Kind):
                 row.problem = problem
 
         with ctx.transaction():
-            if error.code in LINK_OF:
-                values = {"link": LINK_OF[error.code], "problem": problem, "checked_at": Now()}
-                if LINK_OF[error.code] == Link.REFUSED:
-                    values["next_check_at"] = None
-                Sbc.objects.filter(id=job.sbc.id, row_version=job.sbc.row_version).update(**values)
+            note_link(job.sbc, error)
             with scope.one(job.site.tenant_id):
                 _update(_waiting(job), become)
         if error.remedy == Remedy.LATER:
@@ -132,10 +126,8 @@ def _job(ctx: Context) -> Job | None:
 
 def _look(ctx: Context, job: Job, device: Device, *, first: bool = False) -> tuple[Reading, Todo]:
     """What is on the device now, and what is left to do."""
-    try:
+    with prefixes.readable(job.sbc.name):
         reading = prefixes.read(device.ini())
-    except inifile.IniError as error:
-        raise UmpError.of("sbc_file_unreadable", host=job.sbc.name, why=str(error)) from error
     found = OnDevice(reading)
     if first:
         new = [one for one in job.wishes if not one.removing and not one.written.tag and not found.find(one)]

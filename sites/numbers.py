@@ -11,7 +11,6 @@ from django.db.models import QuerySet
 
 from audiocodes import dialplan
 from audiocodes.dialplan import GrammarError
-from audit.services import Changes, record
 from core.errors import Conflict, InvalidInput
 from replication import services as queue
 from replication.models import OPEN, Command
@@ -19,6 +18,7 @@ from sbc.models import Rule, Sbc
 from sites import number_rules
 from sites.models import Prefix, PrefixState, Site, SiteState
 from sites.number_rules import Verdict, Wish, judge
+from sites.services import note
 from tenants import scope
 from tenants.access import Actor
 
@@ -59,7 +59,7 @@ def add(actor: Actor, site: Site, wishes: Sequence[Wish], *, all_or_none: bool =
     good = [one for one in verdicts if one.good]
     if not good:
         return Added(verdicts, None)
-    _record(actor, "prefixes.added", site, {"added": (None, _named(one.wish.prefix for one in good))})
+    note(actor, "prefixes.added", site, {"added": (None, _named(one.wish.prefix for one in good))})
     return Added(verdicts, write(actor, site))
 
 
@@ -90,7 +90,7 @@ def change(
         _leave(Prefix.objects.filter(id=row.id))
         _raise_first(_insert(actor, site, sbc, [verdict]))
         row = Prefix.objects.get(site=site, plan=row.plan, prefix=wish.prefix)
-    _record(actor, "prefix.changed", site, changes)
+    note(actor, "prefix.changed", site, changes)
     return row, write(actor, site)
 
 
@@ -102,7 +102,7 @@ def remove(actor: Actor, site: Site, rows: Iterable[Prefix]) -> Command:
     mine = Prefix.objects.filter(site=site, id__in=ids)
     named = _named(mine.values_list("prefix", flat=True))
     _leave(mine)
-    _record(actor, "prefixes.removed", site, {"removed": (named, None)})
+    note(actor, "prefixes.removed", site, {"removed": (named, None)})
     return write(actor, site)
 
 
@@ -128,7 +128,7 @@ def remove_part(actor: Actor, row: Prefix, part: str) -> Command:
     _leave(Prefix.objects.filter(id=row.id))
     _raise_first(_insert(actor, site, sbc, verdicts))
     gone = dialplan.parse(part, needs_plus=row.plus)
-    _record(
+    note(
         actor,
         "prefixes.removed",
         site,
@@ -160,7 +160,7 @@ def move(actor: Actor, rows: Sequence[Prefix], to: Site, *, tag: str = "") -> li
         _raise_first(_insert(actor, to, sbc, verdicts))
         _leave(Prefix.objects.filter(id__in=[row.id for row in held]))
     named = _named(row.prefix for row in held)
-    _record(actor, "prefixes.moved", to, {"site": (source.name, to.name), "numbers": (None, named)})
+    note(actor, "prefixes.moved", to, {"site": (source.name, to.name), "numbers": (None, named)})
     there = [write(actor, to)]
     return there if source.sbc_id == to.sbc_id else [*there, write(actor, source)]
 
@@ -186,7 +186,7 @@ def again(actor: Actor, site: Site) -> Command:
         row.state, row.problem = PrefixState.ADDING, None
     fields = ["state", "problem", "written_name", "written_tag"]
     Prefix.objects.bulk_update(lost, fields, batch_size=BATCH)
-    _record(actor, "prefixes.written_again", site, {"wanted again": (0, len(lost))})
+    note(actor, "prefixes.written_again", site, {"wanted again": (0, len(lost))})
     return write(actor, site)
 
 
@@ -307,15 +307,3 @@ def _named(prefixes: Iterable[str]) -> str:
     every = list(prefixes)
     more = f" and {len(every) - NAMED:,} more" if len(every) > NAMED else ""
     return ", ".join(every[:NAMED]) + more
-
-
-def _record(actor: Actor, action: str, site: Site, changes: Changes) -> None:
-    record(
-        actor,
-        action,
-        tenant_id=site.tenant_id,
-        object_kind="site",
-        object_id=site.uid,
-        object_label=site.name,
-        changes=changes,
-    )
