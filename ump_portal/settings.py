@@ -56,6 +56,7 @@ INSTALLED_APPS = [
     "sbc",
     "sites",
     "telephony",
+    "provisioning",
     "invitations",
     "onboarding",
     "api",
