@@ -21,6 +21,7 @@ import requests
 
 from core.errors import NotFound, OutcomeUnknown, Throttled, UmpError, WriteRefused
 from core.http import NEVER_SENT, Outbound
+from core.kinds import Remedy
 from m365.clouds import Cloud
 from m365.errors import from_graph
 from m365.pacing import Pacer, expected_units, number
@@ -28,6 +29,8 @@ from m365.replies import Page, check_link, check_path, json_object, read_page
 
 BATCH_LIMIT = 20
 MOST_ATTEMPTS = 6
+MOST_ROUNDS = 4
+"""In which the steps of a batch that were put off are asked again."""
 MOST_PAGES = 20_000
 MOST_EMPTY_PAGES = 200
 LONGEST_BACKOFF = 60.0
@@ -98,6 +101,20 @@ class BatchResponse:
         return self.error.retry_after if self.error else None
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What Microsoft said to a write that it took: its own id of the request, and ours; for whoever keeps books.
+
+    `location` is the Location header as it came: not a place to go to before it was looked at.
+    """
+
+    status: int
+    request_id: str
+    client_request_id: str
+    location: str = ""
+    body: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
 @dataclass(slots=True)
 class _Try:
     """One call on its way: what it is, and what it has cost so far."""
@@ -114,6 +131,7 @@ class _Try:
     spent: float = 0.0
     token: str = ""
     doubtful: bool = False
+    request_id: str = ""
 
 
 class GraphClient:
@@ -252,6 +270,51 @@ class GraphClient:
             return False
         return True
 
+    def write(
+        self,
+        method: Literal["POST", "PATCH", "DELETE"],
+        path: str,
+        body: object = None,
+        *,
+        request_id: str = "",
+    ) -> Written:
+        """A write that somebody keeps books of: `request_id` is the GUID that was noted before it, made up if empty.
+
+        Every error has both ids of the request in its detail, as far as there are any. 404 is an error here.
+        """
+        ours = request_id or str(uuid.uuid4())
+        try:
+            reply = self._send(method, self._address(path), body=body, request_id=ours)
+            told = self._maybe(reply)
+        except UmpError as error:
+            error.with_detail(client_request_id=ours)
+            raise
+        headers = reply.headers
+        theirs, location = headers.get("request-id", "")[:64], headers.get("Location", "")
+        return Written(reply.status_code, theirs, ours, location, told or {})
+
+    def each(self, steps: Sequence[BatchRequest]) -> list[BatchResponse]:
+        """The answers to any number of reads, in the order asked; what was put off is asked again, a few times.
+
+        An answer's `error` is what it was put off with when that did not help. Raises what `batch` raises, and
+        `interrupted`.
+        """
+        found: dict[str, BatchResponse] = {}
+        for begin in range(0, len(steps), BATCH_LIMIT):
+            left = list(steps[begin : begin + BATCH_LIMIT])
+            for attempt in range(MOST_ROUNDS):
+                answers = self.batch(left)
+                found.update((answer.id, answer) for answer in answers)
+                put_off = [one for one in answers if one.error and one.error.remedy == Remedy.LATER]
+                wait = max((one.retry_after or SHORTEST_WAIT for one in put_off), default=0.0)
+                if not put_off or wait > self._budget or attempt == MOST_ROUNDS - 1:
+                    break
+                if self._wait(wait):
+                    raise UmpError.of("interrupted") from put_off[0].error
+                again = {one.id for one in put_off}
+                left = [step for step in left if step.id in again]
+        return [found[step.id] for step in steps]
+
     # One request
 
     def _send(
@@ -263,13 +326,17 @@ class GraphClient:
         body: object = None,
         reads: bool = False,
         units: float | None = None,
+        request_id: str = "",
     ) -> requests.Response:
         path = template(urlsplit(url).path)
         if self.read_only and method != "GET" and not reads:
             raise WriteRefused(thing=path, detail={"method": method, "path": path})
         data = None if body is None else orjson.dumps(body)
         cost = expected_units(url.partition(self._version)[2] or "/") if units is None else units
-        one = _Try(method, url, path, self._headers(headers, data), data, cost, reads or method in REPEATABLE)
+        repeatable = reads or method in REPEATABLE
+        one = _Try(
+            method, url, path, self._headers(headers, data), data, cost, repeatable, request_id=request_id
+        )
         while True:
             one.number += 1
             self._pace(one)
@@ -280,7 +347,7 @@ class GraphClient:
 
     def _attempt(self, one: _Try) -> requests.Response | UmpError:
         one.headers["Authorization"] = f"Bearer {one.token or self._token_source(False)}"
-        one.headers["client-request-id"] = str(uuid.uuid4())
+        one.headers["client-request-id"] = one.request_id or str(uuid.uuid4())
         left = self._deadline - one.spent
         outcome: requests.Response | UmpError
         begun = time.monotonic()

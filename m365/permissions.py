@@ -133,24 +133,6 @@ _ALL = (
         "read records of calls to and from the telephone network",
     ),
     Permission(
-        "TeamsUserConfiguration.Read.All",
-        "a91eadaf-2c3c-4362-908b-fb172d208fc6",
-        "5c469ce4-dab5-4afd-b9de-14f1ba4004a7",
-        "read how users are set up in Teams",
-    ),
-    Permission(
-        "TeamsTelephoneNumber.Read.All",
-        "39b17d18-680c-41f4-b9c2-5f30629e7cb6",
-        "1bc6eab1-058d-4557-b011-d4c41cec88b7",
-        "read the organisation's phone numbers and who has them",
-    ),
-    Permission(
-        "TeamsTelephoneNumber.ReadWrite.All",
-        "0a42382f-155c-4eb1-9bdc-21548ccaa387",
-        "424b07a8-1209-4d17-9fe4-9018a93a1024",
-        "read and assign the organisation's phone numbers",
-    ),
-    Permission(
         "TeamMember.Read.All",
         "660b7406-55f1-41ca-a0ed-0b035e182f3e",
         "2497278c-d82d-46a2-b1ce-39d4cdde5570",
@@ -179,6 +161,19 @@ _ALL = (
         "0a42382f-155c-4eb1-9bdc-21548ccaa387",
         "424b07a8-1209-4d17-9fe4-9018a93a1024",
         "read and assign the telephone numbers of Teams",
+    ),
+    Permission(
+        "TeamsPolicyUserAssign.ReadWrite.All",
+        "1801e8f4-cf09-4c4e-a1b5-036dfcca6c90",
+        "6997c35c-a586-440c-8a0b-4ffe5d118dc0",
+        "give users Teams policies, and take them away",
+    ),
+    Permission(
+        "LicenseAssignment.ReadWrite.All",
+        "5facf0c1-8979-4e95-abcf-ff3d079771c0",
+        "f55016cc-149c-447e-8f21-7cf3ec1d6350",
+        "give users licences, and take them away",
+        admin_consent=False,
     ),
     Permission(
         "Application.Read.All",
@@ -325,7 +320,7 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """What a part of the product does at Microsoft: its calls, their needs, and a harmless one as proof."""
+    """What a part of the product does at Microsoft: its calls, their needs, and a harmless one as proof, if any."""
 
     key: str
     title: str
@@ -390,6 +385,55 @@ _FEATURES = (
         clouds=frozenset({"global"}),
     ),
 )
+_NUMBERS_AT, _POLICIES_AT = (
+    f"/admin/teams/{place}"
+    for place in ("telephonenumbermanagement/numberassignments", "policy/userassignments")
+)
+# Writing. No harmless call proves it, so there is no probe: a token's permissions tell, and the write itself.
+_WRITES = (
+    Feature(
+        "numbers_write",
+        "Give users numbers, and take them away",
+        (Need(("TeamsTelephoneNumber.ReadWrite.All",)),),
+        "",
+        tuple(f"{_NUMBERS_AT}/{act}" for act in ("assignnumber", "unassignnumber", "updatenumber")),
+        optional=True,
+        clouds=frozenset({"global"}),
+    ),
+    Feature(
+        "policies_write",
+        "Give users Teams policies, and take them away",
+        (Need(("TeamsPolicyUserAssign.ReadWrite.All",)),),
+        "",
+        (f"{_POLICIES_AT}/assign", f"{_POLICIES_AT}/unassign"),
+        optional=True,
+        clouds=frozenset({"global"}),
+    ),
+    Feature(
+        "users_write",
+        "Change users' details",
+        (Need(("User.ReadWrite.All", "Directory.ReadWrite.All")),),
+        "",
+        ("/users/{}",),
+        optional=True,
+    ),
+    Feature(
+        "members_write",
+        "Change the members of groups",
+        (Need(("GroupMember.ReadWrite.All", "Group.ReadWrite.All", "Directory.ReadWrite.All")),),
+        "",
+        ("/groups/{}/members/$ref", "/groups/{}/members/{}/$ref"),
+        optional=True,
+    ),
+    Feature(
+        "licences_write",
+        "Give users licences, and take them away",
+        (Need(("LicenseAssignment.ReadWrite.All", "User.ReadWrite.All", "Directory.ReadWrite.All")),),
+        "",
+        ("/users/{}/assignlicense",),
+        optional=True,
+    ),
+)
 # What setting up a domain with its activation user takes; asked for at that time only (decision 5).
 DOMAIN_NEEDS = (
     Need(("Domain.ReadWrite.All",)),
@@ -397,9 +441,12 @@ DOMAIN_NEEDS = (
     _ORGANISATION,
     _LICENCES,
 )
-FEATURES: Mapping[str, Feature] = MappingProxyType({feature.key: feature for feature in _FEATURES})
+FEATURES: Mapping[str, Feature] = MappingProxyType({each.key: each for each in (*_FEATURES, *_WRITES)})
 DIRECTORY_READ = ("organisation", "users", "groups", "licences")
 TELEPHONY_READ = ("teams_users", "numbers")
+WRITES = tuple(feature.key for feature in _WRITES)
+"""Extras: an access works without them, and a check neither asks for them nor misses them. What is least for one of
+them is no excess."""
 
 # What a customer's service level and service family make use of at Microsoft.
 BY_PLAN: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -666,7 +713,8 @@ def judge_permissions(
 ) -> dict[str, Held]:
     """Each permission that is needed or granted, by name; one that was `asked_for` is no excess."""
     found = dict.fromkeys(missing_for(granted, features), Held.MISSING)
-    used = {name for feature in features for name in serving(granted, feature)} | OF_USE | set(asked_for)
+    used = {name for feature in features for name in serving(granted, feature)}
+    used |= OF_USE | set(asked_for) | {name for feature in WRITES for name in needed(feature)}
     for name in sorted(set(granted) - SIGN_IN):
         found[name] = Held.PRESENT if name in used else Held.EXTRA
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -486,3 +487,59 @@ def test_nothing_of_a_body_is_logged(wire: responses.RequestsMock, caplog: pytes
     assert "Canary" not in caplog.text + repr(place.calls)
     assert "eyJkept" not in caplog.text + repr(place.calls)
     assert GLOBAL.graph_host
+
+
+# Writes that somebody keeps books of
+
+OURS, THEIRS = "0b5f7f0e-0000-4000-8000-000000000001", "0b5f7f0e-0000-4000-8000-0000000000ff"
+
+
+def test_a_write_is_known_by_the_id_that_was_noted_before(wire: responses.RequestsMock) -> None:
+    """The same one when it is sent again after a refusal, and both ids are told, whatever became of it."""
+    told = {"request-id": THEIRS, "Location": "https://graph.microsoft.com/v1.0/x"}
+    answer_with(
+        wire,
+        "POST",
+        f"{ROOT}/x",
+        (429, {"Retry-After": "1"}, graph_error("TooManyRequests")),
+        (202, told, b""),
+        (400, {"request-id": THEIRS}, graph_error("Request_BadRequest")),
+        (200, {}, requests.ConnectionError("gone")),
+    )
+    one = desk()
+    done = one.client.write("POST", "/x", {}, request_id=OURS)
+    assert (done.status, done.request_id, done.client_request_id) == (202, THEIRS, OURS)
+    assert done.location == told["Location"]
+    with pytest.raises(UmpError) as refused:
+        one.client.write("POST", "/x", {}, request_id=OURS)
+    assert (refused.value.detail["request_id"], refused.value.detail["client_request_id"]) == (THEIRS, OURS)
+    with pytest.raises(OutcomeUnknown) as lost:
+        one.client.write("POST", "/x", {}, request_id=OURS)
+    assert lost.value.detail["client_request_id"] == OURS
+    assert {call.request.headers["client-request-id"] for call in wire.calls} == {OURS}
+
+
+def test_any_number_of_reads_goes_in_batches_and_what_was_put_off_is_asked_again(
+    wire: responses.RequestsMock,
+) -> None:
+    sizes: list[int] = []
+
+    def answer(request: Any) -> tuple[int, dict[str, str], str]:
+        steps = json.loads(request.body)["requests"]
+        sizes.append(len(steps))
+        late = {"status": 429, "headers": {"Retry-After": "2"}, "body": graph_error("TooManyRequests")}
+        rows = [
+            {
+                "id": step["id"],
+                **(late if step["id"] == "3" and len(sizes) == 1 else {"status": 200, "body": {}}),
+            }
+            for step in steps
+        ]
+        return 200, {}, json.dumps({"responses": rows})
+
+    wire.add_callback("POST", f"{ROOT}/$batch", answer, content_type="application/json")
+    one = desk()
+    answers = one.client.each([BatchRequest(str(number), f"/users/{number}") for number in range(25)])
+    assert [answer.id for answer in answers] == [str(number) for number in range(25)]
+    assert all(answer.error is None for answer in answers)
+    assert (sizes, one.clock.waits) == ([20, 1, 5], [2.0])

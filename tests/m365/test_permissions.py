@@ -14,6 +14,9 @@ from m365.permissions import (
     PROFILES,
     ROLES,
     TELEPHONY_READ,
+    WRITES,
+    Held,
+    judge_permissions,
     missing,
     missing_for,
     needed,
@@ -32,7 +35,7 @@ def test_every_permission_that_is_named_is_known() -> None:
         assert all(PERMISSIONS[name].application for name in profile.application)
         assert all(PERMISSIONS[name].delegated for name in profile.delegated)
     for feature in FEATURES.values():
-        assert feature.probe.startswith("/")
+        assert feature.probe.startswith("/") or feature.key in WRITES
         assert all(PERMISSIONS[name].application for need in feature.needs for name in need.any_of)
 
 
@@ -55,6 +58,20 @@ def test_broader_permissions_do(feature: str) -> None:
     assert missing({"Directory.Read.All"}, feature) == (() if feature in DIRECTORY_READ else needed(feature))
     for name in itertools.chain.from_iterable(need.any_of for need in FEATURES[feature].needs):
         assert missing({name}, feature) == ()
+
+
+def test_writing_is_an_extra() -> None:
+    """An access without it lacks nothing; one with it has no excess, unless it is more than the least."""
+    assert missing_for((), WRITES) == tuple(name for feature in WRITES for name in needed(feature))
+    granted = {*PROFILES["directory_read"].application, *missing_for((), WRITES), "Directory.ReadWrite.All"}
+    states = judge_permissions(granted, DIRECTORY_READ)
+    assert states.pop("Directory.ReadWrite.All") == Held.EXTRA
+    assert {name: states[name] for name in missing_for((), WRITES)} == dict.fromkeys(
+        missing_for((), WRITES), Held.PRESENT
+    )
+    assert (
+        Held.MISSING not in judge_permissions(PROFILES["directory_read"].application, DIRECTORY_READ).values()
+    )
 
 
 def test_unrelated_permissions_do_not() -> None:
