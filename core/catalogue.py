@@ -773,6 +773,62 @@ _TEAMS: tuple[_Row, ...] = (
      "Microsoft Teams refused what the portal wanted of {thing}.",
      "The technical detail has Microsoft's own words. Repeating the same will not help."),
 )
+
+_WRITING: tuple[_Row, ...] = (
+    ("number_in_use", 409, _FIX, _PROVIDER, "target",
+     "In Microsoft Teams {number} already belongs to somebody else than {thing}.",
+     "Replicate the customer to see who has it. Take it from there first, or choose another number."),
+    ("number_unknown", 404, _FIX, _CUSTOMER, "target",
+     "Microsoft does not have {number} among the numbers of {tenant}.",
+     ("Numbers of Calling Plan and Operator Connect exist only once they were ordered: the customer's administrator, "
+      "or the operator, does that. Then replicate the customer, or choose another number.")),
+    ("number_kind_differs", 409, _FIX, _PROVIDER, "target",
+     "Microsoft has {number} as another kind of number than the portal wanted to give.",
+     "Replicate the customer: then the portal knows the kind. Repeat the change afterwards."),
+    ("number_unsuitable", 422, _FIX, _PROVIDER, "target",
+     "Microsoft does not let {number} be given to {thing}: it is meant for something else.",
+     "Choose a number that may be given to users, or to resource accounts, as this one is."),
+    ("number_not_assigned", 409, _NEVER, _PROVIDER, "target",
+     "Nobody has {number} any more, so it could not be taken back.",
+     "Nothing to do: replicate the customer to see it as free."),
+    ("number_location_missing", 422, _FIX, _CUSTOMER, "target",
+     "{number} needs an emergency location, and none was given with it.",
+     ("The customer's administrator enters the address in the Teams admin center, under Locations, Emergency "
+      "addresses; then give the number together with that location.")),
+    ("number_order_failed", 422, _FIX, _PORTAL, "target",
+     "Microsoft accepted the change of {number} and then did not carry it out: {why}.",
+     "Repeat it once. If it fails again, pass the technical detail to whoever runs the portal."),
+    ("teams_phone_missing", 422, _FIX, _CUSTOMER, "target",
+     "{thing} has no licence with Teams Phone (Phone System), so Microsoft gives no number.",
+     ("Give the licence, here or in the Microsoft 365 admin centre. Teams needs some minutes, at times hours, to "
+      "know of it; then repeat.")),
+    ("usage_location_missing", 422, _FIX, _PROVIDER, "target",
+     "Microsoft does not know in which country {thing} works (usage location), and gives neither licence nor number.",
+     "Set the usage location of the user, here or in the Microsoft 365 admin centre; then repeat."),
+    ("policy_unknown", 422, _FIX, _PROVIDER, "target",
+     "Microsoft Teams of {tenant} has no policy {policy}.",
+     ("Choose another policy. If it is to exist, the customer's administrator creates it in the Teams admin center, "
+      "or Deploy does, where it belongs to a site.")),
+    ("policy_refused", 422, _NEVER, _PORTAL, "target",
+     "Microsoft Teams did not take the change of {policy} for {thing}.",
+     "Repeating will not help. The technical detail has Microsoft's own words: pass it to whoever runs the portal."),
+    ("user_deleted", 404, _FIX, _CUSTOMER, "target",
+     "{thing} was deleted in Microsoft 365 on {date}.",
+     ("If that was a mistake, the customer's administrator restores the user in the Microsoft 365 admin centre "
+      "within 30 days of that; then repeat.")),
+    ("synced_from_premises", 409, _FIX, _CUSTOMER, "target",
+     "{thing} comes from the customer's own directory (Active Directory), which alone can change {field}.",
+     "The customer's administrator changes it there; Microsoft and the portal follow with the next synchronisation."),
+    ("group_by_rule", 409, _FIX, _CUSTOMER, "target",
+     "Who belongs to {thing} is decided by a rule of Microsoft Entra, so nobody can be added or removed by hand.",
+     "The customer's administrator changes the rule of the group, or the user's details that the rule looks at."),
+    ("licence_unknown", 422, _FIX, _CUSTOMER, "target",
+     "{tenant} does not have the licence that {thing} should get.",
+     "The customer's administrator buys it, or choose another licence; then repeat."),
+    ("licence_from_group", 409, _FIX, _CUSTOMER, "target",
+     "{thing} has the licence as a member of a group, so it cannot be taken from the user alone.",
+     "Take the user out of the group that gives the licence, here or in Microsoft Entra."),
+)
 # fmt: on
 
 _SECTIONS: tuple[tuple[str, tuple[_Row, ...]], ...] = (
@@ -787,6 +843,7 @@ _SECTIONS: tuple[tuple[str, tuple[_Row, ...]], ...] = (
     ("Invitations", _INVITING),
     ("SBC devices and OVOC", _SBC),
     ("Settings of Microsoft Teams", _TEAMS),
+    ("Changes of users and numbers", _WRITING),
 )
 
 
