@@ -3,21 +3,30 @@
 import logging
 
 from celery import current_app
+from django.conf import settings
 from django.db import transaction
 from kombu.exceptions import OperationalError
+
+from replication.models import LaneName
 
 log = logging.getLogger(__name__)
 TICK = "replication.tick"
 
 
-def ring() -> None:
-    """Tell any worker that there may be work. The message carries nothing."""
+def own_queue() -> str | None:
+    """The queue of a worker that serves nothing but PowerShell; None for all others, who share one."""
+    return LaneName.POWERSHELL.value if settings.WORKER_LANES == [LaneName.POWERSHELL] else None
+
+
+def ring(lane: str = "") -> None:
+    """Tell any worker that there may be work; those with PowerShell listen elsewhere. The message carries nothing."""
+    queue = LaneName.POWERSHELL.value if lane == LaneName.POWERSHELL else None
     try:
-        current_app.send_task(TICK, ignore_result=True, retry=False)
+        current_app.send_task(TICK, ignore_result=True, retry=False, queue=queue)
     except (OperationalError, OSError) as error:
         log.warning("the worker could not be woken, the sweeper will", extra={"error": type(error).__name__})
 
 
-def ring_after_commit() -> None:
+def ring_after_commit(lane: str = "") -> None:
     """Ring once the row can be seen; robust, because the commit has happened whatever the broker says."""
-    transaction.on_commit(ring, robust=True)
+    transaction.on_commit(lambda: ring(lane), robust=True)

@@ -40,13 +40,15 @@ class Reason(models.TextChoices):
 class LaneName(models.TextChoices):
     """Commands of a lane run one after another. Checks never wait behind a first sync, hence two a tenant.
 
-    A device's commands are the provider's own, and their target is the device.
+    A device's commands are the provider's own, and their target is the device. What needs PowerShell has a lane of
+    its own, which only workers that have it serve (docs/decisions/0018).
     """
 
     DATA = "data", "Data"
     IDENTITY = "identity", "Identity"
     PROVIDER = "provider", "Provider"
     DEVICE = "device", "Device"
+    POWERSHELL = "powershell", "PowerShell"
 
 
 class Lane(Owned):

@@ -67,7 +67,7 @@ def submit(
     )
     if created:
         _created(actor, command_id, tenant_id, lane_id, kind.title)
-    doorbell.ring_after_commit()
+    doorbell.ring_after_commit(kind.lane)
     return Command.objects.get(id=command_id)
 
 

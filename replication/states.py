@@ -52,14 +52,21 @@ class Claimed:
     slices: int
 
 
+OF_CONNECTION = (LaneName.DATA, LaneName.POWERSHELL)
+"""Lanes of a customer whose work waits while its connection is not proven."""
+_NEW_LANE = """
+    INSERT INTO replication_lane (tenant_id, name, device, suspended_code)
+    VALUES (%(tenant)s, %(name)s, %(device)s, coalesce((
+        SELECT d.suspended_code FROM replication_lane d
+        WHERE %(name)s = 'powershell' AND d.tenant_id = %(tenant)s AND d.name = 'data'), ''))
+    ON CONFLICT (tenant_id, name, device) DO NOTHING
+"""
+
+
 def lane_for(tenant_id: uuid.UUID | None, name: LaneName, device: str = "") -> int:
     """The lane's id; it is made at its first use."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO replication_lane (tenant_id, name, device, suspended_code) VALUES (%s, %s, %s, '')"
-            " ON CONFLICT (tenant_id, name, device) DO NOTHING",
-            [tenant_id, name, device],
-        )
+        cursor.execute(_NEW_LANE, {"tenant": tenant_id, "name": name, "device": device})
         cursor.execute(
             "SELECT id FROM replication_lane WHERE tenant_id IS NOT DISTINCT FROM %s AND name = %s AND device = %s",
             [tenant_id, name, device],
@@ -125,7 +132,7 @@ def insert(
 
 
 HELD_BY_BREAKER = """EXISTS (SELECT FROM breakers_breaker b WHERE l.tenant_id IS NOT NULL AND (b.name = 'line'
-        OR (b.name = 'provider_app' AND l.name = 'data' AND EXISTS (
+        OR (b.name = 'provider_app' AND l.name IN ('data', 'powershell') AND EXISTS (
             SELECT FROM tenants_connection s WHERE s.tenant_id = l.tenant_id AND s.app_owner = 'provider'))))"""
 """A lane that waits for the provider's own line. Checks pass while only the provider's app is refused: they say so
 at once, and they are how a customer moves to an app of its own."""
@@ -201,6 +208,7 @@ _LANES = f"""
     SELECT l.id, coalesce(l.yields_until > statement_timestamp(), false) AS yields
     FROM replication_lane l LEFT JOIN tenants_tenant t ON t.id = l.tenant_id
     WHERE l.due_at <= statement_timestamp() AND l.not_before <= statement_timestamp() AND l.suspended_code = ''
+      AND l.name = ANY(%(serves)s)
       AND (l.tenant_id IS NULL OR (t.enabled AND t.paused_at IS NULL AND t.deleted_at IS NULL))
       AND NOT EXISTS (SELECT FROM replication_command e WHERE e.lane_id = l.id AND e.state = 'executing')
       AND NOT EXISTS (SELECT FROM replication_switch s WHERE s.name = 'pause' AND s."on")
@@ -242,6 +250,7 @@ def claim(owner: str, limit: int, spare: int = 0) -> list[Claimed]:
     command again that the first had just taken and let go of the lock.
     """
     values: dict[str, Any] = {"limit": limit, "owner": owner, "lease": _lease()}
+    values["serves"] = settings.WORKER_LANES
     with connection.cursor() as cursor:
         cursor.execute(_LANES, values)
         found = cursor.fetchall()
@@ -400,17 +409,24 @@ def sleep_lane(lane_id: int, delay: dt.timedelta) -> None:
 
 def suspend_lane(tenant_id: uuid.UUID, code: str) -> int:
     """Hold all data work of a customer until its connection is proven again; how many commands wait now."""
-    lane_id = lane_for(tenant_id, LaneName.DATA)
-    Lane.objects.filter(id=lane_id).update(suspended_code=code)
-    held = Command.objects.filter(lane_id=lane_id, state=State.QUEUED).update(
+    lanes = _lanes_of_connection(tenant_id)
+    Lane.objects.filter(id__in=lanes).update(suspended_code=code)
+    held = Command.objects.filter(lane_id__in=lanes, state=State.QUEUED).update(
         state=State.SUSPENDED, reason=Reason.CONNECTION
     )
-    refresh_lanes([lane_id])
+    refresh_lanes(lanes)
     return held
 
 
+def _lanes_of_connection(tenant_id: uuid.UUID) -> list[int]:
+    """Their ids, locked in the order in which everybody locks them."""
+    lane_for(tenant_id, LaneName.DATA)
+    found = Lane.objects.filter(tenant_id=tenant_id, name__in=OF_CONNECTION).order_by("id")
+    return list(found.select_for_update(no_key=True).values_list("id", flat=True))
+
+
 _IS_HELD = """
-    SELECT EXISTS (SELECT FROM replication_lane l WHERE l.tenant_id = %s AND l.name = 'data'
+    SELECT EXISTS (SELECT FROM replication_lane l WHERE l.tenant_id = %s AND l.name IN ('data', 'powershell')
         AND (l.suspended_code <> '' OR l.not_before > statement_timestamp()
              OR EXISTS (SELECT FROM replication_command c
                         WHERE c.lane_id = l.id AND c.state = 'suspended' AND c.reason = 'connection')))
@@ -429,18 +445,38 @@ def is_held(tenant_id: uuid.UUID) -> bool:
 
 def resume_lane(tenant_id: uuid.UUID) -> int:
     """The connection works (again): what waited for it is due now; how many that were."""
-    lane_id = lane_for(tenant_id, LaneName.DATA)
-    Lane.objects.filter(id=lane_id).update(suspended_code="", not_before=Now())
-    freed = Command.objects.filter(lane_id=lane_id, state=State.SUSPENDED, reason=Reason.CONNECTION).update(
-        state=State.QUEUED, reason=Reason.NONE, error=None, message="", not_before=Now()
-    )
-    refresh_lanes([lane_id])
+    lanes = _lanes_of_connection(tenant_id)
+    Lane.objects.filter(id__in=lanes).update(suspended_code="", not_before=Now())
+    waiting = Command.objects.filter(lane_id__in=lanes, state=State.SUSPENDED, reason=Reason.CONNECTION)
+    freed = waiting.update(state=State.QUEUED, reason=Reason.NONE, error=None, message="", not_before=Now())
+    refresh_lanes(lanes)
     return freed
 
 
 def wake(code: str) -> int:
     """What backs off because of this error is due now; how many commands."""
     return make_due(Q(reason=Reason.BACKING_OFF, error__code=code))
+
+
+def note_powershell() -> None:
+    """A worker that has PowerShell looks for work: its sign of life is that the provider's lane was served."""
+    lane_id = lane_for(None, LaneName.POWERSHELL)
+    Lane.objects.filter(id=lane_id).update(served_at=Now())
+
+
+_POWERSHELL_THERE = """
+    SELECT EXISTS (SELECT FROM replication_lane WHERE tenant_id IS NULL AND name = 'powershell'
+                   AND served_at > statement_timestamp() - interval '2 minutes')
+        OR EXISTS (SELECT FROM replication_command c JOIN replication_lane l ON l.id = c.lane_id
+                   WHERE c.state = 'executing' AND c.lease_until > statement_timestamp() AND l.name = 'powershell')
+"""
+
+
+def powershell_is_there() -> bool:
+    """Whether a worker that has PowerShell showed itself lately; whose work it does is no matter."""
+    with connection.cursor() as cursor:
+        cursor.execute(_POWERSHELL_THERE)
+        return bool(cursor.fetchone()[0])
 
 
 def lane_suspension(lane_id: int) -> str:

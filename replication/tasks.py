@@ -5,9 +5,12 @@ import logging
 from collections.abc import Iterator
 
 from celery import shared_task
+from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 
-from replication import doorbell, runner, sweeper
+from replication import doorbell, runner, states, sweeper
+from replication.models import LaneName
+from tenants import scope
 from tenants.outage import is_away
 
 log = logging.getLogger(__name__)
@@ -17,8 +20,11 @@ log = logging.getLogger(__name__)
 def tick() -> None:
     """Run what is due until nothing is; go on in another tick when it takes long."""
     with _database_may_be_away():
+        if LaneName.POWERSHELL in settings.WORKER_LANES:
+            with scope.every("a worker with PowerShell says that it lives"):
+                states.note_powershell()
         if not runner.drain():
-            doorbell.ring()
+            doorbell.ring(doorbell.own_queue() or "")
 
 
 @shared_task(name="replication.sweep", ignore_result=True)  # type: ignore[untyped-decorator]  # Celery ships no types

@@ -56,7 +56,7 @@ _SILENT = f"""
         SELECT min(greatest(l.due_at, l.not_before)) AS since
           FROM replication_lane l LEFT JOIN tenants_tenant t ON t.id = l.tenant_id
          WHERE l.due_at < now() - %(silence)s::interval AND l.not_before < now() - %(silence)s::interval
-           AND l.suspended_code = ''
+           AND l.suspended_code = '' AND l.name <> 'powershell'
            AND (l.tenant_id IS NULL OR (t.enabled AND t.paused_at IS NULL AND t.deleted_at IS NULL))
            AND NOT EXISTS (SELECT FROM replication_command e WHERE e.lane_id = l.id AND e.state = 'executing')
            AND NOT EXISTS (SELECT FROM replication_switch s WHERE s.name = 'pause' AND s."on")
@@ -65,7 +65,7 @@ _SILENT = f"""
         SELECT min(lease_until) AS since FROM replication_command
          WHERE state = 'executing' AND lease_until < now() - %(silence)s::interval
     ), life AS (
-        SELECT greatest((SELECT max(served_at) FROM replication_lane),
+        SELECT greatest((SELECT max(served_at) FROM replication_lane WHERE name <> 'powershell'),
                         (SELECT max(lease_until) FROM replication_command WHERE state = 'executing')) AS last
     )
     SELECT greatest(least(due.since, orphan.since), life.last) FROM due, orphan, life

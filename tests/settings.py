@@ -43,6 +43,7 @@ os.environ.update(
 
 from ump_portal.settings import *  # noqa: E402, F403  the environment above must come first
 
+WORKER_LANES = ["data", "identity", "provider", "device", "powershell"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 CELERY_BROKER_URL = "memory://"
 CELERY_TRANSPORT_OPTIONS: dict[str, object] = {}

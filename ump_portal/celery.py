@@ -41,10 +41,16 @@ app.autodiscover_tasks(["replication"])
 
 @worker_ready.connect  # type: ignore[untyped-decorator]  # as above
 def sweep_without_beat(sender: Any, **_: Any) -> None:
-    """Each worker looks by itself now and then: a dead beat or a lost ring costs seconds, never work."""
-    sender.timer.call_repeatedly(
-        OWN_SWEEP_SECONDS, app.send_task, ("replication.sweep",), {"ignore_result": True}
-    )
+    """Each worker looks by itself now and then: a dead beat or a lost ring costs seconds, never work.
+
+    One that serves a queue of its own sweeps nothing, and looks into that queue.
+    """
+    from replication import doorbell  # noqa: PLC0415  Django must be set up first
+
+    own = doorbell.own_queue()
+    task = doorbell.TICK if own else "replication.sweep"
+    options = {"ignore_result": True, "queue": own, "expires": OWN_SWEEP_SECONDS}
+    sender.timer.call_repeatedly(OWN_SWEEP_SECONDS, app.send_task, (task,), options)
 
 
 # A pool process is busy with its tick and is not told when the worker should end. It inherits the reading end of

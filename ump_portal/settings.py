@@ -142,6 +142,8 @@ CELERY_BROKER_URL, CELERY_TRANSPORT_OPTIONS = (
 BEAT_FILE = str(VAR_DIR / "beat")
 SWEEP_SECONDS = env.float("SWEEP_SECONDS", default=5.0)
 WORKER_THREADS = env.int("WORKER_THREADS", default=32)
+# Which lanes of commands a worker serves; what needs PowerShell only those that have it, which serve nothing else.
+WORKER_LANES = env.list("WORKER_LANES", default=["data", "identity", "provider", "device"])
 COMMAND_LEASE_SECONDS = env.int("COMMAND_LEASE_SECONDS", default=30)
 # Whoever holds a transaction open for longer without a word is frozen or cut off, and its locks hold others up.
 DATABASES["default"]["OPTIONS"].setdefault(

@@ -13,6 +13,7 @@ import fcntl
 import http.client
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -212,6 +213,8 @@ class _Run:
             worker["PYTHONWARNINGS"] = "ignore:You're running the worker with superuser privileges"
         supervisor.start(Process("clock", _celery("beat", "--pidfile="), environment))
         supervisor.start(Process("worker", _celery(*WORKER_ARGUMENTS), worker, patience=60.0))
+        if pwsh := shutil.which(worker.get("POWERSHELL_PATH") or "pwsh"):
+            supervisor.start(_with_powershell({**worker, "POWERSHELL_PATH": pwsh}))
         supervisor.start(Process("web", _gunicorn(self.port), environment))
 
     def keep_database(self) -> None:
@@ -250,6 +253,13 @@ WORKER_ARGUMENTS = (
     "--without-heartbeat",
     "--loglevel=INFO",
 )
+
+
+def _with_powershell(worker: Mapping[str, str]) -> Process:
+    """Another worker, for what needs PowerShell (docs/decisions/0018); this machine has it."""
+    own = {**worker, "WORKER_LANES": "powershell", "WORKER_THREADS": "2"}
+    arguments = (*WORKER_ARGUMENTS, "--concurrency=1", "--queues=powershell", "--hostname=powershell@%h")
+    return Process("powershell", _celery(*arguments), own, patience=120.0)
 
 
 def free_port(first: int, *, only: bool = False) -> int:
