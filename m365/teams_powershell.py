@@ -30,10 +30,9 @@ from m365 import voice
 from m365.clouds import Cloud
 from m365.identity import Token
 from m365.permissions import TEAMS_ADMIN_APP_ID
-from m365.powershell import cmdlets, faults
+from m365.powershell import cmdlets, faults, handout
 from m365.powershell.calls import Call
 from m365.powershell.process import DiedError, LateError, MissingError, Process, ProcessError, StoppedError
-from m365.voice_scripts import TEAMS_ENVIRONMENTS
 
 SCOPE = f"{TEAMS_ADMIN_APP_ID}/.default"
 """Of the second token; the same in every cloud (facts/microsoft.md 2.1)."""
@@ -145,7 +144,7 @@ class Session:
                     "module": self._config.module,
                     "tokens": tokens,
                     "tenant": self._tenant_id,
-                    "environment": TEAMS_ENVIRONMENTS.get(self._cloud.key, ""),
+                    "environment": handout.ENVIRONMENTS.get(self._cloud.key, ""),
                     "most": MOST_ROWS,
                 },
                 until,

@@ -7,23 +7,15 @@ person gives back to the portal; it then plans again and sees for itself whether
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 from core.errors import UmpError
 from m365 import voice, voice_plan
 from m365.clouds import Cloud
-from m365.powershell import cmdlets, script
+from m365.powershell import cmdlets, handout, script
 from m365.powershell.calls import Call
 from m365.voice import Part, Routing, Thing
 from m365.voice_plan import Action, Step
-
-TEAMS_ENVIRONMENTS: Mapping[str, str] = {"gcc_high": "TeamsGCCH", "dod": "TeamsDOD", "china": "TeamsChina"}
-"""By cloud; the others need no name (facts/microsoft.md 1.1)."""
-MARK = "UMP-VERIFY:"
-LONGEST_PASTE = 1_000_000
-"""Characters that a person may give back; a customer's whole voice routing is a few thousand."""
 
 _READ = {part: cmdlets.READS[name].cmdlet for part, name in (
     (Part.GATEWAY, "gateways"), (Part.ROUTE, "routes"), (Part.POLICY, "policies"), (Part.DIAL_PLAN, "dial_plans")
@@ -44,7 +36,7 @@ def ready(steps: Iterable[Step], *, customer: str, organisation: str, cloud: Clo
             *script.comment(
                 "Run it as an administrator with the role Teams Administrator. It may be run again."
             ),
-            *_preamble(organisation, cloud),
+            *handout.preamble(organisation, cloud),
             *(line for number, step in enumerate(every, 1) for line in _written(number, step)),
             "",
             *script.comment("Done. Now run the Verify script and give its last line back to the portal."),
@@ -54,75 +46,29 @@ def ready(steps: Iterable[Step], *, customer: str, organisation: str, cloud: Clo
 
 def verify(*, customer: str, organisation: str, cloud: Cloud) -> str:
     """The script that only reads, and prints what it found for the portal."""
-    reads = [f"    {name} = @({_read(call)})" for name, call in cmdlets.READS.items()]
+    reads = [f"{name} = @({_read(call)})" for name, call in cmdlets.READS.items()]
     return script.document(
         [
             *script.comment(f"Reads the voice routing of {customer} in Microsoft Teams. It changes nothing."),
             *script.comment("Copy its last line, as a whole, into the portal."),
-            *_preamble(organisation, cloud),
+            *handout.preamble(organisation, cloud),
             "",
-            "$found = [ordered]@{",
-            f"    organisation = {script.literal(organisation)}",
-            *reads,
-            "}",
-            f"{script.literal(MARK)} + ($found | ConvertTo-Json -Depth 8 -Compress)",
+            *handout.printed(reads, organisation),
         ]
     )
 
 
 def verified(pasted: str, *, organisation: str) -> Routing:
     """What Teams has, by the line that the Verify script printed. Raises UmpError (invalid_input)."""
-    if len(pasted) > LONGEST_PASTE:
-        raise _unreadable("it is too long")
-    # A console breaks long lines wherever its window ends.
-    text = "".join(pasted.splitlines()).rpartition(MARK)[2].strip()
+    found = handout.pasted(pasted, organisation)
     try:
-        rows = json.loads(text)
-    except (ValueError, RecursionError):
-        raise _unreadable("it is not the last line of the Verify script") from None
-    if not isinstance(rows, dict):
-        raise _unreadable("it is not the last line of the Verify script")
-    if str(rows.get("organisation", "")).lower() != organisation.lower():
-        raise _unreadable("it is of another organisation")
-    try:
-        return voice.observed({name: _rows(_unwrapped(rows.get(name))) for name in cmdlets.READS})
-    except UmpError:
-        raise _unreadable("it does not describe voice routing") from None
-
-
-def _unreadable(why: str) -> UmpError:
-    return UmpError.of("invalid_input", field="Result of the Verify script", why=why)
-
-
-def _unwrapped(given: Any) -> Any:
-    """Windows PowerShell writes some lists as an object with their length."""
-    if isinstance(given, dict):
-        return (
-            _unwrapped(given["value"])
-            if set(given) == {"value", "Count"}
-            else {name: _unwrapped(inner) for name, inner in given.items()}
+        return voice.observed(
+            {name: handout.rows(found.get(name), "voice routing") for name in cmdlets.READS}
         )
-    return [_unwrapped(inner) for inner in given] if isinstance(given, list) else given
-
-
-def _rows(given: object) -> list[dict[str, Any]]:
-    if not isinstance(given, list) or not all(isinstance(row, dict) for row in given):
-        raise _unreadable("it does not describe voice routing")
-    return given
-
-
-def _preamble(organisation: str, cloud: Cloud) -> list[str]:
-    """Sign in, and stop where the session is one of another organisation."""
-    environment = TEAMS_ENVIRONMENTS.get(cloud.key, "")
-    where = f" -TeamsEnvironmentName {script.literal(environment)}" if environment else ""
-    named = script.literal(organisation)
-    return [
-        "#Requires -Modules MicrosoftTeams",
-        "",
-        "$ErrorActionPreference = 'Stop'",
-        f"$session = Connect-MicrosoftTeams -TenantId {named}{where}",
-        f"if (\"$($session.TenantId)\" -ne {named}) {{ throw 'This session is one of another organisation.' }}",
-    ]
+    except UmpError as error:
+        if error.code == "invalid_input":
+            raise
+        raise handout.unreadable("it does not describe voice routing") from None
 
 
 def _read(call: Call) -> str:

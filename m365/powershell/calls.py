@@ -14,7 +14,20 @@ from typing import Any, TypeAlias, Union
 _CMDLET = re.compile(r"(?:Get|New|Set|Remove)-Cs[A-Za-z]{1,60}")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{0,60}")
 
-Value: TypeAlias = Union[str, bool, int, Sequence["Value"], "Table", "Call", None]
+Value: TypeAlias = Union[str, bool, int, Sequence["Value"], "Table", "Call", "Made", None]
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a call in `Call.before` of this name answered, or a property of that. Raises ValueError for odd names."""
+
+    name: str
+    property: str = ""
+
+    def __post_init__(self) -> None:
+        _check_names(((self.name, None),))
+        if self.property:
+            _check_names(((self.property, None),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,19 +44,23 @@ class Table:
 class Call:
     """A cmdlet with its parameters, in order. `fields` are the properties wanted of each row that it answers.
 
-    A parameter may be a call itself: its result is the value (`New-CsVoiceNormalizationRule -InMemory`).
+    A parameter may be a call itself: its result is the value (`New-CsVoiceNormalizationRule -InMemory`). What is
+    needed in two places, or of which only a property is, is made by the calls of `before`, in their order, each under
+    a name; `Made` stands for it. Those only put things together: no call that writes belongs there.
     Raises ValueError for names that are none; values may be anything.
     """
 
     cmdlet: str
     parameters: tuple[tuple[str, Value], ...] = ()
     fields: tuple[str, ...] = ()
+    before: tuple[tuple[str, Call], ...] = ()
 
     def __post_init__(self) -> None:
         if not _CMDLET.fullmatch(self.cmdlet):
             raise ValueError(f"{self.cmdlet!r} is not a cmdlet of Teams")
         _check_names(self.parameters)
         _check_names(tuple((field, None) for field in self.fields))
+        _check_names(tuple((name, None) for name, _ in self.before))
 
     @property
     def writes(self) -> bool:
@@ -59,11 +76,14 @@ class Call:
 
     def as_json(self) -> dict[str, Any]:
         """As `session.ps1` reads it."""
-        return {
+        told: dict[str, Any] = {
             "cmdlet": self.cmdlet,
             "parameters": {name: _plain(value) for name, value in self.parameters},
             "fields": list(self.fields),
         }
+        if self.before:
+            told["before"] = [{"name": name, "call": call.as_json()} for name, call in self.before]
+        return told
 
 
 def _check_names(items: tuple[tuple[str, Value], ...]) -> None:
@@ -81,6 +101,8 @@ def _plain(value: Value) -> Any:
         return {"call": value.as_json()}
     if isinstance(value, Table):
         return {"table": {name: _plain(inner) for name, inner in value.items}}
+    if isinstance(value, Made):
+        return {"made": {"name": value.name, "property": value.property}}
     if value is None or isinstance(value, (str, bool, int)):
         return value
     return [_plain(inner) for inner in value]

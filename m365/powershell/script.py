@@ -13,7 +13,7 @@ import textwrap
 import unicodedata
 from collections.abc import Iterable, Iterator
 
-from m365.powershell.calls import Call, Table, Value
+from m365.powershell.calls import Call, Made, Table, Value
 
 BOM = "\ufeff"
 """A file handed out begins with it: Windows PowerShell takes a file without one for another encoding."""
@@ -59,6 +59,8 @@ def value(given: Value) -> str:
         return literal(given)
     if isinstance(given, Call):
         return f"({inline(given)})"
+    if isinstance(given, Made):
+        return f"${given.name}.{given.property}" if given.property else f"${given.name}"
     if isinstance(given, Table):
         return "@{ " + "; ".join(f"{name} = {value(inner)}" for name, inner in given.items) + " }"
     return f"@({', '.join(value(inner) for inner in given)})"
@@ -74,10 +76,12 @@ def inline(call: Call) -> str:
 
 
 def lines(call: Call) -> list[str]:
-    """The call with one parameter a line."""
+    """The call with one parameter a line, after those that make what it needs."""
+    made = [f"${name} = {inline(each)}" for name, each in call.before]
     if len(call.parameters) < 2:
-        return [inline(call)]
+        return [*made, inline(call)]
     return [
+        *made,
         "$parameters = @{",
         *(f"    {name} = {value(given)}" for name, given in call.parameters),
         "}",

@@ -2,7 +2,7 @@
 #     pwsh -NoLogo -NoProfile -NonInteractive -File session.ps1
 # and speaks JSON with it, one line each way (m365/powershell/process.py has the other side):
 #   in   {"mark", "module", "tokens": [graph, teams] or none, "tenant", "environment", "most"}   first, once
-#        {"number", "call": {"cmdlet", "parameters", "fields"}}                            then each call
+#        {"number", "call": {"cmdlet", "parameters", "fields", "before"?}}                 then each call
 #        the end of standard input                                                         then it ends
 #   out  MARK LENGTH {"ready"}            or {"fault", "stage"}, and it ends
 #        MARK LENGTH {"number", "row"}    for each row, then {"number", "end"} or {"number", "fault"}
@@ -47,6 +47,13 @@
                     return $made
                 }
                 if ($property.Name -eq 'table') { return (ConvertTo-Table $property.Value) }
+                if ($property.Name -eq 'made') {
+                    $made = $kept[$property.Value.GetProperty('name').GetString()]
+                    $part = $property.Value.GetProperty('property').GetString()
+                    if ($part -and $null -ne $made) { $made = $made.PSObject.Properties[$part].Value }
+                    if ($null -eq $made) { throw 'What a parameter needs could not be made.' }
+                    return $made
+                }
             }
         }
         return $null
@@ -66,6 +73,13 @@
             throw [System.Management.Automation.CommandNotFoundException]::new("The module has no $name.")
         }
         $command = $module.ExportedCommands[$name]
+        foreach ($property in $call.EnumerateObject()) {
+            if ($property.Name -eq 'before') {
+                foreach ($earlier in $property.Value.EnumerateArray()) {
+                    $kept[$earlier.GetProperty('name').GetString()] = Invoke-Call ($earlier.GetProperty('call'))
+                }
+            }
+        }
         $parameters = ConvertTo-Table ($call.GetProperty('parameters'))
         & $command @parameters 3>$null 4>$null 5>$null 6>$null
     }
@@ -124,6 +138,8 @@
     }
 
     $tokens = @()
+    # What calls made for a later one, by its name.
+    $kept = @{}
     $module = $null
     $stage = 'hello'
     $hello = [System.Text.Json.JsonDocument]::Parse($source.ReadLine()).RootElement
@@ -160,6 +176,7 @@
         $number = $request.GetProperty('number').GetInt32()
         try {
             $call = $request.GetProperty('call')
+            $kept.Clear()
             $fields = [string[]] (ConvertTo-Value ($call.GetProperty('fields')))
             $count = 0
             $failed = $null

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from core.errors import UmpError
 from m365 import voice, voice_plan, voice_scripts
 from m365.clouds import CLOUDS
+from m365.powershell import handout
 from m365.powershell.calls import Call
 from m365.powershell.cmdlets import READS
 from m365.voice import DialPlan, Gateway, Policy, Route, Routing, Rule, Usage
@@ -132,7 +133,7 @@ def test_the_verify_script_only_reads(cloud: str, environment: str | None) -> No
 
 def printed(teams: TeamsModel, organisation: str = ORGANISATION) -> str:
     rows: dict[str, Any] = {name: teams.run(call.as_json()) for name, call in READS.items()}
-    return voice_scripts.MARK + json.dumps({"organisation": organisation, **rows}, ensure_ascii=False)
+    return handout.MARK + json.dumps({"organisation": organisation, **rows}, ensure_ascii=False)
 
 
 def test_what_the_verify_script_printed_tells_whether_anything_is_left() -> None:
@@ -141,13 +142,13 @@ def test_what_the_verify_script_printed_tells_whether_anything_is_left() -> None
         assert step.call is not None
         teams.run(step.call.as_json())
     line = printed(teams)
-    wrapped = json.loads(line.removeprefix(voice_scripts.MARK))
+    wrapped = json.loads(line.removeprefix(handout.MARK))
     wrapped["routes"] = {
         "value": wrapped["routes"],
         "Count": 1,
     }  # what Windows PowerShell makes of some lists
     for text in (
-        voice_scripts.MARK + json.dumps(wrapped),
+        handout.MARK + json.dumps(wrapped),
         line,
         "\r\n".join(textwrap.wrap(line, 79, drop_whitespace=False)),
         f"chatter\n{line}\n\n",
