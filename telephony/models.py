@@ -1,18 +1,29 @@
 """The mirror of telephony: what Microsoft last said about a customer's Teams users, their policies and its numbers.
+Beside it what people decide about numbers: ranges, reservations and blocks.
 
-Only the worker writes these tables, set-based (directory.sync.staging). As in the directory's mirror, keys are the
+Only the worker writes the mirror, set-based (directory.sync.staging). As in the directory's mirror, keys are the
 customer and an id: Microsoft's own for users, and for what Microsoft names by texts one that is made from them
 (`telephony.landing.key`), so that it may stand in addresses.
 """
 
+import uuid
+
+from django.contrib.postgres.constraints import ExclusionConstraint
+from django.contrib.postgres.fields import BigIntegerRangeField, RangeOperators
 from django.db import models
 from django.db.models.functions import Now
 
+from audiocodes.dialplan import Rule
 from directory.models import LISTED, LONGEST_SEARCH, Mirrored, by_name, text
+from sites.models import Site
+from tenants.owned import TenantOwned
 
 __all__ = [
     "LISTED",
+    "HoldKind",
+    "NumberHold",
     "NumberKind",
+    "NumberRange",
     "PhoneNumber",
     "Seen",
     "Stream",
@@ -139,6 +150,7 @@ class PhoneNumber(Mirrored):
         indexes = [
             by_name("number_by_name"),
             models.Index(fields=["number"], name="number_anywhere"),
+            models.Index(fields=["place", "tenant"], name="number_by_place"),
             models.Index(
                 fields=["tenant", "target_id"],
                 name="numbers_of_user",
@@ -183,3 +195,74 @@ class Seen(Mirrored):
 
     class Meta(Mirrored.Meta):
         db_table = "telephony_seen"
+
+
+# --- What people decide -------------------------------------------------------------------------------------
+class Interval(TenantOwned):
+    """Numbers of one length that follow one another, as many as they are: one interval (audiocodes.dialplan)."""
+
+    uid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
+    first = models.CharField("From", max_length=16, help_text="With a plus: +41589061000.")
+    last = models.CharField("To", max_length=16)
+    span = BigIntegerRangeField(help_text="On the line of fifteen digits: audiocodes.dialplan.")
+    numbers = models.PositiveBigIntegerField(help_text="How many they are.")
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    created_by = models.CharField(max_length=254)
+
+    class Meta(TenantOwned.Meta):
+        abstract = True
+
+    def __str__(self) -> str:
+        return self.first if self.first == self.last else f"{self.first} to {self.last}"
+
+    @property
+    def rule(self) -> Rule:
+        return Rule(True, len(self.first) - 1, int(self.first[1:]), int(self.last[1:]))
+
+
+class NumberRange(Interval):
+    """A pool that numbers are taken from. No number is in two of them, whoever's they are."""
+
+    name = models.CharField("Name", max_length=60)
+    kind = models.CharField("Type", max_length=20, choices=NumberKind)
+    site = models.ForeignKey(Site, models.SET_NULL, null=True, blank=True, related_name="+")
+    note = models.CharField("Note", max_length=300, blank=True)
+    row_version = models.PositiveIntegerField(default=1, editable=False)
+
+    class Meta(Interval.Meta):
+        db_table = "telephony_range"
+        ordering = ["span", "id"]
+        constraints = [
+            ExclusionConstraint(
+                name="a_number_in_one_range", expressions=[("span", RangeOperators.OVERLAPS)]
+            ),
+            models.UniqueConstraint(fields=["tenant", "name"], name="range_of_tenant_once"),
+            models.UniqueConstraint(fields=["tenant", "id"], name="range_of_tenant"),
+        ]
+
+
+class HoldKind(models.TextChoices):
+    RESERVED = "reserved", "Reserved"
+    BLOCKED = "blocked", "Blocked"
+
+
+class NumberHold(Interval):
+    """Numbers that nobody is given: kept for somebody, perhaps until a time, or blocked."""
+
+    kind = models.CharField(max_length=8, choices=HoldKind)
+    holder = models.CharField("For", max_length=120, blank=True)
+    note = models.CharField("Note", max_length=300, blank=True, help_text="Of a block: the reason.")
+    until = models.DateTimeField("Until", null=True, blank=True, help_text="It ends by itself then.")
+
+    class Meta(Interval.Meta):
+        db_table = "telephony_hold"
+        ordering = ["span", "id"]
+        constraints = [
+            ExclusionConstraint(
+                name="a_number_held_once",
+                expressions=[("tenant", RangeOperators.EQUAL), ("span", RangeOperators.OVERLAPS)],
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["until"], name="holds_that_end", condition=models.Q(until__isnull=False))
+        ]

@@ -38,7 +38,7 @@ from domains.models import CustomDomain
 from replication.words import Chip
 from sbc.models import Rule, Sbc
 from sites.models import Site
-from telephony.models import NumberKind, PhoneNumber
+from telephony.models import HoldKind, NumberHold, NumberKind, PhoneNumber
 from tenants.models import Tenant
 
 Taken = dict[tuple[uuid.UUID, uuid.UUID], list[Rule]]
@@ -63,6 +63,8 @@ BLOCKED = (
     | Q(kind="internalError")
 )
 _USABLE = Q(capabilities__contains="userAssignment") | Q(capabilities__contains="voiceApplicationAssignment")
+IN_FORCE = Q(until=None) | Q(until__gt=Now())
+"""Of reservations and blocks: one that is over counts no more, before the sweeper takes it away."""
 RESERVED = Q(port_in="firmOrderCommitmentAccepted") | Q(activation="assignmentPending") | ~_USABLE
 _TONES = {
     State.ASSIGNED: "ok",
@@ -80,20 +82,29 @@ def cooling() -> dt.timedelta:
 
 
 def of(tenant: Tenant | None = None) -> QuerySet[Any]:
-    """Numbers of one customer, or of all in the scope in force, each with its `state`."""
+    """Numbers of one customer, or of all in the scope in force, each with its `state`, and what people `held` it for.
+
+    The hold is looked up where it can matter only: most numbers are assigned.
+    """
     rows: QuerySet[Any] = PhoneNumber.objects.filter(LISTED, tenant__deleted_at=None)
     if tenant is not None:
         rows = PhoneNumber.objects.filter(LISTED, tenant=tenant)
     assigned = ~Q(status__in=["unassigned", "", "internalError"])
+    holds = NumberHold.objects.filter(
+        IN_FORCE, tenant=OuterRef("tenant_id"), span__contains=OuterRef("place")
+    ).order_by()
+    held = Subquery(holds.values("kind")[:1])
     state = Case(
         When(BLOCKED, then=Value(State.BLOCKED)),
         When(assigned, then=Value(State.ASSIGNED)),
+        When(held=HoldKind.BLOCKED, then=Value(State.BLOCKED)),
         When(RESERVED, then=Value(State.RESERVED)),
+        When(held=HoldKind.RESERVED, then=Value(State.RESERVED)),
         When(freed_at__gt=Now() - cooling(), then=Value(State.COOLING)),
         default=Value(State.FREE),
         output_field=CharField(),
     )
-    found: QuerySet[Any] = rows.annotate(state=state)
+    found: QuerySet[Any] = rows.annotate(held=held).annotate(state=state)
     return found
 
 
