@@ -153,6 +153,8 @@ class Tenant:
         with self.directory.lock:
             if self.directory.lag and not self.behaviour.lag:
                 self.directory.settle()
+                if self.telephony is not None:
+                    self.telephony.end_lag()
             self.directory.lag = float(self.behaviour.lag)
         if "ru_per_10s" in changes:
             self.buckets.clear()

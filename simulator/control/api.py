@@ -11,6 +11,7 @@ import orjson
 from simulator import demo, many
 from simulator.apps import parse_time
 from simulator.control import access, actions
+from simulator.graph.teams_state import telephony_of
 from simulator.http1 import Request, Response
 from simulator.mailbox import MailServer
 from simulator.making import describe
@@ -74,6 +75,8 @@ class Control:
             ("POST", rf"{tenant}/users/{item}/directory-roles", self._user_roles),
             ("GET", rf"{tenant}/groups/{item}/members", self._members),
             ("POST", rf"{tenant}/groups/{item}/members", self._change_members),
+            ("GET", rf"{tenant}/numbers", self._numbers),
+            ("POST", rf"{tenant}/numbers", self._set_number),
             ("GET", r"/trouble", self._troubles),
             ("POST", r"/trouble", self._add_trouble),
             ("DELETE", r"/trouble", self._clear_trouble),
@@ -209,6 +212,19 @@ class Control:
         tenant = self._find(args)
         tenant.delta_tokens_from = self._world.now()
         return {"expired_before": tenant.delta_tokens_from}
+
+    def _numbers(self, _request: Request, args: dict[str, str]) -> Answer:
+        tenant = self._find(args)
+        with tenant.directory.lock:
+            return {"numbers": [one.row() for one in telephony_of(tenant).numbers.values()]}
+
+    def _set_number(self, request: Request, args: dict[str, str]) -> Answer:
+        tenant, given = self._find(args), _object(request)
+        with tenant.directory.lock:
+            user = given.get("user")
+            index = actions.find_object(tenant, "users", str(user)) if user is not None else None
+            target = None if index is None else tenant.directory.users.ids[index]
+            return telephony_of(tenant).set(str(given["number"]), target, self._world.now()).row()
 
     def _objects(self, request: Request, args: dict[str, str]) -> Answer:
         tenant, query = self._find(args), request.query()

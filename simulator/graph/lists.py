@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from simulator.graph.call import Call
-from simulator.graph.errors import GraphError, bad_request, not_found
+from simulator.graph.errors import GraphError, bad_request, not_found, unsupported
 from simulator.graph.query import (
     counted,
     default_properties,
@@ -172,6 +172,13 @@ def list_members(call: Call, *, users_only: bool = False) -> Response:
     codes = sorted(directory.members_seen(group_index(call), call.now))
     if users_only:
         codes = [code for code in codes if not code & GROUP_BIT]
+    test = filter_test(call, "user")
+    if test is not None:
+        if not (call.eventual and counted(call)):
+            raise unsupported("Filtering members needs ConsistencyLevel: eventual and $count=true.")
+        codes = [
+            code for code in codes if test(_member_row(call, code, ("id",) if code & GROUP_BIT else None))
+        ]
     at = start_of(call)
     start = 0 if at is None else bisect.bisect_right(codes, at)
     if "empty_page" in call.troubles:

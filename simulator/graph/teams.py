@@ -29,7 +29,14 @@ def _telephony(call: Call) -> Telephony:
         raise GraphError(400, "BadRequest", "Resource not found for the segment 'teams'.")
     found = telephony_of(call.tenant)
     found.settle(call.now)
+    _remember(call, found)
     return found
+
+
+def _remember(call: Call, telephony: Telephony) -> None:
+    """What orders came to goes into the history, once each."""
+    while telephony.done:
+        call.world.record("number", tenant=call.tenant.id, **telephony.done.pop(0))
 
 
 # Users.
@@ -48,7 +55,7 @@ def users(call: Call) -> Response:
         user = shelf.seen(index, call.now)
         if user is None or not telephony.in_teams(user):
             continue
-        row = telephony.user_row(user)
+        row = telephony.user_row(user, call.now)
         if test is not None and not test(row):
             continue
         if not ordering and len(rows) == top:
@@ -70,7 +77,7 @@ def user(call: Call) -> Response:
     found = shelf.seen(index, call.now) if index is not None else None
     if found is None or not telephony.in_teams(found):
         raise not_found(call.args["id"])
-    row = telephony.user_row(found)
+    row = telephony.user_row(found, call.now)
     if call.query.get("$expand") == "user":
         row["user"] = pick(found, ("id", "displayName", "userPrincipalName"))
     return entity(call, _USER, _USERS, row)
@@ -81,7 +88,7 @@ def user(call: Call) -> Response:
 
 def numbers(call: Call) -> Response:
     """`GET .../numberAssignments`: 500 a page unless $top says so, 1000 at most; $skip as well as links."""
-    found = _telephony(call).numbers.values()
+    found = _telephony(call).all_seen(call.now)
     test = filter_test(call, _NUMBER)
     rows = [row for row in (one.row() for one in found) if test is None or test(row)]
     skip = call.query.get("$skip", "0")
@@ -99,7 +106,7 @@ def numbers(call: Call) -> Response:
 
 def number(call: Call) -> Response:
     """`GET .../numberAssignments/{id}`."""
-    for one in _telephony(call).numbers.values():
+    for one in _telephony(call).all_seen(call.now):
         if one.id == call.args["id"]:
             return entity(call, _NUMBER, _NUMBERS, one.row())
     raise not_found(call.args["id"])
@@ -125,7 +132,8 @@ def _accepted(call: Call, given: dict[str, Any], target: str | None, category: s
     if kind not in KINDS:
         raise bad_request(f"Invalid value '{kind}' for numberType.", "BadRequest")
     telephone = telephone if telephone.startswith("+") else f"+{telephone}"
-    made = _telephony(call).order(telephone, kind, target, category, call.now)
+    location = str(given.get("locationId") or "") or None
+    made = _telephony(call).order(telephone, kind, target, category, call.now, location)
     return Response(202, b"", {"Location": f"{call.base}/{_ORDERS}('{made.id}')"})
 
 
@@ -139,15 +147,17 @@ def _text(given: dict[str, Any], name: str) -> str:
 def update_number(call: Call) -> Response:
     """`POST .../updateNumber` -> 200: an empty text clears, what is left out stays."""
     given = call.json()
-    found = _telephony(call).numbers.get(_text(given, "telephoneNumber"))
-    if found is None:
-        raise not_found(str(given["telephoneNumber"]))
-    if given.get("locationId") is not None:
-        found.location = given["locationId"] or None
-    if given.get("networkSiteId") is not None:
-        found.site = given["networkSiteId"] or None
+    telephony, number = _telephony(call), _text(given, "telephoneNumber")
+    if number not in telephony.numbers:
+        raise not_found(number)
+    changes: dict[str, Any] = {
+        ours: given[theirs] or None
+        for theirs, ours in (("locationId", "location"), ("networkSiteId", "site"))
+        if given.get(theirs) is not None
+    }
     if given.get("reverseNumberLookupOptions") is not None:
-        found.lookup = tuple(given["reverseNumberLookupOptions"])
+        changes["lookup"] = tuple(given["reverseNumberLookupOptions"])
+    telephony.update(number, call.now, **changes)
     return Response(200)
 
 
@@ -158,6 +168,7 @@ def operation(call: Call) -> Response:
     if found is None:
         raise not_found(call.args["id"])
     telephony.look(found, call.now)
+    _remember(call, telephony)
     number = telephony.numbers.get(found.number) or Number(found.number, found.kind, "")
     return entity(call, _ORDER, _ORDERS, _order_row(call, found, number))
 
@@ -191,14 +202,14 @@ def assign_policies(call: Call) -> Response:
     named = [(user, kind, telephony.policy_name(kind, key)) for user, kind, key in wishes]
     if any(name is None for _, _, name in named):
         raise bad_request("The policy was not found.", "BadRequest")
-    telephony.granted.update({(user, kind): name for user, kind, name in named})
+    telephony.grant({(user, kind): name for user, kind, name in named}, call.now)
     return Response(204)
 
 
 def unassign_policies(call: Call) -> Response:
     """`POST .../policy/userAssignments/unassign` -> 204."""
     wishes = [_of_policy(call, one) for one in _wishes(call)]
-    _telephony(call).granted.update(dict.fromkeys(wishes))
+    _telephony(call).grant(dict.fromkeys(wishes), call.now)
     return Response(204)
 
 

@@ -41,6 +41,7 @@ _LOCATION = "The usage location of the user is not set."
 _TAKEN = "The telephone number is already assigned to another target."
 _FOREIGN = "The telephone number was not found in the inventory of the tenant."
 _UNKNOWN = "The assignment target was not found in the tenant."
+_ADDRESS = "A Calling Plan number needs an emergency location."
 
 
 @dataclasses.dataclass(slots=True)
@@ -100,6 +101,7 @@ class Order:
     kind: str
     target: str | None  # None takes the number back
     category: str
+    location: str | None = None
     status: str = "notStarted"
     why: str = ""
     looks: int = 0
@@ -115,8 +117,67 @@ class Telephony:
         self.numbers: dict[str, Number] = {}
         self.orders: dict[str, Order] = {}
         self.granted: dict[tuple[str, str], str | None] = {}  # (user, policy type) -> name, when written here
+        self.done: list[dict[str, Any]] = []  # what orders came to, until the history takes it
         self._by_target: dict[str, list[str]] = {}
+        self._past: dict[
+            str, list[tuple[float, Number | None]]
+        ] = {}  # what readers still see, and until when
+        self._past_granted: dict[tuple[str, str], list[tuple[float, tuple[bool, str | None]]]] = {}
         self._plant(spec)
+
+    # What readers see while writes are on their way.
+
+    def _until(self, now: float) -> float | None:
+        lag = self._tenant.directory.lag
+        return now + lag if lag else None
+
+    def _hold(self, number: str, now: float) -> None:
+        if (until := self._until(now)) is not None:
+            known = self.numbers.get(number)
+            seen = None if known is None else dataclasses.replace(known)
+            self._past.setdefault(number, []).append((until, seen))
+
+    def seen(self, number: str, now: float) -> Number | None:
+        """A number as a reader finds it."""
+        for until, past in self._past.get(number, ()):
+            if until > now:
+                return past
+        self._past.pop(number, None)
+        return self.numbers.get(number)
+
+    def all_seen(self, now: float) -> list[Number]:
+        """Every number a reader finds."""
+        if not self._past:
+            return list(self.numbers.values())
+        return [found for key in list(self.numbers) if (found := self.seen(key, now)) is not None]
+
+    def _seen_of(self, key: str, now: float) -> list[Number]:
+        if not self._past:
+            return self.numbers_of(key)
+        names = dict.fromkeys([*self._by_target.get(key, ()), *self._past])
+        found = [self.seen(name, now) for name in names]
+        return [one for one in found if one is not None and one.target == key]
+
+    def grant(self, changes: dict[tuple[str, str], str | None], now: float) -> None:
+        """Policies by user and type; None takes them away."""
+        until = self._until(now)
+        for key, name in changes.items():
+            if until is not None:
+                before = (key in self.granted, self.granted.get(key))
+                self._past_granted.setdefault(key, []).append((until, before))
+            self.granted[key] = name
+
+    def _granted_seen(self, key: tuple[str, str], now: float) -> tuple[bool, str | None]:
+        for until, past in self._past_granted.get(key, ()):
+            if until > now:
+                return past
+        self._past_granted.pop(key, None)
+        return key in self.granted, self.granted.get(key)
+
+    def end_lag(self) -> None:
+        """Every write reaches every reader at once."""
+        self._past.clear()
+        self._past_granted.clear()
 
     # Who may have what.
 
@@ -130,10 +191,10 @@ class Telephony:
     def numbers_of(self, key: str) -> list[Number]:
         return [self.numbers[each] for each in self._by_target.get(key, ())]
 
-    def user_row(self, user: dict[str, Any]) -> dict[str, Any]:
-        """`teamsUserConfiguration` of a user."""
+    def user_row(self, user: dict[str, Any], now: float) -> dict[str, Any]:
+        """`teamsUserConfiguration` of a user, as a reader finds it."""
         plans, key = self.plans(user), str(user["id"])
-        held = self.numbers_of(key)
+        held = self._seen_of(key, now)
         features = ["Teams"]
         if not plans.isdisjoint(_PHONE):
             features.append("PhoneSystem")
@@ -153,7 +214,7 @@ class Telephony:
                 {"telephoneNumber": one.number, "assignmentCategory": one.category or "primary"}
                 for one in held
             ],
-            "effectivePolicyAssignments": list(self._policies(key, voice=bool(held))),
+            "effectivePolicyAssignments": list(self._policies(key, now, voice=bool(held))),
             "createdDateTime": created,
             "modifiedDateTime": created,
         }
@@ -167,13 +228,14 @@ class Telephony:
             (name for name in POLICIES.get(kind, ()) if self.policy_id(kind, name) == policy_id), None
         )
 
-    def _policies(self, key: str, *, voice: bool) -> Iterator[dict[str, Any]]:
+    def _policies(self, key: str, now: float, *, voice: bool) -> Iterator[dict[str, Any]]:
         for at, (kind, names) in enumerate(POLICIES.items()):
             raw = digest(self._tenant.maker.seed, "granted", key)[at]
             by_group = raw % 4 == 0
             name = names[raw % len(names)] if (voice if kind in _VOICE else raw < 64) else None
-            if (key, kind) in self.granted:
-                name, by_group = self.granted[key, kind], False
+            written, granted = self._granted_seen((key, kind), now)
+            if written:
+                name, by_group = granted, False
             if name is None:
                 continue
             group = guid_of(self._tenant.maker.seed, "group", 0) if by_group else None
@@ -233,9 +295,12 @@ class Telephony:
 
     # Orders.
 
-    def order(self, number: str, kind: str, target: str | None, category: str, now: float) -> Order:
+    def order(
+        self, number: str, kind: str, target: str | None, category: str, now: float, location: str | None
+    ) -> Order:
         """Accept one; what becomes of it is told when it is looked at."""
-        made = Order(guid_of(self._tenant.id, "order", len(self.orders)), now, number, kind, target, category)
+        key = guid_of(self._tenant.id, "order", len(self.orders))
+        made = Order(key, now, number, kind, target, category, location)
         self.orders[made.id] = made
         return made
 
@@ -246,26 +311,32 @@ class Telephony:
         if order.status in {"succeeded", "failed"}:
             return
         if order.looks > self._tenant.behaviour.order_looks:
-            self._end(order)
+            self._end(order, now)
         elif order.looks > 1:
             order.status = "running"
 
     def settle(self, now: float) -> None:
-        """End the orders that nobody looked at for long enough."""
+        """End the orders that nobody looked at for long enough; who was deleted has no number any more."""
+        users = self._tenant.directory.users
+        for index in users.removed:
+            for number in list(self._by_target.get(users.ids[index], ())):
+                self._take(number, now)
         for order in self.orders.values():
             over = now - order.created >= self._tenant.behaviour.order_seconds
             if over and order.status in {"notStarted", "running"}:
-                self._end(order)
+                self._end(order, now)
 
-    def _end(self, order: Order) -> None:
+    def _end(self, order: Order, now: float) -> None:
         order.why = self._tenant.behaviour.order_fails or self._why_not(order)
         order.status = "failed" if order.why else "succeeded"
+        told = {"order": order.id, "number": order.number, "target": order.target}
+        self.done.append({**told, "status": order.status, "why": order.why})
         if order.why:
             return
         if order.target is None:
-            self._take(order.number)
+            self._take(order.number, now)
         else:
-            self._give(order, order.target)
+            self._give(order, order.target, now)
 
     def _why_not(self, order: Order) -> str:
         """Why an order comes to nothing; empty when it succeeds."""
@@ -280,6 +351,8 @@ class Telephony:
             return _TAKEN
         if known is not None and "userAssignment" not in known.capabilities:
             return "The telephone number cannot be assigned to users."
+        if order.kind == CALLING and not (order.location or (known and known.location)):
+            return _ADDRESS
         return self._why_not_target(order.target)
 
     def _why_not_target(self, key: str) -> str:
@@ -292,13 +365,15 @@ class Telephony:
             return _LICENCE
         return "" if user.get("usageLocation") else _LOCATION
 
-    def _give(self, order: Order, target: str) -> None:
+    def _give(self, order: Order, target: str, now: float) -> None:
+        self._hold(order.number, now)
         found = self.numbers.get(order.number) or self._put(order.number)
         plans = self.plans(self._tenant.directory.users.view(self._index(target)))
         for other in self.numbers_of(target):
             if other is not found and (other.category or "primary") == order.category:
-                self._take(other.number)  # a user has one number of a category
+                self._take(other.number, now)  # a user has one number of a category
         found.target, found.category = target, order.category
+        found.location = order.location or found.location
         found.status = "userAssigned" if not plans.isdisjoint(_PHONE) else "voiceApplicationAssigned"
         held = self._by_target.setdefault(target, [])
         if order.number not in held:
@@ -309,7 +384,25 @@ class Telephony:
         assert index is not None  # noqa: S101  looked at before
         return index
 
-    def _take(self, number: str) -> None:
+    def update(self, number: str, now: float, **changes: Any) -> None:
+        """What is known of a number beside who has it."""
+        self._hold(number, now)
+        for name, value in changes.items():
+            setattr(self.numbers[number], name, value)
+
+    def set(self, number: str, target: str | None, now: float) -> Number:
+        """What somebody else does in the admin centre: the number is that user's now, or free."""
+        if number not in self.numbers:
+            self._hold(number, now)
+            self._put(number)
+        if self.numbers[number].target:
+            self._take(number, now)
+        if target is not None:
+            self._give(Order("", now, number, self.kind, target, "primary"), target, now)
+        return self.numbers[number]
+
+    def _take(self, number: str, now: float) -> None:
+        self._hold(number, now)
         found = self.numbers[number]
         if found.target:
             self._by_target[found.target].remove(number)

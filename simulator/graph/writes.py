@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from simulator import skus
@@ -21,6 +22,18 @@ _NEEDED = {
 }
 _CHECKS: dict[str, type | tuple[type, ...]] = {"str": str, "bool": bool, "int": int, "datetime": str}
 _REFERENCE = re.compile(r"/(?:directoryObjects|users|groups)/([0-9a-fA-F-]{36})\Z")
+
+
+# What Microsoft lets change in the cloud of an object that comes from the organisation's own directory.
+_OF_CLOUD = frozenset({"usageLocation", "passwordProfile"})
+
+
+def _refuse_synced(row: dict[str, Any], names: Iterable[str]) -> None:
+    if row.get("onPremisesSyncEnabled") and not _OF_CLOUD.issuperset(names):
+        raise bad_request(
+            "Unable to update the specified properties for on-premises mastered Directory Sync objects or objects "
+            "currently undergoing migration."
+        )
 
 
 def _no_content() -> Response:
@@ -105,6 +118,7 @@ def change(call: Call, kind: str) -> Response:
     """`PATCH /users/{id}` or `/groups/{id}` -> 204."""
     index = object_index(call, kind)
     body = _checked(TYPE_OF[kind], call.json())
+    _refuse_synced(call.tenant.directory.shelf(kind).view(index), body)
     if kind == "users" and "userPrincipalName" in body:
         _check_user_name(call, body["userPrincipalName"], index)
     body.pop("passwordProfile", None)
@@ -130,9 +144,21 @@ def _member_code(call: Call, key: str) -> int:
     return code
 
 
+def _open_group(call: Call) -> int:
+    """The group in the path; 400 for one whose members are not changed here."""
+    group = group_index(call)
+    row = call.tenant.directory.groups.view(group)
+    if "DynamicMembership" in (row.get("groupTypes") or ()):
+        raise bad_request(
+            "Insufficient privileges to complete the operation: the group has dynamic membership."
+        )
+    _refuse_synced(row, ("members",))
+    return group
+
+
 def add_member(call: Call) -> Response:
     """`POST /groups/{id}/members/$ref` -> 204."""
-    group = group_index(call)
+    group = _open_group(call)
     reference = _REFERENCE.search(str(call.json().get("@odata.id", "")))
     if reference is None:
         raise bad_request("The value of '@odata.id' is not a reference to a directory object.")
@@ -146,7 +172,7 @@ def add_member(call: Call) -> Response:
 
 def remove_member(call: Call) -> Response:
     """`DELETE /groups/{id}/members/{member}/$ref` -> 204; 404 when it is no member."""
-    group = group_index(call)
+    group = _open_group(call)
     code = _member_code(call, call.args["member"])
     if not call.tenant.directory.leave(group, [code], call.now):
         raise not_found(call.args["member"])
