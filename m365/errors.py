@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import Any
 
 from core.errors import UmpError, render_markdown
+from m365.permissions import needed
 
 LONGEST_WAIT = 3600.0
 LONGEST_CLAIMS = 2000
@@ -238,6 +239,17 @@ def from_graph(
     codes = list(_graph_codes(told))
     detail = _graph_detail(told, status, headers)
     return UmpError.of(_graph_code(status, codes), detail=detail, retry_after=_wait(headers), **fields)
+
+
+def renamed(error: UmpError, code: str = "", /, **fields: str) -> UmpError:
+    """The same failure in other words: under a code that says more, with names that only the caller knows."""
+    names: dict[str, Any] = {**error.fields, **{name: value for name, value in fields.items() if value}}
+    return UmpError.of(code or error.code, detail=error.detail, retry_after=error.retry_after, **names)
+
+
+def lacking(error: UmpError, feature: str) -> UmpError:
+    """A refusal for want of a permission, naming what has to be granted for a feature."""
+    return renamed(error, permission=", ".join(needed(feature)))
 
 
 def _graph_code(status: int, codes: Sequence[str]) -> str:

@@ -171,7 +171,7 @@ class GraphClient:
         self._priority = priority
         self._pacer = pacer or Pacer()
         self._wait = wait or threading.Event().wait
-        self._names = dict(names or {})
+        self.names: dict[str, Any] = dict(names or {})
         self._version = version
 
     def get(
@@ -384,7 +384,7 @@ class GraphClient:
             # Graph explains its refusals; a web page with a 403 or 404 comes from something in between.
             if response.content and 400 <= response.status_code < 500 and response.status_code != 429:
                 return error.with_detail(http_status=response.status_code)
-        names = {"thing": one.path, "host": self.cloud.graph_host, **self._names}
+        names = {"thing": one.path, "host": self.cloud.graph_host, **self.names}
         return from_graph(response.status_code, body, response.headers, **names)
 
     def _before_next(self, one: _Try, failure: UmpError) -> None:
@@ -435,7 +435,7 @@ class GraphClient:
             self._sleep(one, pause)
 
     def _throttled(self, one: _Try, pause: float) -> UmpError:
-        names: dict[str, object] = {"thing": one.path, **self._names}
+        names: dict[str, object] = {"thing": one.path, **self.names}
         return UmpError.of("throttled", retry_after=pause, detail={"cause": "own pacing"}, **names)
 
     def _sleep(self, one: _Try, seconds: float, failure: UmpError | None = None) -> None:
@@ -493,7 +493,7 @@ class GraphClient:
             raise self._bad_batch()
         headers = {str(k).lower(): str(v) for k, v in raw.items()} if isinstance(raw, dict) else {}
         body = told.get("body")
-        error = None if 200 <= status < 300 else from_graph(status, body, headers, **self._names)
+        error = None if 200 <= status < 300 else from_graph(status, body, headers, **self.names)
         return BatchResponse(told["id"].lower(), status, headers, body, error)
 
     def _bad_batch(self) -> UmpError:

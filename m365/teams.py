@@ -1,8 +1,8 @@
 """Telephony at Graph: users as Teams knows them, their policies, and numbers (facts/microsoft.md 9).
 
-Reading only. Least permission by Microsoft's table: TeamsUserConfiguration.Read.All for users and policies,
-TeamsTelephoneNumber.Read.All for numbers; neither is implied by a broader one of the directory. The worldwide cloud
-alone has these calls; elsewhere the same is known to Teams PowerShell only.
+Reading only; `m365.teams_writes` writes. Least permission by Microsoft's table: TeamsUserConfiguration.Read.All for
+users and policies, TeamsTelephoneNumber.Read.All for numbers; neither is implied by a broader one of the directory.
+The worldwide cloud alone has these calls; elsewhere the same is known to Teams PowerShell only.
 
 Microsoft has no delta here: who wants to know what changed reads everything. It does not say how large a page may be,
 so a smaller one than was asked for is nothing strange.
@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import quote
 
-from core.errors import UmpError
+from core.errors import NotFound, UmpError
 from m365.clouds import CLOUDS, Cloud
-from m365.graph import GraphClient, Params
+from m365.graph import BatchRequest, BatchResponse, GraphClient, Params, segment
 from m365.permissions import FEATURES
 from m365.replies import Page
 
@@ -96,6 +97,14 @@ class Number:
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """Everything that Teams knows of one user."""
+
+    user: TeamsUser
+    policies: Policies
+
+
+@dataclass(frozen=True, slots=True)
 class Read:
     """One page of what was asked for; `next` is where it goes on, empty at the end."""
 
@@ -145,6 +154,65 @@ def numbers(graph: GraphClient, at: str = "") -> Iterator[Read]:
         if linked or not full:
             return
     raise UmpError.of("endless_pages", thing="the organisation's numbers")
+
+
+def number(graph: GraphClient, telephone: str) -> Number | None:
+    """One number as it is now; None where the organisation does not have it."""
+    return some_numbers(graph, [telephone])[telephone]
+
+
+def some_numbers(graph: GraphClient, telephones: Iterable[str]) -> dict[str, Number | None]:
+    """The same for any number of numbers (E.164 with the plus), twenty a request.
+
+    Raises InvalidInput for what is no telephone number.
+    """
+    wanted = list(dict.fromkeys(telephones))
+    answers = graph.each([BatchRequest(str(at), _number_url(each)) for at, each in enumerate(wanted)])
+    return {each: _only(answer, each) for each, answer in zip(wanted, answers, strict=True)}
+
+
+def user(graph: GraphClient, user_id: str) -> Known | None:
+    """One user as Teams knows him now; None where it does not: no licence, or no such user."""
+    return some_users(graph, [user_id])[user_id]
+
+
+def some_users(graph: GraphClient, user_ids: Iterable[str]) -> dict[str, Known | None]:
+    """The same for any number of users, by the ids of their objects, twenty a request."""
+    wanted = list(dict.fromkeys(user_ids))
+    query = f"$select={_OF_USERS},effectivePolicyAssignments"
+    steps = [BatchRequest(str(at), f"{USERS}/{segment(each)}?{query}") for at, each in enumerate(wanted)]
+    return {each: _known(answer) for each, answer in zip(wanted, graph.each(steps), strict=True)}
+
+
+def _number_url(telephone: str) -> str:
+    if not _TELEPHONE.fullmatch(telephone):
+        raise UmpError.of("invalid_input", field="the number", why="it is no telephone number")
+    return f"{NUMBERS}?$filter=telephoneNumber%20eq%20'{quote(telephone, safe='')}'"
+
+
+def _only(answer: BatchResponse, telephone: str) -> Number | None:
+    """The row of this very number: a filter that was ignored must not answer for another one."""
+    body = told(answer)
+    if body is None:
+        return None
+    found = [_number(row) for row in _objects(body, "value")]
+    return next((one for one in found if one.number == telephone), None)
+
+
+def _known(answer: BatchResponse) -> Known | None:
+    body = told(answer)
+    return None if body is None else Known(_user(body), _policies(body))
+
+
+def told(answer: BatchResponse) -> Mapping[str, Any] | None:
+    """The object in one answer of a batch; None where there is no such thing. Raises what else it says."""
+    if isinstance(answer.error, NotFound):
+        return None
+    if answer.error is not None:
+        raise answer.error
+    if not isinstance(answer.body, Mapping):
+        raise _unreadable("it is not a JSON object")
+    return answer.body
 
 
 def _pages(graph: GraphClient, place: str, params: Params, at: str) -> Iterator[Page]:

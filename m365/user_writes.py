@@ -1,0 +1,340 @@
+"""Writing to the directory at Graph: a user's details, licences, members of groups (facts/microsoft.md 5, facts/graph).
+
+Microsoft refuses with one code for many reasons. Where it did, what is there is read once: if all is as it was wanted
+already, the write counts as done; otherwise the reason is told from what was found. That reading is best effort, and
+its own failure leaves the refusal as it was.
+
+Each write takes the id that was noted before it and returns it beside Microsoft's own (`m365.graph.Written`); the
+error of one has both in its detail. OutcomeUnknown means that the write may have arrived: read it back.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Literal
+
+from core.errors import InvalidInput, NotFound, OutcomeUnknown, PermissionMissing, UmpError
+from m365.errors import lacking, renamed
+from m365.graph import BatchRequest, BatchResponse, GraphClient, Written, segment
+from m365.teams import told
+
+Object = Mapping[str, Any]
+
+_COUNTRY = re.compile(r"[A-Z]{2}")
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,2}")
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """What Microsoft takes as the value of a user's attribute. Lengths in characters."""
+
+    longest: int
+    form: re.Pattern[str] | None = None
+    needed: bool = False
+    """Whether it cannot be cleared."""
+    many: bool = False
+    """Whether it is a list, in which Microsoft takes one value."""
+    premises: bool = True
+    """Whether only the customer's own directory can change it of a user who comes from there."""
+
+
+ATTRIBUTES: Mapping[str, Attribute] = MappingProxyType(
+    {
+        "displayName": Attribute(256, needed=True),
+        "givenName": Attribute(64),
+        "surname": Attribute(64),
+        "department": Attribute(64),
+        "jobTitle": Attribute(128),
+        "companyName": Attribute(64),
+        "employeeId": Attribute(16),
+        "officeLocation": Attribute(128),
+        "streetAddress": Attribute(1024),
+        "city": Attribute(128),
+        "state": Attribute(128),
+        "postalCode": Attribute(40),
+        "country": Attribute(128),
+        "mobilePhone": Attribute(64),
+        "businessPhones": Attribute(64, many=True),
+        "preferredLanguage": Attribute(32, _LANGUAGE),
+        "usageLocation": Attribute(2, _COUNTRY, needed=True, premises=False),
+    }
+)
+Value = str | Sequence[str] | None
+
+
+# --- A user's details ---------------------------------------------------------------------------------------
+def checked(changes: Mapping[str, Value]) -> dict[str, str | list[str] | None]:
+    """Changes in the form that Graph takes: an empty text clears, as null. Raises InvalidInput, naming the field."""
+    if not changes:
+        raise InvalidInput(field="the change", why="nothing is to be changed")
+    return {name: _checked(name, value) for name, value in changes.items()}
+
+
+def _checked(name: str, value: Value) -> str | list[str] | None:
+    about = ATTRIBUTES.get(name)
+    if about is None:
+        raise InvalidInput(field=name, why="it is none of the details that the portal writes")
+    listed = [value] if isinstance(value, str) else list(value or ())
+    texts = [text.strip() for text in listed if text.strip()]
+    if not texts and about.needed:
+        raise InvalidInput(field=name, why="Microsoft does not let it be empty")
+    if len(texts) > 1:
+        raise InvalidInput(field=name, why="Microsoft takes one value only")
+    for text in texts:
+        if len(text) > about.longest:
+            raise InvalidInput(field=name, why=f"it is longer than {about.longest} characters")
+        if not text.isprintable() or (about.form is not None and not about.form.fullmatch(text)):
+            raise InvalidInput(field=name)
+    if about.many:
+        return texts
+    return texts[0] if texts else None
+
+
+def change_user(
+    graph: GraphClient, user_id: str, changes: Mapping[str, Value], *, thing: str = "", request_id: str = ""
+) -> Written:
+    """Write details of a user (ATTRIBUTES). `thing` names the user in errors.
+
+    Raises InvalidInput, `synced_from_premises`, `user_deleted`, and what `GraphClient.write` does.
+    """
+    body = checked(changes)
+    path = f"/users/{segment(user_id)}"
+    try:
+        return _write(graph, "users_write", "PATCH", path, body, request_id, thing)
+    except NotFound as error:
+        raise _missing(graph, user_id, error) from error
+    except UmpError as error:
+        if error.code == "graph_refused":
+            raise _refused_change(graph, path, body, error) from error
+        raise
+
+
+def _refused_change(graph: GraphClient, path: str, body: Mapping[str, object], error: UmpError) -> UmpError:
+    mastered = [name for name in body if ATTRIBUTES[name].premises]
+    (found,) = _look(graph, f"{path}?$select=id,onPremisesSyncEnabled")
+    if mastered and found.get("onPremisesSyncEnabled") is True:
+        return renamed(error, "synced_from_premises", field=", ".join(mastered))
+    return error
+
+
+def _missing(graph: GraphClient, user_id: str, error: UmpError) -> UmpError:
+    """What is behind a user who is not there: deleted, and when, or never seen."""
+    path = f"/directory/deletedItems/{segment(user_id)}?$select=id,deletedDateTime"
+    (found,) = _look(graph, path)
+    since = found.get("deletedDateTime")
+    if not isinstance(since, str) or not since:
+        return error
+    return renamed(error, "user_deleted", date=since[:10])
+
+
+# --- Licences -----------------------------------------------------------------------------------------------
+def assign_licences(
+    graph: GraphClient,
+    user_id: str,
+    add: Mapping[str, Sequence[str]],
+    remove: Sequence[str] = (),
+    *,
+    thing: str = "",
+    request_id: str = "",
+) -> Written:
+    """Give and take licences in one write: `add` by product (skuId), each with the ids of plans to leave out.
+
+    Raises `usage_location_missing`, `licence_missing` (none is free), `licence_unknown`, `licence_from_group`,
+    `user_deleted`, and what `GraphClient.write` does.
+    """
+    body = {
+        "addLicenses": [{"skuId": key, "disabledPlans": list(plans)} for key, plans in add.items()],
+        "removeLicenses": list(remove),
+    }
+    path = f"/users/{segment(user_id)}"
+    try:
+        return _write(graph, "licences_write", "POST", f"{path}/assignLicense", body, request_id, thing)
+    except NotFound as error:
+        raise _missing(graph, user_id, error) from error
+    except UmpError as error:
+        if error.code not in ("graph_refused", "remote_conflict"):
+            raise
+        user, pool = _look(
+            graph,
+            f"{path}?$select=id,usageLocation,assignedLicenses,licenseAssignmentStates",
+            "/subscribedSkus",
+        )
+        wanted, gone = {key.lower() for key in add}, {key.lower() for key in remove}
+        if user and _held(user) >= wanted and _held(user).isdisjoint(gone) and not any(add.values()):
+            return _done(error)
+        code = _why_no_licence(user, pool, wanted - _held(user), gone)
+        raise renamed(error, code) from error
+
+
+def _held(user: Object) -> set[str]:
+    return {str(each.get("skuId", "")).lower() for each in _rows(user, "assignedLicenses")}
+
+
+def _why_no_licence(user: Object, pool: Object, wanted: set[str], gone: set[str]) -> str:
+    """The code of what stands in the way; empty where nothing does, as far as we see."""
+    states = _rows(user, "licenseAssignmentStates")
+    if any(each.get("assignedByGroup") and str(each.get("skuId", "")).lower() in gone for each in states):
+        return "licence_from_group"
+    if user and wanted and not user.get("usageLocation"):
+        return "usage_location_missing"
+    bought = {str(row.get("skuId", "")).lower(): row for row in _rows(pool, "value")}
+    if pool and wanted - set(bought):
+        return "licence_unknown"
+    return "licence_missing" if any(_left(bought.get(key, {})) == 0 for key in wanted) else ""
+
+
+def _left(row: Object) -> int | None:
+    """How many of a product are free; None where Microsoft does not say."""
+    units, used = row.get("prepaidUnits"), row.get("consumedUnits")
+    enabled = units.get("enabled") if isinstance(units, Mapping) else None
+    return max(enabled - used, 0) if isinstance(enabled, int) and isinstance(used, int) else None
+
+
+# --- Members of groups --------------------------------------------------------------------------------------
+def add_member(
+    graph: GraphClient, group_id: str, user_id: str, *, thing: str = "", request_id: str = ""
+) -> Written:
+    """Make a user a member of a group; one who is a member already counts as done. `thing` names the group.
+
+    Raises `group_by_rule`, `synced_from_premises`, and what `GraphClient.write` does.
+    """
+    path = f"/groups/{segment(group_id)}"
+    body = {"@odata.id": f"{graph.cloud.graph_root}/v1.0/directoryObjects/{segment(user_id)}"}
+    try:
+        return _write(graph, "members_write", "POST", f"{path}/members/$ref", body, request_id, thing)
+    except UmpError as error:
+        if error.code not in ("graph_refused", "remote_conflict"):
+            raise
+        members, group = _look(graph, _member_path(group_id, user_id), _group_path(path))
+        if _is_there(members, user_id):
+            return _done(error)
+        raise _refused_member(group, error) from error
+
+
+def remove_member(
+    graph: GraphClient, group_id: str, user_id: str, *, thing: str = "", request_id: str = ""
+) -> Written:
+    """Take a user out of a group; one who is not in it, or is not there at all, counts as done. Raises likewise."""
+    path = f"/groups/{segment(group_id)}"
+    ref = f"{path}/members/{segment(user_id)}/$ref"
+    try:
+        return _write(graph, "members_write", "DELETE", ref, None, request_id, thing)
+    except NotFound as error:
+        return _done(error)
+    except UmpError as error:
+        if error.code != "graph_refused":
+            raise
+        (group,) = _look(graph, _group_path(path))
+        raise _refused_member(group, error) from error
+
+
+def _refused_member(group: Object, error: UmpError) -> UmpError:
+    kinds = group.get("groupTypes")
+    if isinstance(kinds, list) and "DynamicMembership" in kinds:
+        return renamed(error, "group_by_rule")
+    if group.get("onPremisesSyncEnabled") is True:
+        return renamed(error, "synced_from_premises", field="its members")
+    return error
+
+
+def _group_path(path: str) -> str:
+    return f"{path}?$select=id,groupTypes,onPremisesSyncEnabled"
+
+
+# --- Reading back -------------------------------------------------------------------------------------------
+def read_user(graph: GraphClient, user_id: str, attributes: Iterable[str]) -> Object | None:
+    """One user's attributes as they are now; None where there is no such user, or a deleted one."""
+    return read_users(graph, [user_id], attributes)[user_id]
+
+
+def read_users(
+    graph: GraphClient, user_ids: Iterable[str], attributes: Iterable[str]
+) -> dict[str, Object | None]:
+    """The same for any number of users, twenty a request. `attributes` are Graph's names."""
+    wanted = list(dict.fromkeys(user_ids))
+    names = ",".join(segment(name) for name in dict.fromkeys(["id", *attributes]))
+    steps = [
+        BatchRequest(str(at), f"/users/{segment(each)}?$select={names}") for at, each in enumerate(wanted)
+    ]
+    return {each: told(answer) for each, answer in zip(wanted, graph.each(steps), strict=True)}
+
+
+def is_member(graph: GraphClient, group_id: str, user_id: str) -> bool:
+    """Whether a user is a member of the group itself; False where either is not there.
+
+    Microsoft answers from an index, which can be some seconds behind a write.
+    """
+    return members_among(graph, [(group_id, user_id)])[group_id, user_id]
+
+
+def members_among(graph: GraphClient, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], bool]:
+    """The same for any number of pairs of a group and a user, twenty a request."""
+    wanted = list(dict.fromkeys(pairs))
+    answers = graph.each([_step(str(at), _member_path(*pair)) for at, pair in enumerate(wanted)])
+    return {
+        pair: _is_there(told(answer) or {}, pair[1]) for pair, answer in zip(wanted, answers, strict=True)
+    }
+
+
+def _member_path(group_id: str, user_id: str) -> str:
+    only = f"$filter=id%20eq%20'{segment(user_id)}'"
+    return f"/groups/{segment(group_id)}/members?$select=id&$count=true&{only}"
+
+
+def _is_there(members: Object, user_id: str) -> bool:
+    """Whether this very user is listed: a filter that was ignored must not answer for somebody else."""
+    return any(str(row.get("id", "")).lower() == user_id.lower() for row in _rows(members, "value"))
+
+
+# --- All of them --------------------------------------------------------------------------------------------
+def _write(
+    graph: GraphClient,
+    feature: str,
+    method: Literal["POST", "PATCH", "DELETE"],
+    path: str,
+    body: object,
+    request_id: str,
+    thing: str,
+) -> Written:
+    try:
+        return graph.write(method, path, body, request_id=request_id)
+    except PermissionMissing as error:
+        raise lacking(error, feature) from error
+    except (OutcomeUnknown, NotFound) as error:
+        raise renamed(error, thing=thing) from error
+    except UmpError as error:
+        if error.code in ("graph_refused", "remote_conflict"):
+            raise renamed(error, thing=thing) from error
+        raise
+
+
+def _done(error: UmpError) -> Written:
+    """A write that was not needed, with the ids of the request that said so."""
+    ids = (error.detail.get("request_id", ""), error.detail.get("client_request_id", ""))
+    return Written(int(error.detail.get("http_status", "0")), *ids)
+
+
+def _look(graph: GraphClient, *paths: str) -> list[Object]:
+    """What is at some places, for a better reason; nothing where that cannot be read."""
+    try:
+        answers: Sequence[BatchResponse] = graph.batch(
+            [_step(str(at), path) for at, path in enumerate(paths)]
+        )
+    except UmpError:
+        return [{} for _ in paths]
+    bodies = [answer.body if answer.error is None else None for answer in answers]
+    return [body if isinstance(body, Mapping) else {} for body in bodies]
+
+
+def _step(name: str, path: str) -> BatchRequest:
+    """A read; one that counts members needs Microsoft's index."""
+    headers = {"ConsistencyLevel": "eventual"} if "$count=true" in path else {}
+    return BatchRequest(name, path, headers=headers)
+
+
+def _rows(row: Object, name: str) -> list[Object]:
+    value = row.get(name)
+    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []

@@ -1,0 +1,409 @@
+"""Writing users and numbers, against the pretend Microsoft: what comes back, what is refused, what is in doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import responses
+
+from core.errors import InvalidInput, NotFound, OutcomeUnknown, PermissionMissing, UmpError
+from core.http import Outbound
+from m365 import teams, teams_writes, user_writes
+from m365.clouds import CLOUDS, outbound_config
+from m365.graph import CallRecord, GraphClient
+from m365.pacing import Pacer
+from m365.teams_writes import State, Wish
+from simulator.server import Simulator, start
+from tests.m365.desk import Clock, desk
+from tests.simulator.client import Gateway, Visitor
+
+ROLES = [
+    "User.ReadWrite.All",
+    "GroupMember.ReadWrite.All",
+    "Group.Read.All",
+    "LicenseAssignment.ReadWrite.All",
+    "LicenseAssignment.Read.All",
+    "TeamsUserConfiguration.Read.All",
+    "TeamsTelephoneNumber.ReadWrite.All",
+    "TeamsPolicyUserAssign.ReadWrite.All",
+]
+REQUEST = "0b5f7f0e-0000-4000-8000-000000000001"
+NOBODY = "0b5f7f0e-0000-4000-8000-00000000dead"
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Simulator]:
+    with start() as simulator:
+        yield simulator
+
+
+class Place:
+    """A tenant of thirty and more users, and our line to it on a clock that only tests move."""
+
+    def __init__(self, visitor: Visitor, session: Outbound) -> None:
+        self.visitor, self.clock, self.calls = visitor, Clock(), list[CallRecord]()
+        self.graph = GraphClient(
+            session,
+            CLOUDS["global"],
+            lambda _fresh: visitor.token,
+            on_call=self.calls.append,
+            pacer=Pacer(self.clock),
+            wait=self.wait,
+            names={"tenant": "Contoso"},
+        )
+        self.users = visitor.inside("GET", "/users?limit=60")["users"]
+        self.numbers = {one["telephoneNumber"]: one for one in visitor.inside("GET", "/numbers")["numbers"]}
+
+    def wait(self, seconds: float) -> bool:
+        self.visitor.advance(seconds)
+        return self.clock.wait(seconds)
+
+    def user(self, **wanted: Any) -> str:
+        """The id of a user: `synced`, `phone` (licensed for Teams Phone), `number` (has one)."""
+        held = {one["assignmentTargetId"] for one in self.numbers.values()}
+        for row in self.users:
+            plans = {plan["servicePlanId"] for plan in row.get("assignedPlans") or ()}
+            about = {
+                "synced": bool(row.get("onPremisesSyncEnabled")),
+                "phone": "4828c8ec-dc2e-4779-b502-87ac9ce28ab7" in plans,
+                "number": row["id"] in held,
+                "teams": "57ff2da0-773e-42df-b2af-ffb7a2317929" in plans,
+            }
+            if all(about[name] == value for name, value in wanted.items()):
+                return str(row["id"])
+        raise LookupError(wanted)
+
+    def free(self) -> str:
+        rows = self.numbers.items()
+        return next(key for key, row in rows if row["assignmentStatus"] == "unassigned")
+
+    def writes(self, kind: str = "write") -> list[dict[str, Any]]:
+        tenant = self.visitor.tenant["tenant_id"]
+        return list(self.visitor.control("GET", f"/history?kind={kind}&tenant={tenant}")["history"])
+
+    def end(self, ordered: teams_writes.Ordered, **names: str) -> teams_writes.Operation:
+        for _ in range(4):
+            now = teams_writes.operation(self.graph, ordered.operation_id, **names)
+            if now.state != State.RUNNING:
+                return now
+        raise AssertionError("the order does not end")
+
+
+@pytest.fixture
+def place(running: Simulator) -> Iterator[Place]:
+    running.seed("empty")
+    gateway = Gateway(running)
+    visitor = Visitor(running, {}, gateway)
+    spec = {"name": "Contoso", "users": 60, "groups": 3, "memberships_per_user": 1, "app": {"roles": ROLES}}
+    visitor.tenant = visitor.control("POST", "/tenants", spec)
+    with Outbound(outbound_config(running.url)) as session:
+        yield Place(visitor, session)
+    gateway.close()
+
+
+# Numbers
+
+
+def test_a_number_is_ordered_followed_and_read_back(place: Place) -> None:
+    number, user = place.free(), place.user(phone=True, number=False)
+    ordered = teams_writes.assign_number(place.graph, number, "directRouting", user, request_id=REQUEST)
+    assert (ordered.written.status, ordered.written.client_request_id) == (202, REQUEST)
+    assert len(ordered.written.request_id) == 36
+    assert teams_writes.operation(place.graph, ordered.operation_id).state == State.RUNNING
+    assert place.end(ordered) == teams_writes.Operation(State.SUCCEEDED)
+    found, nothing = teams.some_numbers(place.graph, [number, "+4999"]).values()
+    assert (found and found.target_id, nothing) == (user, None)
+    known, unknown = teams.some_users(place.graph, [user, NOBODY]).values()
+    assert (known and known.user.numbers, unknown) == (((number, "primary"),), None)
+
+    assert teams_writes.update_number(place.graph, number, location_id="here").status == 200
+    read = teams.number(place.graph, number)
+    assert read is not None
+    assert read.location_id == "here"
+    back = teams_writes.unassign_number(place.graph, number, "directRouting")
+    assert place.end(back).state == State.SUCCEEDED
+    read = teams.number(place.graph, number)
+    assert read is not None
+    assert read.target_id == ""
+    acts = [one["path"].rpartition("/")[2] for one in place.writes()]
+    assert acts == ["assignNumber", "updateNumber", "unassignNumber"]
+    assert [(one["target"], one["status"]) for one in place.writes("number")] == [
+        (user, "succeeded"),
+        (None, "succeeded"),
+    ]
+
+
+def test_an_accepted_order_that_fails_says_why_in_words(place: Place) -> None:
+    free, phone = place.free(), place.user(phone=True, number=False)
+    taken = next(key for key, row in place.numbers.items() if row["assignmentTargetId"])
+    country = place.user(phone=True, number=False)
+    cases = [
+        (taken, "directRouting", phone, "number_in_use"),
+        ("+4999000", "operatorConnect", phone, "number_unknown"),
+        (free, "callingPlan", phone, "number_kind_differs"),
+        (free, "directRouting", place.user(phone=False, teams=True), "teams_phone_missing"),
+        (free, "directRouting", NOBODY, "remote_not_found"),
+    ]
+    for number, kind, target, code in cases:
+        ended = place.end(
+            teams_writes.assign_number(place.graph, number, kind, target), number=number, thing="Anna"
+        )
+        assert ended.state == State.FAILED
+        assert ended.error is not None
+        assert (ended.error.code, ended.error.detail["microsoft_says"]) == (code, ended.says)
+    place.visitor.inside("PATCH", f"/users/{country}", {"usageLocation": None})
+    ended = place.end(teams_writes.assign_number(place.graph, free, "directRouting", country))
+    assert ended.error is not None
+    assert ended.error.code == "usage_location_missing"
+    ended = place.end(teams_writes.unassign_number(place.graph, free, "directRouting"))
+    assert ended.error is not None
+    assert ended.error.code == "number_not_assigned"
+    place.visitor.tune(order_fails="Something nobody has a word for.")
+    ended = place.end(teams_writes.assign_number(place.graph, free, "directRouting", phone), number=free)
+    assert ended.error is not None
+    assert ended.error.code == "number_order_failed"
+    assert "Something nobody has a word for." in ended.error.message
+    assert free in ended.error.message
+
+
+def test_a_number_of_a_calling_plan_wants_a_location(running: Simulator) -> None:
+    """And the address of an operation is never gone to: only its id is taken."""
+    assert (
+        teams_writes._reason(
+            "A Calling Plan number needs an emergency location.", "+49", "Anna", desk().client
+        ).code
+        == "number_location_missing"
+    )
+    graph = desk().client
+    ours = "https://graph.microsoft.com/v1.0/admin/teams/telephoneNumberManagement/operations"
+    for location, found in (
+        (f"{ours}('abc-1')", "abc-1"),
+        (f"{ours}/abc-1", "abc-1"),
+        (ours.replace("graph.microsoft.com", "graph.attacker.example") + "('abc-1')", ""),
+        (f"{ours}('../users')", ""),
+        ("https://graph.microsoft.com/v1.0/admin/teams/x", ""),
+        ("", ""),
+    ):
+        assert teams_writes._operation_id(graph, location) == found, location
+
+
+def test_a_lost_reply_is_an_open_outcome_that_reading_settles(place: Place) -> None:
+    number, user = place.free(), place.user(phone=True, number=False)
+    place.visitor.trouble("drop", when="after", count=1, method="POST", path="assignNumber")
+    with pytest.raises(OutcomeUnknown) as lost:
+        teams_writes.assign_number(place.graph, number, "directRouting", user, request_id=REQUEST)
+    assert lost.value.detail["client_request_id"] == REQUEST
+    assert number in lost.value.message
+    assert [(one["status"], one["answered"]) for one in place.writes()] == [(202, None)]
+    place.visitor.advance(60)
+    found = teams.number(place.graph, number)
+    assert found is not None
+    assert found.target_id == user
+
+
+def test_a_write_shows_after_its_lag_and_twice_is_noticed_at_once(place: Place) -> None:
+    place.visitor.tune(lag=30, order_looks=0)
+    number, user = place.free(), place.user(phone=True, number=False)
+    teams_writes.operation(
+        place.graph, teams_writes.assign_number(place.graph, number, "directRouting", user).operation_id
+    )
+    kind, name = "TeamsCallingPolicy", "AllowCalling"
+    policy = teams_writes.policy_id(place.graph, kind, name)
+    teams_writes.assign_policies(place.graph, [Wish(user, kind, policy)])
+    user_writes.change_user(place.graph, user, {"usageLocation": "AT"})
+
+    def seen() -> tuple[bool, bool, bool]:
+        known, found = teams.user(place.graph, user), teams.number(place.graph, number)
+        row = user_writes.read_user(place.graph, user, ["usageLocation"]) or {}
+        assert known is not None
+        assert bool(known.user.numbers) == bool(found and found.target_id)
+        held = {one.kind: one.name for one in known.policies.held if one.source == "direct"}
+        return bool(known.user.numbers), held.get(kind) == name, row["usageLocation"] == "AT"
+
+    assert seen() == (False, False, False)
+    other = teams_writes.assign_number(place.graph, number, "directRouting", place.users[0]["id"])
+    refused = place.end(other)
+    assert refused.error is not None
+    assert refused.error.code == "number_in_use"
+    place.visitor.advance(31)
+    assert seen() == (True, True, True)
+
+
+# Policies
+
+
+def test_each_policy_has_an_outcome_of_its_own(place: Place) -> None:
+    user, kind = place.user(teams=True), "TeamsCallingPolicy"
+    good = teams_writes.policy_id(place.graph, kind, "AllowCalling")
+    with pytest.raises(UmpError) as unknown:
+        teams_writes.policy_id(place.graph, kind, "O'Neill's")
+    assert unknown.value.code == "policy_unknown"
+    wishes = [
+        Wish(user, kind, good),
+        Wish(NOBODY, kind, good, "Anna"),
+        Wish(user, "TenantDialPlan", "x", "Bert"),
+    ]
+    first, second, third = teams_writes.assign_policies(place.graph, wishes, request_id=REQUEST)
+    assert first.written is not None
+    assert first.error is None
+    assert second.error is not None
+    assert (second.error.code, "Anna" in second.error.message) == ("remote_not_found", True)
+    assert third.error is not None
+    assert (third.error.code, third.wish) == ("policy_refused", wishes[2])
+    paths = [one["status"] for one in place.writes()]
+    assert paths == [404, 204, 404, 400]
+    (gone,) = teams_writes.unassign_policies(place.graph, wishes[:1])
+    assert gone.written is not None
+    known = teams.user(place.graph, user)
+    assert known is not None
+    assert kind not in {one.kind for one in known.policies.held}
+
+
+def test_what_passes_stops_the_rest(place: Place) -> None:
+    """The first call was refused, and on the way through the rows Microsoft has enough of us."""
+    user, kind = place.user(teams=True), "TeamsCallingPolicy"
+    wishes = [Wish(user, kind, "x"), Wish(user, kind, "y"), Wish(user, kind, "z")]
+    place.visitor.trouble("throttle", skip=2, retry_after="3000", path="userAssignments")
+    codes = [one.error and one.error.code for one in teams_writes.assign_policies(place.graph, wishes)]
+    assert codes == ["policy_refused", "throttled", "throttled"]
+    assert len([call for call in place.calls if call.method == "POST"]) == 3
+
+
+# Users
+
+
+def test_details_are_written_and_cleared(place: Place) -> None:
+    user = place.user(synced=False)
+    changes = {
+        "department": "Night shift ",
+        "jobTitle": "",
+        "businessPhones": ["+49 30 1"],
+        "mobilePhone": None,
+    }
+    written = user_writes.change_user(place.graph, user, changes, request_id=REQUEST)
+    assert (written.status, written.client_request_id) == (204, REQUEST)
+    after, nobody = user_writes.read_users(place.graph, [user, NOBODY], changes).values()
+    assert after == {
+        "@odata.context": after and after["@odata.context"],
+        "id": user,
+        "department": "Night shift",
+        "jobTitle": None,
+        "businessPhones": ["+49 30 1"],
+        "mobilePhone": None,
+    }
+    assert nobody is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({}, "the change"),
+        ({"accountEnabled": "no"}, "accountEnabled"),
+        ({"displayName": " "}, "displayName"),
+        ({"usageLocation": "germany"}, "usageLocation"),
+        ({"department": "x" * 65}, "department"),
+        ({"businessPhones": ["1", "2"]}, "businessPhones"),
+        ({"city": "Köln\0"}, "city"),
+    ],
+)
+def test_what_microsoft_would_refuse_is_not_sent(changes: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        user_writes.checked(changes)
+    assert field in refused.value.message
+
+
+def test_who_can_mend_what_was_refused_of_a_user(place: Place) -> None:
+    synced, gone = place.user(synced=True), place.user(synced=False)
+    with pytest.raises(UmpError) as premises:
+        user_writes.change_user(place.graph, synced, {"department": "X", "usageLocation": "DE"}, thing="Anna")
+    assert (premises.value.code, premises.value.fields["field"]) == ("synced_from_premises", "department")
+    assert "Anna" in premises.value.message
+    assert premises.value.detail["request_id"]
+    assert user_writes.change_user(place.graph, synced, {"usageLocation": "DE"}).status == 204
+    place.visitor.inside("DELETE", f"/users/{gone}")
+    for user, code in ((gone, "user_deleted"), (NOBODY, "remote_not_found")):
+        with pytest.raises(NotFound) as missing:
+            user_writes.change_user(place.graph, user, {"city": "Ulm"}, thing="Bert")
+        assert missing.value.code == code
+        assert "Bert" in missing.value.message
+    place.visitor.change_app(roles=["User.Read.All"])
+    place.visitor.renew()
+    with pytest.raises(PermissionMissing, match=r"User\.ReadWrite\.All"):
+        user_writes.change_user(place.graph, synced, {"usageLocation": "DE"})
+
+
+def test_licences_are_given_once_and_refused_with_their_reason(place: Place) -> None:
+    graph, user = place.graph, place.user(phone=False, teams=True)
+    phone, foreign = "e43b5b99-8dfb-405f-9987-dc307f34bcbd", NOBODY
+    assert user_writes.assign_licences(graph, user, {phone: ()}).status == 200
+    row = user_writes.read_user(graph, user, ["assignedLicenses"])
+    assert row is not None
+    assert phone in {one["skuId"] for one in row["assignedLicenses"]}
+    assert user_writes.assign_licences(graph, user, {}, [phone]).status == 200
+    again = user_writes.assign_licences(graph, user, {}, [phone.upper()])
+    assert (again.status, bool(again.request_id)) == (400, True), "it was taken already"
+    with pytest.raises(UmpError) as unknown:
+        user_writes.assign_licences(graph, user, {foreign: ()}, thing="Anna")
+    assert unknown.value.code == "licence_unknown"
+    tenant = place.visitor.simulator.state.tenants[place.visitor.tenant["tenant_id"]]
+    tenant.pool[phone] = 0
+    with pytest.raises(UmpError) as none:
+        user_writes.assign_licences(graph, user, {phone: ()}, thing="Anna")
+    assert none.value.code == "licence_missing"
+    place.visitor.inside("PATCH", f"/users/{user}", {"usageLocation": None})
+    with pytest.raises(UmpError) as nowhere:
+        user_writes.assign_licences(graph, user, {phone: ()}, thing="Anna")
+    assert nowhere.value.code == "usage_location_missing"
+
+
+def test_members_come_and_go_once(place: Place) -> None:
+    graph = place.graph
+    group = place.visitor.inside("GET", "/groups/%230")["id"]
+    inside = set(place.visitor.inside("GET", "/groups/%230/members")["members"])
+    user = next(row["id"] for row in place.users if row["id"] not in inside)
+    assert user_writes.add_member(graph, group, user).status == 204
+    assert user_writes.add_member(graph, group, user).status == 400, "already one"
+    assert user_writes.members_among(graph, [(group, user), (NOBODY, user)]) == {
+        (group, user): True,
+        (NOBODY, user): False,
+    }
+    assert user_writes.remove_member(graph, group, user).status == 204
+    assert user_writes.remove_member(graph, group, user).status == 404, "no longer one"
+    assert not user_writes.is_member(graph, group, user)
+    place.visitor.inside("PATCH", f"/groups/{group}", {"groupTypes": ["DynamicMembership"]})
+    for act in (user_writes.add_member, user_writes.remove_member):
+        with pytest.raises(UmpError) as rule:
+            act(graph, group, user, thing="Front Desk")
+        assert rule.value.code == "group_by_rule"
+        assert "Front Desk" in rule.value.message
+
+
+# What is not what was promised
+
+
+def test_an_answer_for_another_one_is_none(wire: responses.RequestsMock) -> None:
+    """A filter that was ignored, and an order in a shape of the documentation."""
+    row = {"id": "b3A=", "telephoneNumber": "+41589061000", "numberType": "directRouting"}
+    body = {"responses": [{"id": "0", "status": 200, "body": {"value": [row]}}]}
+    wire.post("https://graph.microsoft.com/v1.0/$batch", json=body)
+    assert teams.number(desk().client, "+41589061999") is None
+    body["responses"][0]["body"] = {"value": [{"id": NOBODY}]}
+    wire.replace("POST", "https://graph.microsoft.com/v1.0/$batch", json=body)
+    assert not user_writes.is_member(desk().client, NOBODY, REQUEST)
+    wrapped = {"value": {"status": "succeeded", "numbers": [{"status": "skipped", "statusDetail": "So."}]}}
+    wire.get(f"https://graph.microsoft.com/v1.0{teams_writes.OPERATIONS}('a')", json=wrapped)
+    assert teams_writes.operation(desk().client, "a").state == State.FAILED
+
+
+@pytest.mark.parametrize("cloud", ["gcc_high", "china"])
+def test_numbers_and_policies_are_written_in_the_worldwide_cloud_only(cloud: str) -> None:
+    graph = desk(cloud=CLOUDS[cloud]).client
+    for write in (
+        lambda: teams_writes.assign_number(graph, "+49", "directRouting", NOBODY),
+        lambda: teams_writes.assign_policies(graph, [Wish(NOBODY, "TeamsCallingPolicy", "x")]),
+    ):
+        with pytest.raises(UmpError) as refused:
+            write()
+        assert refused.value.code == "teams_not_in_cloud"
