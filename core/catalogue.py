@@ -114,9 +114,23 @@ _APP: tuple[_Row, ...] = (
      ("A provider administrator enters a valid client secret or certificate on Authentication Status. The "
       "customers need not do anything: their work waits, and goes on by itself.")),
     ("service_account_failed", 422, _FIX, _CUSTOMER, "target",
-     "The old service account, which only creates resource accounts, cannot be used: {why}.",
+     "The sign-in by which resource accounts are created cannot be used: {why}.",
      ("Whoever looks after this customer gives this one work another way in. Everything else of this customer, "
-      "calls included, goes on without that account.")),
+      "calls included, goes on without it.")),
+    ("resource_account_needs_person", 422, _FIX, _CUSTOMER, "target",
+     "Microsoft lets no app create the resource account {thing}, only an administrator who is signed in.",
+     ("Either connect this customer by an administrator's sign-in (Connection, Sign in), or have its administrator "
+      "run the ready script of the design, or create this account in the Teams admin center; then press Retry. The "
+      "portal goes on with the account that it finds. Calls and everything else of this customer are not concerned.")),
+    ("resource_account_blocked", 409, _FIX, _PROVIDER, "target",
+     "{thing} cannot be built before somebody has decided: {why}.",
+     "Do what the reason says, and press Retry; or change the design."),
+    ("resource_plan_changed", 409, _NEVER, _PROVIDER, "target",
+     "What Microsoft Teams has of {thing} is no longer what the plan was made from, so nothing was done.",
+     "Open the design, look at the plan again, and build anew."),
+    ("resource_account_propagating", 503, _LATER, _MICROSOFT, "target",
+     "Microsoft 365 does not know the new account {thing} everywhere yet.",
+     "Nobody need do anything: the portal tries again by itself."),
     ("migration_rolled_back", 422, _FIX, _PROVIDER, "target",
      "The new app registration did not work: {why} So the portal went back to the old way in.",
      "Nothing is lost. Mend what the registration page says about the new one, and migrate again."),

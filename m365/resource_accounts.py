@@ -212,7 +212,11 @@ def digest(wish: Wish, part: Part) -> str:
 def checked_name(text: str, what: str = "name") -> str:
     """Raises UmpError (invalid_input)."""
     name = " ".join(text.split())
-    check(bool(_NAME.fullmatch(name)), what, "use 1 to 64 characters, and none of \" ' ` $ < > | ;")
+    check(
+        bool(_NAME.fullmatch(name)) and name.isprintable(),
+        what,
+        "use 1 to 64 characters, and none of \" ' ` $ < > | ;",
+    )
     return name
 
 

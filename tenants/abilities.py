@@ -54,6 +54,7 @@ class Ability(enum.StrEnum):
     CHANGE_SETTINGS = "settings:change"
     MANAGE_WEBHOOKS = "webhooks:manage"
     MANAGE_SBC = "sbc:manage"
+    BUILD_ACCOUNTS = "resource-accounts:build"
     MANAGE_NUMBERS = "numbers:manage"
     EDIT_USERS = "users:edit"
 
@@ -73,11 +74,12 @@ ABILITIES: dict[Role, frozenset[Ability]] = {
     | _RUN
     | {Ability.VIEW_PROVIDER, Ability.ADD_TENANT, Ability.EDIT_TENANT, Ability.PAUSE_TENANT}
     | {Ability.MANAGE_CONNECTION, Ability.VIEW_INVITATIONS, Ability.INVITE, Ability.MANAGE_SBC}
-    | {Ability.MANAGE_NUMBERS, Ability.EDIT_USERS},
+    | {Ability.MANAGE_NUMBERS, Ability.EDIT_USERS, Ability.BUILD_ACCOUNTS},
     Role.MONITOR: _VIEW | {Ability.VIEW_PROVIDER, Ability.VIEW_INVITATIONS},
     Role.CUSTOMER_ADMIN: _VIEW
     | _RUN
-    | {Ability.MANAGE_CONNECTION, Ability.MANAGE_PEOPLE, Ability.MANAGE_NUMBERS, Ability.EDIT_USERS},
+    | {Ability.MANAGE_CONNECTION, Ability.MANAGE_PEOPLE, Ability.MANAGE_NUMBERS, Ability.EDIT_USERS}
+    | {Ability.BUILD_ACCOUNTS},
     Role.CUSTOMER_MONITOR: _VIEW,
 }
 # Acts on the provider as a whole: a role that was given for one customer never grants them.

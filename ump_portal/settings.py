@@ -56,6 +56,7 @@ INSTALLED_APPS = [
     "sbc",
     "sites",
     "telephony",
+    "resource_accounts",
     "provisioning",
     "invitations",
     "onboarding",

@@ -1,0 +1,5 @@
+from django.apps import AppConfig
+
+
+class ResourceAccountsConfig(AppConfig):
+    name = "resource_accounts"

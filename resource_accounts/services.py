@@ -1,0 +1,311 @@
+"""Resource accounts: what people ask for. Each act in one transaction with its audit entry and its command."""
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from audit.services import Changes, record
+from core.errors import Conflict, InvalidInput, UmpError
+from m365 import resource_account_plan as planning
+from m365 import resource_account_scripts as scripts
+from m365 import resource_accounts as m365
+from m365.clouds import CLOUDS, Cloud
+from m365.resource_accounts import Found
+from replication import services as queue
+from replication.models import Command, State
+from resource_accounts import selectors, shapes
+from resource_accounts.models import Design, DesignState, DesignTemplate
+from resource_accounts.selectors import BUILD, REMOVE
+from tenants.access import Actor
+from tenants.models import Connection, Tenant
+
+MOST = 500
+"""Designs of one customer."""
+
+
+# --- A design -------------------------------------------------------------------------------------------------
+@transaction.atomic
+def add(actor: Actor, tenant: Tenant, *, kind: str, **given: Any) -> Design:
+    """A new design, in the customer's scope; nothing at Microsoft changes.
+
+    Raises InvalidInput naming the field, UmpError (sync_off) for a customer without sync.
+    """
+    refuse_without_sync(tenant)
+    if Design.objects.filter(tenant=tenant).count() >= MOST:
+        raise InvalidInput(field="name", why=f"the customer has {MOST} designs already")
+    row = Design(tenant=tenant, kind=kind, created_by=actor.label)
+    _fill(row, given)
+    _save(row)
+    note(actor, "resource_account.designed", row, {"account": (None, row.upn), "type": (None, row.kind)})
+    return row
+
+
+@transaction.atomic
+def change(actor: Actor, row: Design, *, version: int | None = None, **given: Any) -> Design:
+    """What is left out keeps its value; what is built is changed by the next plan.
+
+    Raises InvalidInput naming the field; Conflict when somebody was faster, or it is being worked on.
+    """
+    row = _locked(row)
+    if version is not None and row.row_version != version:
+        raise Conflict("conflict_version", thing=row.name)
+    _refuse_while_busy(row)
+    before = {name: getattr(row, name) for name in ("name", "upn", "number", "spec")}
+    _fill(row, {"name": row.name, "upn": row.upn, "number": row.number, "spec": row.spec} | given)
+    for name in ("name", "upn"):
+        if built(row) and getattr(row, name) != before[name]:
+            raise InvalidInput(
+                field=name, why="something of it is at Microsoft already: remove that first, or copy it"
+            )
+    row.row_version += 1
+    _save(row)
+    changes: dict[str, Any] = {
+        name: (before[name], getattr(row, name))
+        for name in ("name", "upn", "number")
+        if before[name] != getattr(row, name)
+    }
+    other = [name for name, text in row.spec.items() if text != before["spec"].get(name)]
+    note(
+        actor,
+        "resource_account.changed",
+        row,
+        changes | ({"settings": (None, ", ".join(other))} if other else {}),
+    )
+    return row
+
+
+@transaction.atomic
+def delete(actor: Actor, row: Design) -> None:
+    """The portal forgets the design. Raises Conflict while something that the portal made is at Microsoft."""
+    row = _locked(row)
+    _refuse_while_busy(row)
+    if row.owned:
+        raise Conflict(thing=row.name, why="what the portal made for it is at Microsoft: remove that first")
+    note(actor, "resource_account.deleted", row, {"account": (row.upn, None)})
+    row.delete()
+
+
+def built(row: Design) -> bool:
+    """Whether something of it is at Microsoft, or may be."""
+    return bool(row.owned) or row.by_hand
+
+
+def refuse_without_sync(tenant: Tenant) -> None:
+    if selectors.why_not(tenant):
+        raise UmpError.of("sync_off", tenant=tenant.name)
+
+
+def _fill(row: Design, given: Mapping[str, Any]) -> None:
+    """Raises InvalidInput naming the field."""
+    row.name = m365.checked_name(str(given.get("name", "")))
+    row.upn = m365.checked_upn(str(given.get("upn", "")))
+    number = str(given.get("number", "") or "")
+    row.number = m365.checked_number(number) if number.strip() else ""
+    row.spec = shapes.cleaned(row.kind, given.get("spec") or {})
+    shapes.wish_of(row)
+
+
+def _save(row: Design) -> None:
+    same = Design.objects.filter(tenant=row.tenant).exclude(pk=row.pk)
+    if same.filter(upn=row.upn).exists():
+        raise InvalidInput(field="upn", why="another design has this account")
+    if same.filter(kind=row.kind, name__iexact=row.name).exists():
+        raise InvalidInput(field="name", why="another design of this type has this name")
+    try:
+        with transaction.atomic():
+            row.save()
+    except IntegrityError as error:  # somebody was faster
+        raise Conflict("already_exists", thing="a design") from error
+
+
+# --- At Microsoft ---------------------------------------------------------------------------------------------
+@transaction.atomic
+def look(actor: Actor, row: Design, kind: str = BUILD) -> Command:
+    """Read what Teams has of it, and what would be done; nothing is written.
+
+    Raises UmpError: powershell_missing where no worker has it, sync_off.
+    """
+    _refuse_without_line(row.tenant)
+    return queue.submit(actor, kind, row.tenant, target=str(row.uid), dry_run=True)
+
+
+@transaction.atomic
+def build(actor: Actor, row: Design, plan: str) -> Command:
+    """Carry out the plan of this fingerprint, which somebody has seen.
+
+    Raises InvalidInput when somebody whom it names is gone; Conflict when the plan is another one by now, waits for a
+    decision, or is being carried out; UmpError: powershell_missing, sync_off.
+    """
+    _refuse_without_line(row.tenant)
+    row = _locked(row)
+    steps = selectors.to_build(row)
+    if blocked := planning.blocked(steps):
+        raise Conflict(thing=row.name, why=f"{blocked[0]}: {blocked[0].why}")
+    return _submit(actor, row, BUILD, DesignState.BUILDING, plan, planning.fingerprint(steps))
+
+
+@transaction.atomic
+def remove(actor: Actor, row: Design, plan: str) -> Command:
+    """Take away what the portal made, in reverse; the design stays. Raises likewise."""
+    _refuse_without_line(row.tenant)
+    row = _locked(row)
+    if not row.owned:
+        raise Conflict(thing=row.name, why="the portal made nothing of it")
+    steps = selectors.to_remove(row)
+    return _submit(actor, row, REMOVE, DesignState.REMOVING, plan, planning.fingerprint(steps))
+
+
+def _submit(actor: Actor, row: Design, kind: str, state: DesignState, plan: str, now: str) -> Command:
+    open_one = (
+        selectors.commands(row).filter(dry_run=False, state__in=(State.QUEUED, State.EXECUTING)).first()
+    )
+    if open_one is not None:
+        raise Conflict(thing=row.name, why="it is being worked on")
+    if plan != now:
+        raise Conflict(thing=row.name, why="the plan is another one by now")
+    for waiting in selectors.commands(row).filter(state=State.SUSPENDED):
+        queue.cancel(actor, waiting)
+    row.state, row.problem = state, None
+    row.save(update_fields=["state", "problem"])
+    note(actor, "resource_account.building" if kind == BUILD else "resource_account.removing", row)
+    return queue.submit(actor, kind, row.tenant, target=str(row.uid), params={"plan": plan})
+
+
+def _refuse_without_line(tenant: Tenant) -> None:
+    refuse_without_sync(tenant)
+    if not selectors.powershell_is_there():
+        raise UmpError.of("powershell_missing")
+
+
+# --- By hand --------------------------------------------------------------------------------------------------
+def ready_script(row: Design, kind: str = BUILD) -> str:
+    """For a person with the MicrosoftTeams module. Raises InvalidInput, Conflict as `build`, tenant_not_given."""
+    organisation, cloud = _organisation(row.tenant)
+    removing = kind == REMOVE
+    wish = shapes.bare(row) if removing else shapes.wish_of(row, built=True)
+    steps = selectors.to_remove(row) if removing else selectors.to_build(row)
+    if blocked := planning.blocked(steps):
+        raise Conflict(thing=row.name, why=f"{blocked[0]}: {blocked[0].why}")
+    return scripts.ready(steps, wish, customer=row.tenant.name, organisation=organisation, cloud=cloud)
+
+
+def verify_script(row: Design) -> str:
+    """Reads what Teams has, and prints a line for `verify`. Raises UmpError (tenant_not_given)."""
+    organisation, cloud = _organisation(row.tenant)
+    return scripts.verify(shapes.bare(row), customer=row.tenant.name, organisation=organisation, cloud=cloud)
+
+
+@transaction.atomic
+def verify(actor: Actor, row: Design, pasted: str) -> Design:
+    """What a person's run of the Verify script printed. It makes nothing the portal's own.
+
+    Raises InvalidInput for what it did not print; Conflict while the portal works on the design.
+    """
+    row = _locked(row)
+    _refuse_while_busy(row)
+    organisation, _ = _organisation(row.tenant)
+    found = scripts.verified(pasted, shapes.bare(row), organisation=organisation)
+    note_seen(row, found)
+    whole = set(m365.wanted(shapes.wish_of(row))) <= set(found)
+    row.by_hand = bool(found) and not row.owned and whole
+    if row.by_hand:
+        row.state, row.problem, row.built_at = DesignState.BUILT, None, timezone.now()
+    elif not row.owned:
+        row.state = DesignState.NONE
+    row.save()
+    note(actor, "resource_account.verified", row, {"found": (None, ", ".join(found) or "nothing")})
+    return row
+
+
+def note_seen(row: Design, found: Found) -> None:
+    """Keep what a reading found; the caller saves."""
+    row.seen = {
+        part.value: {"name": thing.name, "id": thing.id, "holder": thing.holder, "note": thing.note}
+        for part, thing in found.items()
+    }
+    row.checked_at = timezone.now()
+
+
+def _organisation(tenant: Tenant) -> tuple[str, Cloud]:
+    if tenant.entra_tenant_id is None:
+        raise UmpError.of("tenant_not_given")
+    cloud = Connection.objects.filter(tenant=tenant).values_list("cloud", flat=True).first()
+    return str(tenant.entra_tenant_id), CLOUDS[cloud or "global"]
+
+
+# --- Templates ------------------------------------------------------------------------------------------------
+@transaction.atomic
+def save_template(actor: Actor, row: Design, name: str) -> DesignTemplate:
+    """The design without its people, for other customers. Raises InvalidInput naming the field."""
+    name = m365.checked_name(name, "name")
+    if DesignTemplate.objects.filter(name__iexact=name).exists():
+        raise InvalidInput(field="name", why="another template has this name")
+    customer = row.tenant.name
+    made = DesignTemplate.objects.create(
+        name=name,
+        kind=row.kind,
+        design_name=shapes.without_people({"name": row.name}, customer)["name"][: m365.LONGEST_NAME],
+        spec=shapes.without_people(row.spec, customer),
+        created_by=actor.label,
+    )
+    _note_template(actor, "design_template.added", made)
+    return made
+
+
+@transaction.atomic
+def delete_template(actor: Actor, row: DesignTemplate) -> None:
+    """What was made from it stays."""
+    _note_template(actor, "design_template.deleted", row)
+    row.delete()
+
+
+def from_template(row: DesignTemplate, tenant: Tenant) -> dict[str, Any]:
+    """First values of a new design for this customer; whom it leads to is left to a person."""
+    filled = shapes.for_customer({"name": row.design_name, **row.spec}, tenant.name)
+    name = filled.pop("name")
+    return {"kind": row.kind, "name": name, "spec": filled}
+
+
+def _note_template(actor: Actor, action: str, row: DesignTemplate) -> None:
+    record(
+        actor,
+        action,
+        tenant_id=None,
+        object_kind="design_template",
+        object_id=row.uid,
+        object_label=row.name,
+    )
+
+
+# --- Small ----------------------------------------------------------------------------------------------------
+def _locked(row: Design) -> Design:
+    found: Design = (
+        Design.objects.select_for_update(no_key=True, of=("self",)).select_related("tenant").get(pk=row.pk)
+    )
+    return found
+
+
+def _refuse_while_busy(row: Design) -> None:
+    if selectors.commands(row).filter(dry_run=False, state__in=(State.QUEUED, State.EXECUTING)).exists():
+        raise Conflict(thing=row.name, why="it is being worked on")
+
+
+def note(actor: Actor, action: str, row: Design, changes: Changes | None = None) -> None:
+    """An entry of the trail."""
+    record(
+        actor,
+        action,
+        tenant_id=row.tenant_id,
+        object_kind="resource_account",
+        object_id=row.uid,
+        object_label=row.name,
+        changes=changes,
+    )
+
+
+def young_since() -> str:
+    """What was made after this may not be shown by Microsoft yet (ISO time)."""
+    return (timezone.now() - dt.timedelta(minutes=30)).isoformat()
