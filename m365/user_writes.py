@@ -1,4 +1,4 @@
-"""Writing to the directory at Graph: a user's details, licences, members of groups (facts/microsoft.md 5, facts/graph).
+"""Writing to the directory at Graph: a user's details, licences, members of groups (facts 5 and facts/graph).
 
 Microsoft refuses with one code for many reasons. Where it did, what is there is read once: if all is as it was wanted
 already, the write counts as done; otherwise the reason is told from what was found. That reading is best effort, and

@@ -81,6 +81,15 @@ CUSTOMERS = (
     Customer("Umber Studios", "umberstudios", 45, "never_touched"),
 )
 
+# What the demo's customers have granted: reading, and writing users and numbers.
+_ROLES = (
+    *DEFAULT_ROLES,
+    "TeamsTelephoneNumber.ReadWrite.All",
+    "TeamsPolicyUserAssign.ReadWrite.All",
+    "User.ReadWrite.All",
+    "GroupMember.ReadWrite.All",
+    "LicenseAssignment.ReadWrite.All",
+)
 # What a story changes in a tenant that would otherwise be healthy; times are days from now.
 _APP: dict[str, dict[str, Any]] = {
     "expired_secret": {"secret_expires": -3},
@@ -123,13 +132,17 @@ def plant(world: World) -> None:
     """Create the customers and put each into the state of its story."""
     for customer in CUSTOMERS:
         tenant = world.add_tenant(_spec(customer, world.now()))
-        tenant.default_roles = DEFAULT_ROLES
+        tenant.default_roles = _ROLES
         if customer.story in _TROUBLE:
             world.troubles.add(_TROUBLE[customer.story], tenant=tenant.id, now=world.now())
 
 
 def _spec(customer: Customer, now: float) -> dict[str, Any]:
-    app: dict[str, Any] = {"client_id": customer.client_id, **_APP.get(customer.story, {})}
+    app: dict[str, Any] = {
+        "client_id": customer.client_id,
+        "roles": list(_ROLES),
+        **_APP.get(customer.story, {}),
+    }
     if customer.story == "certificate":
         app["certificate_pem"] = _certificate(customer.label)[0]
     else:

@@ -175,3 +175,31 @@ def test_the_teams_service_counts_requests(able: Visitor, simulator: Simulator) 
         "RequestLimitExceeded",
     )
     assert able.get("/users?$top=1").status_code == 200
+
+
+def test_somebody_else_gives_a_number_and_who_is_deleted_loses_it(able: Visitor) -> None:
+    free = numbers(able, "assignmentStatus eq 'unassigned'")[0]["telephoneNumber"]
+    target = able.inside("GET", "/users/%231")["id"]
+    able.tune(lag=30)
+    assert able.inside("POST", "/numbers", {"number": free, "user": "#1"})["assignmentTargetId"] == target
+    mine = f"telephoneNumber eq '{free}'"
+    assert numbers(able, mine)[0]["assignmentTargetId"] is None, "readers see it later"
+    able.tune(lag=0)
+    assert numbers(able, mine)[0]["assignmentTargetId"] == target
+    able.inside("DELETE", "/users/%231")
+    assert numbers(able, mine)[0]["assignmentStatus"] == "unassigned"
+    assert able.inside("POST", "/numbers", {"number": "+4999", "user": None})["assignmentTargetId"] is None
+
+
+def test_a_calling_plan_number_wants_a_location(visit: Visit) -> None:
+    able = visit(users=60, app={"roles": ABLE}, telephony={"kind": "callingPlan"})
+    free = numbers(able, "assignmentStatus eq 'unassigned'")[0]["telephoneNumber"]
+    target = next(
+        key
+        for key, row in users(able).items()
+        if "PhoneSystem" in row["featureTypes"] and not row["telephoneNumbers"]
+    )
+    body = wish(free, target, "callingPlan")
+    assert "emergency location" in order(able, "assignNumber", body)["numbers"][0]["statusDetail"]
+    assert order(able, "assignNumber", {**body, "locationId": "here"})["status"] == "succeeded"
+    assert numbers(able, f"telephoneNumber eq '{free}'")[0]["locationId"] == "here"

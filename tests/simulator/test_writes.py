@@ -226,3 +226,24 @@ def test_history_tells_a_lost_reply_from_a_refused_write(contoso: Visitor) -> No
     assert (lost.status_code, refused.status_code) == (503, 503)
     assert contoso.get(f"{path}?$select=jobTitle").json()["jobTitle"] == "Captain"
     assert [(entry["status"], entry["answered"]) for entry in writes] == [(204, 503)]
+
+
+def test_who_comes_from_the_own_directory_is_changed_there(contoso: Visitor) -> None:
+    """All but the usage location, and never the members of such a group; the next delta shows what was changed."""
+    synced = next(
+        row["id"]
+        for row in contoso.rows("/users?$select=id,onPremisesSyncEnabled")
+        if row["onPremisesSyncEnabled"]
+    )
+    _, mark = contoso.delta("/users/delta?$select=usageLocation,department&$deltatoken=latest")
+    answer = contoso.call("PATCH", f"/users/{synced}", json={"department": "X", "usageLocation": "AT"})
+    assert (answer.status_code, "on-premises mastered" in answer.text) == (400, True)
+    assert contoso.call("PATCH", f"/users/{synced}", json={"usageLocation": "AT"}).status_code == 204
+    rows, _ = contoso.delta(mark)
+    assert [(row["id"], row["usageLocation"]) for row in rows] == [(synced, "AT")]
+    group = contoso.rows("/groups?$select=id")[0]["id"]
+    contoso.simulator.state.tenants[contoso.tenant["tenant_id"]].directory.groups.change(
+        0, {"onPremisesSyncEnabled": True}
+    )
+    member = contoso.rows(f"/groups/{group}/members?$select=id")[0]["id"]
+    assert contoso.call("DELETE", f"/groups/{group}/members/{member}/$ref").status_code == 400
