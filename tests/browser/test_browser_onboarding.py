@@ -43,9 +43,9 @@ def first_step(page: Page, pretend: Pretend, worker: Worker) -> None:
     expect(page.get_by_label("Azure Tenant Id")).to_have_value(pretend.id)
     page.get_by_label("Licensed users").fill("40")
     page.locator("#id_service").select_option("operator_connect")
-    expect(page.locator("#offers")).to_contain_text("Offered: 16 of 22 features.")
+    expect(page.locator("#offers")).to_contain_text("Offered: 23 of 30 features.")
     page.locator("#id_service").select_option("direct_routing")
-    expect(page.locator("#offers")).to_contain_text("Offered: 20 of 22 features.")
+    expect(page.locator("#offers")).to_contain_text("Offered: 28 of 30 features.")
     assert faults(page, "onboarding step 1") == []
     page.get_by_role("button", name="Next").click()
     expect(main).to_contain_text("How do you get access?")

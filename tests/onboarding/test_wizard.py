@@ -133,7 +133,7 @@ def test_the_name_is_judged_while_it_is_typed(cast: Cast, client_of: SignIn) -> 
 def test_the_choices_say_what_they_lead_to(cast: Cast, client_of: SignIn) -> None:
     client = client_of(cast.olga)
     page = text_of(client, "/onboarding/offers/?service=operator_connect&licensed_users=5")
-    assert "Offered: 6 of 22 features." in page
+    assert "Offered: 9 of 30 features." in page
     assert "Needs sync" in page
     page = text_of(client, "/onboarding/offers/?service=nonsense&with_sync=on&licensed_users=x")
     assert "Needs a Users licence" in page
@@ -321,7 +321,7 @@ def test_step_3_ends_with_the_customer_ready(cast: Cast, client_of: SignIn) -> N
         "First replication",
         "Directory roles",
         "Finish",
-        "Offered: 20 of 22",
+        "Offered: 28 of 30",
     ):
         assert words in page
     post(client, at(made, "finish/"), {})

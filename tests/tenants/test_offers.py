@@ -7,11 +7,11 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import User
-from core.errors import InvalidInput
+from core.errors import InvalidInput, UmpError
 from replication import sweeper
 from tenants import deployment, health, offers, scope, services
 from tenants.access import SYSTEM
-from tenants.models import DeployState, Service, Tenant
+from tenants.models import DeployState, Plan, Service, Tenant
 from tests.cast import Cast
 from tests.pages.helpers import add, change, commands, fresh, text_of, url, verified
 
@@ -104,9 +104,27 @@ def test_without_sync_a_customer_needs_no_connection_to_be_well(
     page = text_of(client_of(cast.olga), url(unsynced))
     assert "without sync: no cycle starts" in page
     assert "Needs sync: without it a Teams Administrator" in page
-    assert "Offered: 6 of 22 features" in page
+    assert "What this customer can do here, and why not: 8 of 30 offered" in page
     assert "The portal has no connection" not in page
-    assert "Offered:" not in text_of(client_of(cast.adam), url(cast.contoso))
+    assert "What you can do here, and why not" in text_of(client_of(cast.adam), url(cast.contoso))
+
+
+@pytest.mark.django_db
+def test_licence_and_service_level_decide_too(cast: Cast) -> None:
+    assert offers.offered(cast.contoso, "number_ranges") == (True, "")
+    change(cast.contoso, licensed_users=0, plan=Plan.ESSENTIALS)
+    tenant = fresh(cast.contoso)
+    may, why = offers.offered(tenant, "number_ranges")
+    assert (may, why.startswith("Needs a Users licence")) == (False, True)
+    assert offers.offered(tenant, "own_app")[1] == (
+        "Needs the service level Hosted Essentials Plus or Hosted Pro."
+    )
+    assert offers.offered(tenant, "user_view")[0]
+    with pytest.raises(UmpError) as refused:
+        offers.require(tenant, "user_changes")
+    assert refused.value.code == "not_offered"
+    assert "User MACD (Teams and voice policies) is not offered" in refused.value.message
+    assert "Needs a Users licence" in refused.value.message
 
 
 @pytest.mark.django_db

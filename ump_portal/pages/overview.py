@@ -118,7 +118,7 @@ def _live(actor: Actor, tenant: Tenant) -> dict[str, Any]:
         "ready": bool(steps) and all(step["state"] == "done" for step in steps),
         "progress": progress,
         "facts": _facts(tenant),
-        "offers": offered if actor.is_provider else [],
+        "offers": offered,
         "offered": offers.tally(offered),
         "standing": _standing(connection),
         "next_cycle": next_cycle,
