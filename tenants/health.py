@@ -10,16 +10,17 @@ from types import MappingProxyType
 from typing import Any
 
 from django.db.models import (
+    BooleanField,
     Case,
     CharField,
     Count,
     DateTimeField,
     Exists,
+    ExpressionWrapper,
     F,
     OuterRef,
     Q,
     QuerySet,
-    Subquery,
     Value,
     When,
 )
@@ -83,31 +84,28 @@ HORIZON: tuple[tuple[str, str, int | None, int | None], ...] = (
 def with_health(found: QuerySet[Tenant]) -> QuerySet[Any]:
     """The customers with `verification`, `verified_at`, `expires_at` (of the access), `degraded_at`, `held_at`,
     `unconfirmed` (the first replication waits for a person), `health`."""
-    connection = Connection.objects.filter(tenant=OuterRef("pk"))
+    unconfirmed = Q(connection__organization__isnull=False, last_replicated_at=None) & (
+        ~Q(connection__confirmed_for=F("entra_tenant_id")) | Q(connection__confirmed_for=None)
+    )
     return found.annotate(
-        verification=Subquery(connection.values("verification")[:1], output_field=CharField()),
-        verified_at=Subquery(connection.values("verified_at")[:1], output_field=DateTimeField()),
-        expires_at=Subquery(
-            connection.annotate(end=end_of_access()).values("end")[:1], output_field=DateTimeField()
-        ),
-        degraded_at=Subquery(connection.values("degraded_at")[:1], output_field=DateTimeField()),
-        held_at=Subquery(connection.values("held_at")[:1], output_field=DateTimeField()),
-        unconfirmed=Exists(
-            connection.filter(organization__isnull=False, tenant__last_replicated_at=None).filter(
-                ~Q(confirmed_for=F("tenant__entra_tenant_id")) | Q(confirmed_for=None)
-            )
-        ),
+        verification=F("connection__verification"),
+        verified_at=F("connection__verified_at"),
+        expires_at=end_of_access("connection__"),
+        degraded_at=F("connection__degraded_at"),
+        held_at=F("connection__held_at"),
+        unconfirmed=ExpressionWrapper(unconfirmed, BooleanField()),
     ).annotate(health=_case(timezone.now()))
 
 
-def end_of_access() -> Least:
+def end_of_access(via: str = "") -> Least:
     """When what a Connection signs in with ends: its app's credential, or a stored sign-in that nobody uses.
 
-    Each use of a stored sign-in lets it live on, so its end is a forecast, and worth one only after some idle days.
+    `via` leads to the connection from where the query begins. Each use of a stored sign-in lets it live on, so its
+    end is a forecast, and worth one only after some idle days.
     """
-    idle = Q(method=Method.TOKEN, refreshed_at__lt=Now() - IDLE)
-    unused = Case(When(idle, then=F("refreshed_at") + UNUSED), output_field=DateTimeField())
-    return Least("secret__expires_at", unused, output_field=DateTimeField())
+    idle = Q((f"{via}method", Method.TOKEN), (f"{via}refreshed_at__lt", Now() - IDLE))
+    unused = Case(When(idle, then=F(f"{via}refreshed_at") + UNUSED), output_field=DateTimeField())
+    return Least(f"{via}secret__expires_at", unused, output_field=DateTimeField())
 
 
 def _case(now: dt.datetime) -> Case:

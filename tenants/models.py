@@ -90,7 +90,8 @@ class Tenant(Owned):
             ),
         ]
         indexes = [
-            models.Index(fields=["next_cycle_at"], name="tenant_cycle", condition=models.Q(deleted_at=None))
+            models.Index(fields=["next_cycle_at"], name="tenant_cycle", condition=models.Q(deleted_at=None)),
+            models.Index(fields=["name", "id"], name="tenant_by_name", condition=models.Q(deleted_at=None)),
         ]
 
     def __str__(self) -> str:
@@ -291,6 +292,10 @@ class SignIn(TenantOwned):
 class Connection(SignIn):
     """How the portal signs in to the customer's tenant, and what the last check of that said."""
 
+    # With a name for queries, so that a list of customers joins it (tenants.health).
+    tenant = models.ForeignKey(
+        "tenants.Tenant", models.CASCADE, related_name="+", related_query_name="connection"
+    )
     verification = models.CharField(max_length=12, choices=Verification, default=Verification.NEVER)
     verified_at = models.DateTimeField(null=True, editable=False)
     problem = models.JSONField(null=True, editable=False, help_text="core.errors.Rendered of the last check.")

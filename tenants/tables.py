@@ -35,12 +35,19 @@ class Bounded(Paginator):  # type: ignore[type-arg]  # generic in the stubs only
     @cached_property
     def count(self) -> int:
         if isinstance(self.object_list, QuerySet):
-            return int(self.object_list.order_by()[:MOST].count())
+            return int(_keys(self.object_list)[:MOST].count())
         return min(int(super().count), MOST)
 
     @property
     def bounded(self) -> bool:
         return self.count >= MOST
+
+
+def _keys(rows: "QuerySet[Any]") -> "QuerySet[Any]":
+    """The rows without order and without what was worked out for each of them: enough to be counted."""
+    plain = rows.order_by()
+    grouped = plain.query.group_by is not None or plain.query.distinct or plain.query.combinator
+    return plain if grouped else plain.values("pk")
 
 
 class Chain:
@@ -54,7 +61,7 @@ class Chain:
         return self.first.count()
 
     def count(self) -> int:
-        return self.split + self.last.order_by()[:MOST].count()
+        return self.split + int(_keys(self.last)[:MOST].count())
 
     def __len__(self) -> int:
         return self.count()

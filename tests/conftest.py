@@ -15,6 +15,7 @@ from accounts import branding, installation
 from accounts.models import User
 from tests.cast import Cast, assemble, sign_in
 from tests.photograph import Photograph
+from ump_portal.pages import tally
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -66,10 +67,11 @@ TransactionTestCase._fixture_teardown = _flush_as_owner  # type: ignore[method-a
 
 @pytest.fixture(autouse=True)
 def read_when_changed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process reads settings and branding anew every few seconds; here after a change only.
+    """A process reads settings and branding anew every few seconds; here after a change only, and counts each time.
 
     Otherwise the number of queries of a page would depend on how quick the machine is.
     """
+    monkeypatch.setattr(tally, "FRESH_SECONDS", -1.0)
     for kept in (installation, branding):
         monkeypatch.setattr(kept, "FRESH_SECONDS", 3_600.0)
         monkeypatch.setattr(kept._cache, "read_at", time.monotonic())

@@ -11,6 +11,7 @@ from tenants.abilities import Role
 from tenants.access import SYSTEM
 from tests.cast import Cast
 from tests.pages.helpers import SignIn, failed, post, text_of, url
+from ump_portal.pages import tally
 
 pytestmark = pytest.mark.django_db
 
@@ -88,9 +89,30 @@ def test_tabs_name_only_pages_that_are_there(cast: Cast, client_of: SignIn) -> N
 def test_the_trees_counts_tell_what_is_wrong(cast: Cast, client_of: SignIn) -> None:
     failed(cast.fabrikam)
     assert re.search(
-        r'<span class="count" data-tone="bad">1</span>', tree(text_of(client_of(cast.olga), "/"))
+        r'<span class="count" data-tone="bad" title="Counted just now">1</span>',
+        tree(text_of(client_of(cast.olga), "/")),
     )
     assert "data-tone" not in tree(text_of(client_of(cast.otto), "/"))
+
+
+def test_kept_counts_are_of_the_customers_somebody_sees(
+    cast: Cast, client_of: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever looks first fills what is kept; nobody is shown numbers of customers that are not his."""
+    monkeypatch.setattr(tally, "FRESH_SECONDS", 3_600.0)
+    tally.forget()
+    olga, otto = client_of(cast.olga), client_of(cast.otto)
+
+    def shown(client: Client) -> list[str]:
+        return re.findall(
+            r'<span class="count"[^>]* title="Counted [^"]+">(\d+)</span>', tree(text_of(client, "/audit/"))
+        )
+
+    assert (shown(olga), shown(otto)) == (["2"], ["1"])
+    failed(cast.fabrikam)
+    assert shown(olga) == ["2"], "counted some seconds ago, as its tooltip says"
+    tally.forget()
+    assert (shown(otto), shown(olga)) == (["1"], ["1", "2"])
 
 
 @pytest.mark.parametrize(

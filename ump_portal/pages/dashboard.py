@@ -20,8 +20,8 @@ from tenants.access import Actor, tenants_for
 from tenants.health import HORIZON, TITLES, TONES, Health
 from tenants.selectors import connections_of, tenants
 from tenants.web import actor_of, list_view, person_view
-from ump_portal.pages import attention
-from ump_portal.pages.navigation import health_counts
+from ump_portal.pages import attention, tally
+from ump_portal.pages.tally import Tally
 
 HORIZON_TONES = {"expired": "bad", "7": "bad", "30": "warn", "90": "info", "later": "ok"}
 LISTED = 10
@@ -46,12 +46,12 @@ def start(request: HttpRequest) -> HttpResponse:
 @conditional_page
 def figures(request: HttpRequest) -> HttpResponse:
     """The tiles alone, asked for again while somebody looks."""
-    return render(request, "pages/dashboard_figures.html", _figures(request, actor_of(request)))
+    return render(request, "pages/dashboard_figures.html", _figures(tally.count(actor_of(request))))
 
 
 def _dashboard(request: HttpRequest, actor: Actor) -> HttpResponse:
-    counts = health_counts(request, actor)
-    figures = _figures(request, actor)
+    counted = tally.count(actor)
+    figures = _figures(counted)
     context = {
         "figures": figures,
         **figures,
@@ -66,7 +66,7 @@ def _dashboard(request: HttpRequest, actor: Actor) -> HttpResponse:
             {
                 "label": TITLES[name],
                 "tone": TONES[name],
-                "count": counts[name],
+                "count": counted.health[name],
                 "url": f"/tenants/?health={name}",
             }
             for name in Health
@@ -77,15 +77,15 @@ def _dashboard(request: HttpRequest, actor: Actor) -> HttpResponse:
     return render(request, "pages/dashboard.html", context)
 
 
-def _figures(request: HttpRequest, actor: Actor) -> dict[str, Any]:
-    counts, ends = health_counts(request, actor), health.horizon()
+def _figures(counted: Tally) -> dict[str, Any]:
+    counts, ends = counted.health, health.horizon()
     following = health.next_to_expire()
     return {
-        "total": sum(counts.values()),
+        "total": counted.total,
         "connected": counts[Health.HEALTHY] + counts[Health.ATTENTION],
         "needy": counts[Health.FAILED] + counts[Health.ATTENTION] + counts[Health.NEVER],
         "failed": counts[Health.FAILED],
-        "open": queue.counters(),
+        "open": counted.commands,
         "oldest": oldest_waiting(),
         "ends": ends,
         "soon": ends["7"] + ends["30"],

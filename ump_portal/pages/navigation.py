@@ -15,23 +15,24 @@ from django.urls import Resolver404, resolve
 from django.utils.functional import SimpleLazyObject
 
 from accounts import branding
-from replication import states
-from tenants import health, scope
 from tenants.abilities import TITLES, Ability
 from tenants.access import Actor
+from tenants.health import Health
 from tenants.models import Tenant
 from tenants.web import actor_of
+from ump_portal.pages import tally
 
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """A link of the tree or, with children, a group of links."""
+    """A link of the tree or, with children, a group of links. `age` says when the count was made."""
 
     label: str
     url: str = ""
     icon: str = ""
     active: bool = False
     count: int = 0
+    age: str = ""
     tone: str = ""
     children: tuple["Entry", ...] = ()
     open: bool = True
@@ -73,33 +74,9 @@ def signed_in(request: HttpRequest) -> Actor | None:
     return actor_of(request) if user is not None and user.is_authenticated else None
 
 
-def visible(actor: Actor) -> scope.Scope:
-    """The customers whom the actor may see at all, as a scope to open."""
-    if actor.may(Ability.VIEW_TENANT):
-        return scope.Scope(None, "counts beside the tree, for somebody who may see every customer")
-    return scope.Scope(frozenset(actor.tenant_roles))
-
-
-def opened(wanted: scope.Scope) -> Any:
-    """The context manager that opens this scope."""
-    return scope.every(wanted.reason) if wanted.tenants is None else scope.some(wanted.tenants)
-
-
-def health_counts(request: HttpRequest, actor: Actor) -> dict[health.Health, int]:
-    """Customers by health, asked once a request."""
-    found: dict[health.Health, int] | None = getattr(request, "health_counts", None)
-    if found is None:
-        with opened(visible(actor)):
-            found = health.counts()
-        request.health_counts = found  # type: ignore[attr-defined]  # ours
-    return found
-
-
 # --- The provider's side ------------------------------------------------------------------------------------
 def _provider_tree(request: HttpRequest, actor: Actor) -> list[Entry]:
-    counts = health_counts(request, actor)
-    with opened(visible(actor)):
-        waiting = states.count_open()["open"]
+    counted = tally.recent(actor)
     provider = actor.may(Ability.VIEW_PROVIDER)
     invites = any(actor.may(Ability.VIEW_INVITATIONS, each) for each in (None, *actor.tenant_roles))
     entries = [
@@ -109,16 +86,17 @@ def _provider_tree(request: HttpRequest, actor: Actor) -> list[Entry]:
             "/",
             "layout-dashboard",
             exact=True,
-            count=counts[health.Health.FAILED],
+            count=counted.health[Health.FAILED],
+            age=counted.age,
             tone="bad",
         ),
-        _entry(request, "Tenants", "/tenants/", "building-2", count=sum(counts.values())),
+        _entry(request, "Tenants", "/tenants/", "building-2", count=counted.total, age=counted.age),
         _entry(request, "Invitations", "/invitations/", "mail") if invites else None,
         _entry(request, "Authentication Status", "/authentication-status/", "shield-check"),
         _group(
             "Replication",
             "refresh-cw",
-            _entry(request, "Queue", "/queue/", count=waiting),
+            _entry(request, "Queue", "/queue/", count=counted.commands["open"], age=counted.age),
         ),
         _group(
             "SBC",
@@ -289,12 +267,13 @@ def _entry(
     *,
     exact: bool = False,
     count: int = 0,
+    age: str = "",
     tone: str = "",
 ) -> Entry | None:
     if not exists(url):
         return None
     active = request.path == url if exact else request.path.startswith(url)
-    return Entry(label, url, icon, active=active, count=count, tone=tone)
+    return Entry(label, url, icon, active=active, count=count, age=age, tone=tone)
 
 
 def _group(label: str, icon: str, *children: Entry | None) -> Entry | None:

@@ -4,7 +4,8 @@ Each tag returns escaped HTML; text given by people or by Microsoft may be passe
 `pictures.py`, the bigger parts in `templates/partials/`, all of them shown in every state at `/styleguide`.
 """
 
-from collections.abc import Iterable, Sequence
+import functools
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -47,8 +48,9 @@ MONTH_SECONDS = 31 * 86_400
 UNITS = ((86_400, "day"), (3_600, "hour"), (60, "min"))
 
 
+@functools.lru_cache(maxsize=1024)
 def draw(name: str, size: int = 16, css: str = "") -> SafeString:
-    """The Lucide icon called `name`, `size` pixels wide, hidden from assistive technology.
+    """The Lucide icon called `name`, `size` pixels wide, hidden from assistive technology; drawn once a process.
 
     Raises `lucide.IconDoesNotExist` for an unknown name: a wrong icon is a bug of the template.
     """
@@ -296,6 +298,53 @@ def pager(context: RequestContext, page: Page[Any], noun: str = "entries") -> di
     previous = link(address(page.previous_page_number()), "Previous") if page.has_previous() else ""
     following = link(address(page.next_page_number()), "Next") if page.has_next() else ""
     return {"page": page, "noun": noun, "numbers": numbers, "previous": previous, "next": following}
+
+
+@register.simple_tag(takes_context=True)
+def menu_entries(context: RequestContext, actions: Iterable[Mapping[str, Any]]) -> SafeString:
+    """What partials/row_menu.html opens: its arguments are told there. Written here, because a page has hundreds."""
+    return format_html_join("", "{}", ((_menu_entry(context, action),) for action in actions))
+
+
+def _menu_entry(context: RequestContext, action: Mapping[str, Any]) -> SafeString:
+    colour = SafeString(' data-tone="bad"') if action.get("danger") else ""
+    picture = draw(action["icon"]) if action.get("icon") else ""
+    if action.get("post"):
+        return format_html(
+            '<form method="post" action="{}"><input type="hidden" name="csrfmiddlewaretoken" value="{}">'
+            "<button{}>{} {}</button></form>",
+            action["url"], context.get("csrf_token", ""), colour, picture, action["label"],
+        )  # fmt: skip
+    modal = SafeString(" data-modal") if action.get("modal") else ""
+    return format_html('<a href="{}"{}{}>{} {}</a>', action["url"], colour, modal, picture, action["label"])
+
+
+@register.simple_tag
+def choices(options: Iterable[Mapping[str, Any]], chosen: object) -> SafeString:
+    """The options of a select in partials/table_tools.html, each {value, label}."""
+    return format_html_join(
+        "",
+        '<option value="{}"{}>{}</option>',
+        (
+            (option["value"], SafeString(" selected") if option["value"] == chosen else "", option["label"])
+            for option in options
+        ),
+    )
+
+
+@register.simple_tag
+def tree_link(entry: Any) -> SafeString:
+    """One link of partials/tree.html. Written here, because every page has twenty."""
+    here = SafeString(' aria-current="page"') if entry.active else ""
+    picture = draw(entry.icon, 18) if entry.icon else ""
+    number: SafeString | str = ""
+    if entry.count:
+        tone = format_html(' data-tone="{}"', entry.tone) if entry.tone else ""
+        age = format_html(' title="{}"', entry.age) if entry.age else ""
+        number = format_html('<span class="count"{}{}>{}</span>', tone, age, entry.count)
+    return format_html(
+        '<a href="{}"{}>{}<span>{}</span>{}</a>', entry.url, here, picture, entry.label, number
+    )
 
 
 @register.simple_tag(takes_context=True)

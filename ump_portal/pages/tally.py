@@ -1,0 +1,71 @@
+"""The numbers beside the tree, which stand on every page: counted at most every few seconds, and told with their age.
+
+A process keeps them by the customers that were counted, so that two people share a number only where they see the
+same customers. Pages whose subject the numbers are count anew.
+"""
+
+import collections
+import contextlib
+import dataclasses
+import time
+import uuid
+
+from replication import states
+from tenants import health, scope
+from tenants.abilities import Ability
+from tenants.access import Actor
+
+FRESH_SECONDS = 10.0
+MOST_KEPT = 256
+
+
+@dataclasses.dataclass(frozen=True)
+class Tally:
+    """Customers by health, commands by open state, and when they were counted (monotonic seconds)."""
+
+    health: dict[health.Health, int]
+    commands: dict[str, int]
+    at: float
+
+    @property
+    def total(self) -> int:
+        return sum(self.health.values())
+
+    @property
+    def age(self) -> str:
+        seconds = int(time.monotonic() - self.at)
+        return f"Counted {seconds} s ago" if seconds else "Counted just now"
+
+
+_kept: collections.OrderedDict[frozenset[uuid.UUID] | None, Tally] = collections.OrderedDict()
+
+
+def recent(actor: Actor) -> Tally:
+    """What was counted over the actor's customers in the last seconds, or is counted now; two queries at most."""
+    found = _kept.get(_visible(actor))
+    if found is None or time.monotonic() - found.at > FRESH_SECONDS:
+        found = count(actor)
+    return found
+
+
+def count(actor: Actor) -> Tally:
+    """Count over the actor's customers now, and keep it."""
+    seen = _visible(actor)
+    every = "counts beside the tree, for somebody who may see every customer"
+    with scope.every(every) if seen is None else scope.some(seen):
+        made = Tally(health.counts(), states.count_open(), time.monotonic())
+    _kept[seen] = made
+    while len(_kept) > MOST_KEPT:
+        with contextlib.suppress(KeyError):  # another thread was quicker
+            _kept.popitem(last=False)
+    return made
+
+
+def _visible(actor: Actor) -> frozenset[uuid.UUID] | None:
+    """The customers whom the actor may see at all; None for every customer."""
+    return None if actor.may(Ability.VIEW_TENANT) else frozenset(actor.tenant_roles)
+
+
+def forget() -> None:
+    """Count anew at the next question."""
+    _kept.clear()
