@@ -769,6 +769,26 @@ _SBC: tuple[_Row, ...] = (
 )
 
 _TEAMS: tuple[_Row, ...] = (
+    ("deploy_unfit", 422, _FIX, _PROVIDER, "target",
+     "{tenant} cannot be deployed yet: {why}.",
+     "See to what is said, then look again. Nothing was changed."),
+    ("deploy_plan_stale", 409, _NEVER, _PROVIDER, "target",
+     "What would be done for {tenant} is no longer what was looked at.",
+     "Nothing was changed. Look again, and decide anew."),
+    ("deploy_stopped", 422, _NEVER, _PROVIDER, "target",
+     "The work on the deployment of {tenant} stopped: {why}.",
+     ("What was done stays, and is not done twice. See to the cause, then look again on the page Deploy (or Undo "
+      "Deploy): the plan has what is left.")),
+    ("deploy_late", 504, _NEVER, _PROVIDER, "target",
+     "The look at {thing} did not come to an end in time.",
+     "See on Queue Changes what it waits for, then look again."),
+    ("voice_conflict", 409, _NEVER, _PROVIDER, "target",
+     "In Teams of {tenant} something else has a name that is needed: {why}.",
+     ("Rename or remove it in the Teams admin center and look again; or, on the page Deploy, let the portal take it "
+      "over.")),
+    ("voice_unseen", 504, _NEVER, _MICROSOFT, "target",
+     "Teams took what was written for {tenant}, and still does not show it: {why}.",
+     "Wait for an hour, then look again: the plan has what is missing, if anything is."),
     ("powershell_missing", 503, _FIX, _PORTAL, "target",
      "This portal has no PowerShell, with which this work in Microsoft Teams is done.",
      ("Carry it out by hand: the page has a script that is ready to run, and Verify. Or whoever runs the portal "
@@ -853,6 +873,61 @@ _WRITING: tuple[_Row, ...] = (
      "{thing} has the licence as a member of a group, so it cannot be taken from the user alone.",
      "Take the user out of the group that gives the licence, here or in Microsoft Entra."),
 )
+
+_CHANGING: tuple[_Row, ...] = (
+    ("user_not_in_copy", 404, _NEVER, _PROVIDER, "target",
+     "The copy of the directory has no user {thing}.",
+     "Look at the spelling. A user who is new at Microsoft arrives with the next replication: Queue Replication."),
+    ("group_not_in_copy", 404, _NEVER, _PROVIDER, "target",
+     "The copy of the directory has no group {thing}.",
+     "Look at the spelling. A group that is new at Microsoft arrives with the next replication: Queue Replication."),
+    ("group_kept_elsewhere", 409, _NEVER, _CUSTOMER, "target",
+     "Who belongs to {thing} cannot be changed here: Exchange or the customer's own directory keeps the group.",
+     "The customer's administrator changes it there; the portal follows with the next replication."),
+    ("change_twice", 422, _NEVER, _PROVIDER, "target",
+     "{field} of this user is asked for twice.",
+     "Keep one of the two."),
+    ("number_asked_twice", 422, _NEVER, _PROVIDER, "target",
+     "{number} is asked for by two users at once.",
+     "A number belongs to one user: change one of the two."),
+    ("number_awaited", 409, _NEVER, _PROVIDER, "target",
+     "A change that waits gives {number} to {thing}.",
+     "Choose another number, or withdraw that change first."),
+    ("number_of_another", 409, _NEVER, _PROVIDER, "target",
+     "{number} belongs to another customer.",
+     "Choose another number. If it was ported, the other customer's Microsoft 365 has to give it up first."),
+    ("number_not_free", 409, _NEVER, _PROVIDER, "target",
+     "{number} is {state}, so it is not given to anybody.",
+     "Choose another number, or release this one on the page Numbers first."),
+    ("user_gone", 404, _NEVER, _CUSTOMER, "target",
+     "Microsoft does not know {thing} any more: the user was deleted, or Teams does not have him.",
+     "If that was a mistake, the customer's administrator restores the user within 30 days; then ask again."),
+    ("changed_meanwhile", 409, _NEVER, _PROVIDER, "target",
+     "Somebody else changed this of {thing} while it was being written, so it was left as it is.",
+     "Look at what stands there now. If the change is still wanted, ask for it again."),
+    ("write_unseen", 504, _NEVER, _MICROSOFT, "target",
+     "Microsoft accepted the change of {thing} and does not show it yet.",
+     "Look again in some minutes: the next replication tells. If it does not come, ask for the change again."),
+    ("write_lost", 504, _NEVER, _MICROSOFT, "target",
+     "The change of {thing} was sent several times, and Microsoft still shows the old value.",
+     "Ask for it again later. If it stays so, look whether somebody sets it back at Microsoft."),
+    ("write_not_allowed", 422, _FIX, _CUSTOMER, "target",
+     "Microsoft does not let {app} change {thing}. Missing: {permission}.",
+     ("The customer's administrator gives it, by Grant Access or the consent link of the connection page. "
+      "Then press Try again: what was not written yet is written then.")),
+    ("nothing_to_plan", 409, _NEVER, _PROVIDER, "target",
+     "No change of {tenant} waits, so there is nothing to plan.",
+     "Change something first: a user's number, policies or details."),
+    ("nothing_to_undo", 409, _NEVER, _PROVIDER, "target",
+     "This plan wrote nothing, so there is nothing to take back.",
+     "Nothing to do."),
+    ("changes_moved", 409, _NEVER, _PROVIDER, "target",
+     "Nothing was written, because the plan is out of date: {why}.",
+     "Draw a new plan, look at it, and apply that one."),
+    ("second_person_needed", 403, _NEVER, _PROVIDER, "target",
+     "A second person has to confirm this: some of these changes are your own.",
+     "Ask another provider administrator to look at the plan and to confirm it."),
+)
 # fmt: on
 
 _SECTIONS: tuple[tuple[str, tuple[_Row, ...]], ...] = (
@@ -867,7 +942,7 @@ _SECTIONS: tuple[tuple[str, tuple[_Row, ...]], ...] = (
     ("Invitations", _INVITING),
     ("SBC devices and OVOC", _SBC),
     ("Settings of Microsoft Teams", _TEAMS),
-    ("Changes of users and numbers", _WRITING),
+    ("Changes of users and numbers", _WRITING + _CHANGING),
 )
 
 

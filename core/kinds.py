@@ -89,7 +89,7 @@ NOUNS: Mapping[str, str] = MappingProxyType(
         "zone": "the zone",
         "prefix": "the number",
         "plan": "the dial plan",
-        "policy": "the policy",
         "number": "the number",
+        "policy": "the policy",
     }
 )

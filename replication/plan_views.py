@@ -10,6 +10,7 @@ from django.shortcuts import render
 from core.errors import Conflict, NotFound, UmpError
 from replication import plans, selectors, services, words
 from replication.models import Command, Removal, RemovalPlan
+from replication.registry import kind_of
 from tenants import tables
 from tenants.abilities import Ability
 from tenants.answers import SeeOther
@@ -79,7 +80,7 @@ def approve(request: HttpRequest, tenant: Tenant, number: int) -> HttpResponse:
         messages.info(request, "This command does not wait for a confirmation any more.")
         return SeeOther(url)
     context: dict[str, Any] = {
-        "title": f"Remove {drawn.removals:,} objects from the copy of {tenant.name}?",
+        "title": f"Remove {drawn.removals:,} objects from {kind_of(found.kind).removes_from} {tenant.name}?",
         "plan": words.planned(found, drawn, actor_of(request)),
         "command": found,
         "names": [f"{line.name}, {line.noun.lower()}" for line in plans.lines_of(drawn)[:NAMED]],
@@ -102,9 +103,14 @@ def _approved(request: HttpRequest, found: Command, url: str) -> HttpResponse:
     except Conflict as error:
         messages.warning(request, error.message)
     except UmpError as error:
-        if error.code != "plan_stale":
+        if error.code == "second_person_needed":
+            messages.warning(request, f"{error.message} {error.advice}")
+        elif error.code == "plan_stale":
+            messages.warning(
+                request, f"{error.message} The new plan stands below: look at it, then confirm it."
+            )
+        else:
             raise
-        messages.warning(request, f"{error.message} The new plan stands below: look at it, then confirm it.")
     else:
         messages.success(
             request, "Confirmed. Everything is read once more, and what is still missing is removed."

@@ -10,6 +10,8 @@ from tenants.abilities import Ability
 
 if TYPE_CHECKING:
     from replication.context import Context, Outcome
+    from replication.models import Command
+    from tenants.access import Actor
 
 
 class Kind(abc.ABC):
@@ -28,6 +30,12 @@ class Kind(abc.ABC):
     may_dry_run: ClassVar[bool] = False
     own_account: ClassVar[bool] = False
     """Signs in with an account of its own, whose faults say nothing about the connection (SYN-17)."""
+    removes_from: ClassVar[str] = "the copy of"
+    """What a plan of removals takes from, in the question to the person who confirms it."""
+
+    def objection(self, actor: "Actor", command: "Command") -> UmpError | None:
+        """Why this person may not confirm a plan of this command, though others may."""
+        return None
 
     @abc.abstractmethod
     def run(self, ctx: "Context") -> "Outcome":

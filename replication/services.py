@@ -178,8 +178,8 @@ def retry(actor: Actor, command: Command) -> Command:
 def approve(actor: Actor, command: Command, plan_id: int) -> Command:
     """The command may remove what this plan lists: it reads anew, and removes what is in the plan and still gone.
 
-    A second click changes nothing. Raises Forbidden; UmpError (plan_stale) when another plan was drawn since, or
-    what suspended the lane meanwhile; Conflict (illegal_move) when the command does not wait for this.
+    A second click changes nothing. Raises Forbidden; UmpError (plan_stale) when another plan was drawn since, what
+    the kind has against this person, or what suspended the lane; Conflict (illegal_move) when it does not wait.
     """
     if not actor.may(Ability.APPROVE_PLAN, command.tenant_id):
         raise Forbidden(action=Ability.APPROVE_PLAN.words)
@@ -192,6 +192,9 @@ def approve(actor: Actor, command: Command, plan_id: int) -> Command:
         raise Conflict("illegal_move", action="be confirmed", state=State(command.state).label.lower())
     if plan.id != plan_id:
         raise UmpError.of("plan_stale")
+    objection = kind_of(command.kind).objection(actor, command)
+    if objection is not None:
+        raise objection
     plans.of_command(command.id).update(approved_at=Now(), approved_by=actor.label)
     _go_on(command, f"{actor.label} confirmed plan {plan.id}: {plan.removals:,} objects may be removed.")
     _audit(actor, "plan.approved", command, {"objects to remove": (None, plan.removals)})

@@ -22,6 +22,10 @@ from invitations import services as invitations
 from invitations.models import Invitation
 from invitations.welcome import WELCOME
 from onboarding import services as onboarding
+from provisioning import services as changes
+from provisioning.aspects import Thing
+from provisioning.judging import Wish
+from provisioning.models import Source
 from replication import services as queue
 from replication.commands import PROBE
 from sbc import services as sbcs
@@ -47,6 +51,7 @@ from tests.directory.pretend import Customer, Worker, make_customer
 from tests.domains.conftest import allow as allow_domains
 from tests.domains.conftest import enter_zone
 from tests.invitations.stage import HUB, Way, build, visits_of
+from tests.provisioning.helpers import allow as allow_changes
 from tests.sbc.conftest import fresh, wish
 from tests.sites.conftest import OTHERS, act, pair
 from tests.sites.conftest import wish as site_wish
@@ -486,3 +491,17 @@ def _reload_from_ovoc(world: World) -> None:
     ovoc.put({"name": "sbc2.example", "ipAddress": "127.0.0.1:9"})
     world.settle()
     sbcs.reload(SYSTEM)
+
+
+# --- Changes of users ---------------------------------------------------------------------------------------------
+@scenario("apply_changes")
+def _apply_changes(world: World) -> None:
+    """What Microsoft does at once; orders of numbers take their time, and are killed in tests/provisioning."""
+    world.settings.WRITE_SETTLE_SECONDS = 0
+    customer = _phones(world)
+    allow_changes(customer)
+    world.worker.run(customer, "sync")
+    people = sorted(customer.ids("users"))[:3]
+    wishes = [Wish(Thing(uuid.UUID(one), "user:department"), "Night shift") for one in people]
+    with scope.one(customer.tenant.id):
+        changes.ask(SYSTEM, customer.tenant, wishes, source=Source.EDIT)

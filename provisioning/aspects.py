@@ -1,0 +1,517 @@
+"""What of a user may be changed: his number, his policies, attributes of his, the groups he is in.
+
+An aspect is a word with a family: `number`, `policy:TeamsCallingPolicy`, `user:department`, `member:<group's id>`. A
+family knows how its values are cleaned, what the copy and Microsoft say of them, and how one is written, always as a
+whole value: to write it twice comes to the same.
+"""
+
+import abc
+import dataclasses
+import re
+import uuid
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, ClassVar
+
+from core.errors import InvalidInput, UmpError
+from directory.browse import as_uuid
+from directory.models import DirectoryGroup, DirectoryUser, GroupMember
+from m365 import teams, teams_writes, user_writes
+from m365.graph import GraphClient
+from m365.user_writes import ATTRIBUTES
+from telephony.models import NumberKind, PhoneNumber, TeamsPolicy, UserPolicy
+
+Value = Any
+"""JSON; None where there is nothing."""
+
+_PHONE = re.compile(r"\+[1-9][0-9]{3,14}(?:;ext=[0-9]{1,10})?", re.ASCII)
+_POLICY_KIND = re.compile(r"[A-Z][A-Za-z0-9]{2,80}", re.ASCII)
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class Thing:
+    """One aspect of one user."""
+
+    subject_id: uuid.UUID
+    aspect: str
+
+    @property
+    def key(self) -> str:
+        """The part of the aspect after the colon."""
+        return self.aspect.partition(":")[2]
+
+
+@dataclasses.dataclass(frozen=True)
+class Intent:
+    """A write that has been written down: its line's id, and what stands there before and after."""
+
+    id: int
+    thing: Thing
+    name: str
+    before: Value
+    after: Value
+    request_id: str
+    """Ours, sent along and written down before."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Sent:
+    """What Microsoft said to a write: its request id, and where an order can be followed."""
+
+    request_id: str = ""
+    operation: str = ""
+
+
+Answers = dict[int, "Sent | UmpError"]
+Found = dict[Thing, Value]
+
+
+class Aspect(abc.ABC):
+    """A family. `one` and `many` are for figures of what would be taken away."""
+
+    family: ClassVar[str]
+    one: ClassVar[str]
+    many: ClassVar[str]
+    feature: ClassVar[str]
+    where: ClassVar[str] = "Microsoft Graph"
+
+    @abc.abstractmethod
+    def title(self, aspect: str) -> str:
+        """How the aspect is called on screens."""
+
+    @abc.abstractmethod
+    def words(self, value: Value) -> str:
+        """A value for people; empty where there is nothing."""
+
+    @abc.abstractmethod
+    def clean(self, thing: Thing, raw: object) -> Value:
+        """The value in its one form. Raises InvalidInput naming the aspect."""
+
+    @abc.abstractmethod
+    def mirrored(self, tenant_id: uuid.UUID, things: Collection[Thing]) -> Found:
+        """What the copy says, for each of these things that it has a user for; in the customer's scope."""
+
+    @abc.abstractmethod
+    def observed(self, graph: GraphClient, things: Collection[Thing]) -> Found:
+        """What Microsoft says now, likewise; a user that is not there any more is left out."""
+
+    @abc.abstractmethod
+    def write(self, graph: GraphClient, one: Intent) -> Sent:
+        """Raises UmpError by m365.teams_writes and m365.user_writes."""
+
+    def write_all(self, graph: GraphClient, intents: Sequence[Intent]) -> Answers:
+        """Each of these, with its answer. What stops more than one write (`stops`) is raised."""
+        answers: Answers = {}
+        for one in intents:
+            answers[one.id] = _answer(lambda one=one: self.write(graph, one))
+        return answers
+
+    @abc.abstractmethod
+    def have(self, tenant_id: uuid.UUID) -> int:
+        """How many of these the customer has, by the copy."""
+
+    def number_in(self, value: Value) -> str | None:
+        """The phone number that a value claims."""
+        return None
+
+    def same(self, one: Value, other: Value) -> bool:
+        """Whether two values come to the same at Microsoft."""
+        return bool((one or None) == (other or None))
+
+    def takes(self, before: Value, after: Value) -> bool:
+        """Whether somebody lacks something afterwards that he had."""
+        return before not in (None, False, "", []) and after in (None, False, "", [])
+
+    def place(self, before: Value, after: Value) -> int:
+        """Smaller is written first: what is freed before what is given, a user's country before his number."""
+        return 0 if self.takes(before, after) else 2
+
+
+def _answer(send: Any) -> "Sent | UmpError":
+    try:
+        return send()  # type: ignore[no-any-return]  # it is a write
+    except UmpError as error:
+        if stops(error):
+            raise
+        return error
+
+
+def stops(error: UmpError) -> bool:
+    """Whether an error is about more than the one write that met it."""
+    return error.scope == "connection" or error.code in {"throttled", "interrupted", "permission_missing"}
+
+
+# --- Numbers ------------------------------------------------------------------------------------------------
+class Number(Aspect):
+    """The primary number of a user or resource account: {"number", "kind", and "location" where it needs one}."""
+
+    family, one, many = "number", "Phone number", "phone numbers"
+    feature = "numbers_write"
+
+    def title(self, aspect: str) -> str:
+        return "Phone number"
+
+    def words(self, value: Value) -> str:
+        if not value:
+            return ""
+        return f"{value['number']} ({NumberKind(value['kind']).label})"
+
+    def clean(self, thing: Thing, raw: object) -> Value:
+        if raw in (None, "", {}):
+            return None
+        given: Mapping[str, Any] = raw if isinstance(raw, Mapping) else {"number": raw}
+        number = str(given.get("number") or "").removeprefix("tel:").strip()
+        number = re.sub(r"[\s().-]", "", number.partition(";")[0]) + "".join(number.partition(";")[1:])
+        if not _PHONE.fullmatch(number):
+            why = "it is not an international number such as +4930123456, or +4930123456;ext=17"
+            raise InvalidInput(field="number", why=why)
+        kind = str(given.get("kind") or NumberKind.DIRECT_ROUTING)
+        if kind not in NumberKind.values:
+            raise InvalidInput(field="kind", why=f"it is none of {', '.join(NumberKind.values)}")
+        location = as_uuid(str(given.get("location") or ""))
+        return {"number": number, "kind": kind, **({"location": str(location)} if location else {})}
+
+    def mirrored(self, tenant_id: uuid.UUID, things: Collection[Thing]) -> Found:
+        rows = PhoneNumber.objects.filter(
+            tenant_id=tenant_id, target_id__in={thing.subject_id for thing in things}
+        ).exclude(category__in=["private", "alternate"])
+        held = {row.target_id: {"number": row.number, "kind": row.kind} for row in rows}
+        return {thing: held.get(thing.subject_id) for thing in things}
+
+    def observed(self, graph: GraphClient, things: Collection[Thing]) -> Found:
+        known = teams.some_users(graph, sorted({str(thing.subject_id) for thing in things}))
+        primary = {key: _primary(one) for key, one in known.items() if one is not None}
+        numbers = teams.some_numbers(graph, sorted({number for number in primary.values() if number}))
+        found: Found = {}
+        for thing in things:
+            if str(thing.subject_id) not in primary:
+                continue
+            number = primary[str(thing.subject_id)]
+            row = numbers.get(number)
+            kind = row.kind if row is not None else NumberKind.DIRECT_ROUTING.value
+            found[thing] = {"number": number, "kind": kind} if number else None
+        return found
+
+    def write(self, graph: GraphClient, one: Intent) -> Sent:
+        if one.after is None:
+            try:
+                ordered = teams_writes.unassign_number(
+                    graph, one.before["number"], one.before["kind"], request_id=one.request_id
+                )
+            except UmpError as error:
+                if error.code != "number_not_assigned":
+                    raise
+                return Sent(str(error.detail.get("request_id", "")))  # as good
+        else:
+            ordered = teams_writes.assign_number(
+                graph,
+                one.after["number"],
+                one.after["kind"],
+                str(one.thing.subject_id),
+                location_id=one.after.get("location", ""),
+                request_id=one.request_id,
+            )
+        return Sent(ordered.written.request_id, ordered.operation_id)
+
+    def have(self, tenant_id: uuid.UUID) -> int:
+        return PhoneNumber.objects.filter(tenant_id=tenant_id, target_id__isnull=False).count()
+
+    def number_in(self, value: Value) -> str | None:
+        return str(value["number"]) if value else None
+
+    def same(self, one: Value, other: Value) -> bool:
+        return self.number_in(one) == self.number_in(other)
+
+    def takes(self, before: Value, after: Value) -> bool:
+        return bool(before) and not self.same(before, after)
+
+    def place(self, before: Value, after: Value) -> int:
+        return 0 if after is None else 4
+
+
+def _primary(known: teams.Known) -> str:
+    return next((number for number, category in known.user.numbers if category == "primary"), "")
+
+
+# --- Policies -----------------------------------------------------------------------------------------------
+class Policy(Aspect):
+    """A policy that is assigned to the user himself: {"id", "name"}; None is whatever group or default says.
+
+    The copy knows policies that somebody has; of any other one knows the name, and Microsoft is asked for its id.
+    """
+
+    family, one, many = "policy", "Policy", "policies"
+    feature = "policies_write"
+
+    def title(self, aspect: str) -> str:
+        return policy_title(aspect.partition(":")[2])
+
+    def words(self, value: Value) -> str:
+        return str(value["name"] or value["id"]) if value else ""
+
+    def clean(self, thing: Thing, raw: object) -> Value:
+        if not _POLICY_KIND.fullmatch(thing.key):
+            raise InvalidInput(field="aspect", why=f"{thing.key or 'nothing'} is no type of policy")
+        if raw in (None, "", {}):
+            return None
+        given = raw if isinstance(raw, Mapping) else {}
+        policy_id, name = str(given.get("id") or ""), str(given.get("name") or "")
+        if not (policy_id or name) or len(policy_id) > 300 or len(name) > 300:
+            raise InvalidInput(field=self.title(thing.aspect), why="a policy is given by its name or its id")
+        return {"id": policy_id, "name": name}
+
+    def same(self, one: Value, other: Value) -> bool:
+        if not one or not other:
+            return not one and not other
+        if one["id"] and other["id"]:
+            return bool(one["id"] == other["id"])
+        return bool(one["name"].casefold() == other["name"].casefold())
+
+    def mirrored(self, tenant_id: uuid.UUID, things: Collection[Thing]) -> Found:
+        rows = UserPolicy.objects.filter(
+            tenant_id=tenant_id,
+            user_id__in={thing.subject_id for thing in things},
+            kind__in={thing.key for thing in things},
+            source="direct",
+        )
+        held = {(row.user_id, row.kind): row.policy_id for row in rows}
+        names = TeamsPolicy.objects.filter(tenant_id=tenant_id, object_id__in=set(held.values()))
+        known = {row.object_id: {"id": row.policy_id, "name": row.name} for row in names}
+        found: Found = {}
+        for thing in things:
+            at = held.get((thing.subject_id, thing.key))
+            found[thing] = known.get(at) if at else None
+        return found
+
+    def observed(self, graph: GraphClient, things: Collection[Thing]) -> Found:
+        known = teams.some_users(graph, sorted({str(thing.subject_id) for thing in things}))
+        found: Found = {}
+        for thing in things:
+            one = known.get(str(thing.subject_id))
+            if one is None:
+                continue
+            held = (each for each in one.policies.held if each.kind == thing.key and each.source == "direct")
+            found[thing] = next(({"id": each.policy_id, "name": each.name} for each in held), None)
+        return found
+
+    def write(self, graph: GraphClient, one: Intent) -> Sent:
+        answer = self.write_all(graph, [one])[one.id]
+        if isinstance(answer, UmpError):
+            raise answer
+        return answer
+
+    def write_all(self, graph: GraphClient, intents: Sequence[Intent]) -> Answers:
+        """All that are assigned in one call, and all that are taken away in another."""
+        answers: Answers = {}
+        for gives in (False, True):
+            part = [one for one in intents if bool(one.after) == gives]
+            if not part:
+                continue
+            wishes = [
+                teams_writes.Wish(str(one.thing.subject_id), one.thing.key, self._id(graph, one), one.name)
+                for one in part
+            ]
+            send = teams_writes.assign_policies if gives else teams_writes.unassign_policies
+            outcomes = send(graph, wishes, request_id=part[0].request_id)
+            for one, outcome in zip(part, outcomes, strict=True):
+                if outcome.error is not None and stops(outcome.error):
+                    raise outcome.error
+                written = outcome.written
+                answers[one.id] = outcome.error or Sent(written.request_id if written else "")
+        return answers
+
+    @staticmethod
+    def _id(graph: GraphClient, one: Intent) -> str:
+        """Raises UmpError (policy_unknown)."""
+        if not one.after:
+            return ""
+        return str(one.after["id"]) or teams_writes.policy_id(graph, one.thing.key, one.after["name"])
+
+    def have(self, tenant_id: uuid.UUID) -> int:
+        return UserPolicy.objects.filter(tenant_id=tenant_id, source="direct").count()
+
+
+def policy_title(kind: str) -> str:
+    """`TeamsCallingPolicy` as people read it: Calling policy."""
+    bare = kind.removeprefix("Teams").removeprefix("Online")
+    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z][a-z0-9]*", bare) or [kind]
+    return " ".join([words[0], *(word if word.isupper() else word.lower() for word in words[1:])])
+
+
+# --- Attributes ---------------------------------------------------------------------------------------------
+COLUMNS = {
+    "department": "department",
+    "jobTitle": "job_title",
+    "companyName": "company_name",
+    "officeLocation": "office_location",
+    "city": "city",
+    "country": "country",
+    "usageLocation": "usage_location",
+    "businessPhones": "business_phones",
+    "mobilePhone": "mobile_phone",
+    "displayName": "display_name",
+    "givenName": "given_name",
+    "surname": "surname",
+}
+"""Microsoft's name of an attribute, and the mirror's column; what the mirror lacks cannot be changed."""
+TITLES = {
+    "department": "Department",
+    "jobTitle": "Job title",
+    "companyName": "Company",
+    "officeLocation": "Office",
+    "city": "City",
+    "country": "Country",
+    "usageLocation": "Usage location",
+    "businessPhones": "Business phone",
+    "mobilePhone": "Mobile phone",
+    "displayName": "Display name",
+    "givenName": "First name",
+    "surname": "Last name",
+}
+EDITABLE = tuple(name for name in COLUMNS if name in ATTRIBUTES)
+
+
+class Attribute(Aspect):
+    """An attribute of the directory, written through to Microsoft 365 (USR-11); a text, or None for an empty one."""
+
+    family, one, many = "user", "Attribute", "attributes"
+    feature = "users_write"
+
+    def title(self, aspect: str) -> str:
+        return TITLES[aspect.partition(":")[2]]
+
+    def words(self, value: Value) -> str:
+        return str(value or "")
+
+    def clean(self, thing: Thing, raw: object) -> Value:
+        if thing.key not in EDITABLE:
+            raise InvalidInput(
+                field="aspect", why=f"{thing.key or 'nothing'} is no attribute that can be changed"
+            )
+        text = " ".join(str(raw if raw is not None else "").split())
+        text = text.upper() if thing.key == "usageLocation" else text
+        try:
+            user_writes.checked({thing.key: text})
+        except InvalidInput as error:
+            raise InvalidInput(
+                field=TITLES[thing.key], why=error.fields.get("why", "it has another form")
+            ) from None
+        return text or None
+
+    def mirrored(self, tenant_id: uuid.UUID, things: Collection[Thing]) -> Found:
+        ids = {thing.subject_id for thing in things}
+        rows = {
+            row.object_id: row for row in DirectoryUser.objects.filter(tenant_id=tenant_id, object_id__in=ids)
+        }
+        return {
+            thing: getattr(rows[thing.subject_id], COLUMNS[thing.key]) or None
+            for thing in things
+            if thing.subject_id in rows
+        }
+
+    def observed(self, graph: GraphClient, things: Collection[Thing]) -> Found:
+        wanted = sorted({thing.key for thing in things})
+        rows = user_writes.read_users(graph, sorted({str(thing.subject_id) for thing in things}), wanted)
+        found: Found = {}
+        for thing in things:
+            row = rows.get(str(thing.subject_id))
+            if row is not None:
+                found[thing] = _text_of(row.get(thing.key))
+        return found
+
+    def write(self, graph: GraphClient, one: Intent) -> Sent:
+        value: Any = one.after
+        if one.thing.key == "businessPhones":
+            value = [one.after] if one.after else []
+        written = user_writes.change_user(
+            graph,
+            str(one.thing.subject_id),
+            {one.thing.key: value},
+            thing=one.name,
+            request_id=one.request_id,
+        )
+        return Sent(written.request_id)
+
+    def have(self, tenant_id: uuid.UUID) -> int:
+        return DirectoryUser.objects.filter(tenant_id=tenant_id).count()
+
+    def place(self, before: Value, after: Value) -> int:
+        return 1
+
+
+def _text_of(value: object) -> str | None:
+    if isinstance(value, list):
+        return " ".join(map(str, value)) or None
+    return str(value) if value not in (None, "") else None
+
+
+# --- Groups -------------------------------------------------------------------------------------------------
+class Member(Aspect):
+    """Whether the user is a direct member of a group: true, or None."""
+
+    family, one, many = "member", "Membership", "memberships"
+    feature = "members_write"
+
+    def title(self, aspect: str) -> str:
+        return "Member of a group"
+
+    def words(self, value: Value) -> str:
+        return "Member" if value else ""
+
+    def clean(self, thing: Thing, raw: object) -> Value:
+        if as_uuid(thing.key) is None:
+            raise InvalidInput(field="aspect", why="a group is named by its object id")
+        return True if raw in (True, "true", "yes", "1", 1) else None
+
+    def mirrored(self, tenant_id: uuid.UUID, things: Collection[Thing]) -> Found:
+        rows = GroupMember.objects.filter(
+            tenant_id=tenant_id,
+            group_id__in={thing.key for thing in things},
+            member_id__in={thing.subject_id for thing in things},
+        )
+        there = {(row.member_id, str(row.group_id)) for row in rows}
+        return {thing: True if (thing.subject_id, thing.key) in there else None for thing in things}
+
+    def observed(self, graph: GraphClient, things: Collection[Thing]) -> Found:
+        pairs = [(thing.key, str(thing.subject_id)) for thing in things]
+        known = user_writes.members_among(graph, pairs)
+        return {thing: known.get((thing.key, str(thing.subject_id))) or None for thing in things}
+
+    def write(self, graph: GraphClient, one: Intent) -> Sent:
+        send = user_writes.add_member if one.after else user_writes.remove_member
+        written = send(
+            graph, one.thing.key, str(one.thing.subject_id), thing=one.name, request_id=one.request_id
+        )
+        return Sent(written.request_id)
+
+    def have(self, tenant_id: uuid.UUID) -> int:
+        return GroupMember.objects.filter(tenant_id=tenant_id).count()
+
+    def place(self, before: Value, after: Value) -> int:
+        return 1
+
+
+def groups_named(tenant_id: uuid.UUID, aspects: Iterable[str]) -> dict[str, str]:
+    """The names of the groups in these aspects, for screens."""
+    ids = {aspect.partition(":")[2] for aspect in aspects if aspect.startswith(f"{Member.family}:")}
+    rows = DirectoryGroup.objects.filter(tenant_id=tenant_id, object_id__in=ids)
+    return {f"{Member.family}:{row.object_id}": f"Member of {row}" for row in rows}
+
+
+FAMILIES: dict[str, Aspect] = {each.family: each for each in (Number(), Policy(), Attribute(), Member())}
+
+
+def aspect_of(aspect: str) -> Aspect:
+    """Raises InvalidInput for a word that names nothing."""
+    try:
+        return FAMILIES[aspect.partition(":")[0]]
+    except KeyError:
+        raise InvalidInput(field="aspect", why=f"{aspect!r} is nothing that can be changed") from None
+
+
+def by_family(things: Iterable[Thing]) -> dict[Aspect, list[Thing]]:
+    """These things, by the family that knows them."""
+    found: dict[Aspect, list[Thing]] = defaultdict(list)
+    for thing in things:
+        found[aspect_of(thing.aspect)].append(thing)
+    return found

@@ -1,0 +1,251 @@
+"""What the worker may do for people's changes: work out what would be written, write it, and read it back."""
+
+import uuid
+from typing import Any, ClassVar
+
+from django.db.models import Q
+from psycopg2.sql import SQL
+
+from core.errors import UmpError
+from m365.graph import GraphClient
+from provisioning import applying, planning
+from provisioning.applying import Applying
+from provisioning.aspects import FAMILIES, Thing
+from provisioning.models import ENDED, ChangeState, Edit, Line, LineState, Plan, PlanState
+from provisioning.services import APPLY
+from replication import plans, services
+from replication.context import Again, Context, Done, Outcome
+from replication.models import Command
+from replication.registry import Kind, register
+from tenants import lines, scope
+from tenants.abilities import Ability
+from tenants.access import SYSTEM, Actor
+from tenants.models import Connection, Tenant
+
+READ_AFTER = {
+    "number": ("teams_users", "number_assignments"),
+    "policy": ("teams_policies",),
+    "user": ("quick_replication",),
+    "member": ("quick_replication",),
+}
+"""What is read again after something was written, so that the copy follows."""
+ORDER = ("quick_replication", "teams_users", "teams_policies", "number_assignments")
+
+
+@register
+class ApplyChanges(Kind):
+    """Pending changes of a customer; or a plan that a person has looked at. A dry run draws the plan and ends."""
+
+    name = APPLY
+    title = "Apply changes"
+    ability = Ability.EDIT_USERS
+    may_dry_run = True
+    removes_from: ClassVar[str] = "the Microsoft 365 of"
+    reconcile = (
+        "Every write is written down before it is sent. After a crash it is read back at Microsoft, and sent again "
+        "only if the old value is still there once everything under way must have arrived; whole values, so that "
+        "twice comes to the same."
+    )
+
+    def objection(self, actor: Actor, command: Command) -> UmpError | None:
+        """Whoever asked for any of it is not the second person."""
+        mine = Q(actor_kind=actor.kind, actor_id=actor.id)
+        plans_ = Plan.objects.filter(command_id=command.id)
+        asked = Edit.objects.filter(
+            mine, changes__in=Line.objects.filter(plan__in=plans_).values("change_id")
+        )
+        own = (command.actor_kind, command.actor_id) == (actor.kind, actor.id)
+        return UmpError.of("second_person_needed") if own or asked.exists() else None
+
+    def run(self, ctx: Context) -> Outcome:
+        """Raises UmpError: connection_unverified, changes_moved, plan_needs_approval, or what the line meets."""
+        with scope.one(ctx.customer):
+            tenant: Tenant = Tenant.objects.get(id=ctx.customer)
+            if not tenant.with_sync:
+                raise UmpError.of("sync_off", tenant=tenant.name)
+            connection: Connection | None = Connection.objects.filter(tenant_id=ctx.customer).first()
+            if connection is not None and not connection.usable:
+                raise UmpError.of("connection_unverified")
+            line = lines.open_line(ctx.customer)
+            return _Run(ctx, tenant, line.graph(read_only=ctx.dry_run, stop=ctx.stop), line.app).slice()
+
+
+class _Run:
+    """One slice: draw (or look again), ask, apply, in this order; the checkpoint says how far it is."""
+
+    def __init__(self, ctx: Context, tenant: Tenant, graph: GraphClient, app: str) -> None:
+        self.ctx, self.tenant, self.graph, self.app = ctx, tenant, graph, app
+
+    def slice(self) -> Outcome:
+        """Done at the end, Again at a slice's end."""
+        step = self.ctx.state.get("step", "begin")
+        if step == "begin":
+            self._begin()
+        plan = Plan.objects.get(uid=self.ctx.state["plan"])
+        if self.ctx.state["step"] == "draw" and not self._draw(plan):
+            return Again()
+        if self.ctx.state["step"] == "check" and not self._check(plan):
+            return Again()
+        if self.ctx.state["step"] == "ask":
+            ended = self._ask(plan)
+            if ended is not None:
+                return ended
+        plan.refresh_from_db()
+        return Applying(self.ctx, self.graph, plan, app=self.app).slice() or self._finish(plan)
+
+    def _begin(self) -> None:
+        """A plan of its own, or the one that a person said yes to."""
+        with self.ctx.transaction():
+            given = self.ctx.params.get("plan")
+            if given is None:
+                plan = planning.begin(self.ctx, self.ctx.asker())
+                self.ctx.checkpoint(step="draw", plan=str(plan.uid), after=0)
+            else:
+                Plan.objects.filter(uid=given).update(command_id=self.ctx.command_id)
+                self.ctx.checkpoint(step="check", plan=str(uuid.UUID(given)), after=0)
+
+    # --- Drawing ----------------------------------------------------------------------------------------------
+    def _draw(self, plan: Plan) -> bool:
+        """False when the slice is over first."""
+        while True:
+            changes = planning.next_changes(plan, self.ctx.state["after"])
+            if not changes:
+                break
+            found = planning.observe(self.graph, [Thing(row.subject_id, row.aspect) for row in changes])
+            with self.ctx.transaction():
+                drawn = planning.lines_of(self.tenant, plan, changes, found)
+                Line.objects.bulk_create(drawn, batch_size=planning.CHUNK)
+                self.ctx.checkpoint(after=changes[-1].id)
+            number = Line.objects.filter(plan=plan).count()
+            self.ctx.report(done=number, label=f"{number:,} changes compared with Microsoft")
+            if self.ctx.should_yield():
+                return False
+        with self.ctx.transaction():
+            planning.conclude(plan)
+            self.ctx.checkpoint(step="ask")
+        return True
+
+    def _check(self, plan: Plan) -> bool:
+        """Whether the plan is still true, line by line; False when the slice is over first. Raises changes_moved."""
+        if plan.state != PlanState.READY:
+            raise UmpError.of("changes_moved", why="the plan was carried out or replaced meanwhile")
+        while True:
+            rows = Line.objects.filter(plan=plan, id__gt=self.ctx.state["after"]).select_related(
+                "change__edit"
+            )
+            chunk = list(rows.order_by("id")[: planning.CHUNK])
+            if not chunk:
+                break
+            moved = planning.moved(self.tenant, plan, chunk, self.graph)
+            waiting = all(line.change.state == ChangeState.PENDING for line in chunk)
+            if moved or not waiting:
+                self._stale(
+                    plan, [line.subject_name for line in moved] or ["other changes are wanted by now"]
+                )
+            with self.ctx.transaction():
+                self.ctx.checkpoint(after=chunk[-1].id)
+            if self.ctx.should_yield():
+                return False
+        with self.ctx.transaction():
+            self.ctx.checkpoint(step="ask")
+        return True
+
+    def _stale(self, plan: Plan, names: list[str]) -> None:
+        with self.ctx.transaction():
+            planning.give_up(plan.uid)
+        named = ", ".join(names[:5]) + (f" and {len(names) - 5:,} more" if len(names) > 5 else "")
+        raise UmpError.of("changes_moved", why=f"at Microsoft it is different by now ({named})")
+
+    # --- Asking a second person -------------------------------------------------------------------------------
+    def _ask(self, plan: Plan) -> Outcome | None:
+        """Done for a dry run and for a plan with nothing in it; None when the plan may be carried out."""
+        if self.ctx.dry_run:
+            return Done(_sentence(plan), result={"plan": str(plan.uid), "lines": plan.figures})
+        if self.ctx.state.get("asked"):
+            return self._asked(plan)
+        error = self._too_many(plan)
+        with self.ctx.transaction():
+            if error is not None:
+                self.ctx.checkpoint(asked=True)
+            else:
+                applying.start(plan)
+                self.ctx.checkpoint(step="apply")
+        if error is not None:
+            raise error
+        return None
+
+    def _asked(self, plan: Plan) -> Outcome | None:
+        """A person has said yes, maybe days later: the plan is drawn anew, and asks again for what he did not see."""
+        with self.ctx.transaction():
+            planning.give_up(plan.uid)
+            again = planning.begin(self.ctx, self.ctx.asker())
+            self.ctx.checkpoint(step="draw", plan=str(again.uid), after=0, asked=False)
+        return Again()
+
+    def _too_many(self, plan: Plan) -> UmpError | None:
+        """plan_needs_approval when the plan takes more away than may go unseen (complaint B 21)."""
+        taking = Line.objects.filter(plan=plan, takes=True, state=LineState.PLANNED)
+        figures: list[dict[str, Any]] = []
+        for family in FAMILIES.values():
+            gone = taking.filter(aspect__startswith=family.family).count()
+            if gone:
+                have = family.have(self.ctx.customer)
+                label = family.many[0].upper() + family.many[1:]
+                figures.append({"noun": family.one, "label": label, "remove": gone, "have": have})
+        if all(plans.may_go_unseen(each["remove"], each["have"]) for each in figures):
+            return None
+        with self.ctx.transaction():
+            return plans.ask(
+                self.ctx.customer,
+                self.ctx.command_id,
+                (_TAKEN, [str(self.ctx.customer), plan.id]),
+                why=lambda new: (
+                    "These changes take something away from many people at once. "
+                    + (f"{new:,} of them nobody has confirmed yet." if new else "")
+                ),
+                figures=figures,
+            )
+
+    # --- The end ----------------------------------------------------------------------------------------------
+    def _finish(self, plan: Plan) -> Outcome:
+        with self.ctx.transaction():
+            figures = applying.finish(plan)
+            families = Line.objects.filter(plan=plan, state__in=ENDED).exclude(act="nothing")
+            touched = {
+                aspect.partition(":")[0] for aspect in families.values_list("aspect", flat=True).distinct()
+            }
+            wanted = {kind for family in touched for kind in READ_AFTER[family]}
+            for kind in (each for each in ORDER if each in wanted):
+                services.submit(SYSTEM, kind, self.tenant)
+        plan.refresh_from_db()
+        outcome = "complete" if plan.state == PlanState.APPLIED else "partial"
+        return Done(_result(figures), outcome=outcome, result={"plan": str(plan.uid), "lines": figures})
+
+
+_TAKEN = SQL(
+    "SELECT CASE split_part(aspect, ':', 1) WHEN 'number' THEN 'Phone number' WHEN 'policy' THEN 'Policy'"
+    " WHEN 'member' THEN 'Membership' ELSE 'Attribute' END AS noun,"
+    " md5(subject_id::text || aspect || coalesce(before::text, '')) AS key, subject_name AS name,"
+    " left(coalesce(before ->> 'number', before ->> 'name', before #>> '{{}}', ''), 300) AS detail"
+    " FROM provisioning_line WHERE tenant_id = %s AND plan_id = %s AND takes AND state = 'planned'"
+).format()
+
+
+def _sentence(plan: Plan) -> str:
+    words = {"give": "to add", "change": "to change", "take": "to remove", "nothing": "already so"}
+    told = [f"{plan.figures[act]:,} {word}" for act, word in words.items() if plan.figures.get(act)]
+    if plan.figures.get("blocked"):
+        told.append(f"{plan.figures['blocked']:,} not possible")
+    return f"The plan is drawn: {', '.join(told) or 'nothing to do'}. Nothing was written."
+
+
+def _result(figures: dict[str, int]) -> str:
+    words = {
+        "written": "written and seen at Microsoft",
+        "unseen": "accepted by Microsoft but not to be seen there yet",
+        "failed": "failed",
+        "blocked": "not possible",
+        "replaced": "replaced by newer changes",
+    }
+    told = [f"{figures[name]:,} {word}" for name, word in words.items() if name in figures]
+    return (", ".join(told) or "Nothing had to be written") + "."

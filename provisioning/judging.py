@@ -1,0 +1,317 @@
+"""Whether a wish can come true, by what the copy says: before anything is kept, and again when a plan is drawn.
+
+Everything is looked up set by set, so that ten thousand rows of a file cost a handful of queries.
+"""
+
+import dataclasses
+import uuid
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+
+from core.errors import InvalidInput, UmpError
+from directory.models import DirectoryGroup, DirectoryUser
+from m365.user_writes import ATTRIBUTES
+from provisioning.aspects import TITLES, Found, Thing, Value, aspect_of, by_family
+from provisioning.models import OPEN_CHANGES, Change
+from telephony import numbers
+from telephony.landing import place_of
+from telephony.models import NumberKind, PhoneNumber, Stream, TeamsPolicy, TeamsStream, TeamsUser
+from tenants import scope
+from tenants.models import Tenant
+
+BATCH = 2_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Wish:
+    """One thing as somebody wants it; `wanted` may be raw until it was judged."""
+
+    thing: Thing
+    wanted: Value
+    label: str = ""
+    """What stands for it in a file or a form, such as `line 17`."""
+
+
+@dataclasses.dataclass
+class Verdict:
+    """What is to be said of a wish. `same`: it is so already. `hint`: it can be done, and should be known."""
+
+    wish: Wish
+    name: str = ""
+    before: Value = None
+    problem: UmpError | None = None
+    same: bool = False
+    hint: str = ""
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is worth keeping."""
+        return self.problem is None and not self.same
+
+
+def lock(tenant: Tenant) -> None:
+    """One act at a time for a customer, until the transaction ends: what is judged stays true meanwhile."""
+    Tenant.objects.select_for_update(no_key=True).get(id=tenant.id)
+
+
+def judge(tenant: Tenant, wishes: Sequence[Wish]) -> list[Verdict]:
+    """A verdict for each, in their order; in the customer's scope."""
+    verdicts = [_cleaned(wish) for wish in wishes]
+    _refuse_twice(verdicts)
+    names = names_of(tenant, {verdict.wish.thing.subject_id for verdict in verdicts})
+    for verdict in verdicts:
+        verdict.name = names.get(verdict.wish.thing.subject_id, "")
+        if not verdict.name and verdict.problem is None:
+            who = verdict.wish.label or str(verdict.wish.thing.subject_id)
+            verdict.problem = UmpError.of("user_not_in_copy", thing=who)
+    now = current([each.wish.thing for each in _good(verdicts)], tenant)
+    for verdict in _good(verdicts):
+        thing = verdict.wish.thing
+        verdict.before = now.get(thing)
+        verdict.same = aspect_of(thing.aspect).same(verdict.before, verdict.wish.wanted)
+    _rules(tenant, [each for each in verdicts if each.counts])
+    return verdicts
+
+
+def current(things: Sequence[Thing], tenant: Tenant) -> Found:
+    """What the copy says of these things."""
+    found: Found = {}
+    for family, mine in by_family(things).items():
+        for at in range(0, len(mine), BATCH):
+            found |= family.mirrored(tenant.id, mine[at : at + BATCH])
+    return found
+
+
+def names_of(tenant: Tenant, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, str]:
+    """Of the users whom the copy knows."""
+    listed, found = sorted(ids), dict[uuid.UUID, str]()
+    for at in range(0, len(listed), BATCH):
+        rows = DirectoryUser.objects.filter(tenant=tenant, object_id__in=listed[at : at + BATCH])
+        found |= {
+            row.object_id: str(row) for row in rows.only("object_id", "display_name", "user_principal_name")
+        }
+    return found
+
+
+def _good(verdicts: Iterable[Verdict]) -> list[Verdict]:
+    return [each for each in verdicts if each.problem is None]
+
+
+def _cleaned(wish: Wish) -> Verdict:
+    try:
+        wanted = aspect_of(wish.thing.aspect).clean(wish.thing, wish.wanted)
+    except InvalidInput as error:
+        return Verdict(wish, problem=error)
+    return Verdict(dataclasses.replace(wish, wanted=wanted))
+
+
+def _refuse_twice(verdicts: Sequence[Verdict]) -> None:
+    """The same thing of the same user twice, or the same number for two."""
+    things = Counter(each.wish.thing for each in _good(verdicts))
+    claimed = Counter(_number(each) for each in _good(verdicts))
+    for verdict in _good(verdicts):
+        number = _number(verdict)
+        if things[verdict.wish.thing] > 1:
+            what = aspect_of(verdict.wish.thing.aspect).title(verdict.wish.thing.aspect)
+            verdict.problem = UmpError.of("change_twice", field=what)
+        elif number and claimed[number] > 1:
+            verdict.problem = UmpError.of("number_asked_twice", number=number)
+
+
+def _number(verdict: Verdict) -> str | None:
+    return aspect_of(verdict.wish.thing.aspect).number_in(verdict.wish.wanted)
+
+
+# --- What each family asks for --------------------------------------------------------------------------------
+def _rules(tenant: Tenant, verdicts: Sequence[Verdict]) -> None:
+    by_name: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        by_name.setdefault(aspect_of(verdict.wish.thing.aspect).family, []).append(verdict)
+    _numbers(tenant, by_name.get("number", []))
+    _policies(tenant, by_name.get("policy", []))
+    _attributes(tenant, by_name.get("user", []))
+    _members(tenant, by_name.get("member", []))
+
+
+def _numbers(tenant: Tenant, verdicts: Sequence[Verdict]) -> None:
+    wanted = [each for each in verdicts if each.wish.wanted]
+    if not wanted:
+        return
+    claimed = {str(_number(each)) for each in wanted}
+    known = {row.number: row for row in _known(tenant, claimed)}
+    elsewhere, awaited = _elsewhere(tenant, claimed), _awaited(tenant, claimed)
+    leaving = {each.wish.thing.subject_id for each in verdicts}  # whoever is here gives his own up
+    leaving |= _leaving(tenant)
+    teams = {
+        row.object_id: row for row in _teams_users(tenant, [each.wish.thing.subject_id for each in wanted])
+    }
+    read = TeamsStream.objects.filter(tenant=tenant, stream=Stream.USERS, synced_at__isnull=False).exists()
+    for verdict in wanted:
+        number, subject = str(_number(verdict)), verdict.wish.thing.subject_id
+        row = known.get(number)
+        verdict.problem = (
+            _not_this_number(tenant, verdict, row, elsewhere, leaving)
+            or _waits_for(number, subject, awaited)
+            or (_no_phone(verdict, teams.get(subject)) if read else None)
+        )
+        if row is not None and verdict.problem is None:
+            verdict.wish.wanted["kind"] = row.kind
+    _hint_rules(tenant, [each for each in wanted if each.problem is None])
+
+
+def _known(tenant: Tenant, claimed: Collection[str]) -> Iterable[PhoneNumber]:
+    listed = sorted(claimed)
+    for at in range(0, len(listed), BATCH):
+        yield from numbers.of(tenant).filter(number__in=listed[at : at + BATCH])
+
+
+def _teams_users(tenant: Tenant, ids: Sequence[uuid.UUID]) -> Iterable[TeamsUser]:
+    for at in range(0, len(ids), BATCH):
+        yield from TeamsUser.objects.filter(tenant=tenant, object_id__in=ids[at : at + BATCH])
+
+
+def _elsewhere(tenant: Tenant, claimed: Collection[str]) -> set[str]:
+    """Numbers that another customer has: which one is nobody's business here."""
+    listed, found = sorted(claimed), set()
+    with scope.every("a number belongs to one customer only"):
+        for at in range(0, len(listed), BATCH):
+            rows = PhoneNumber.objects.filter(number__in=listed[at : at + BATCH], tenant__deleted_at=None)
+            found |= set(rows.exclude(tenant_id=tenant.id).values_list("number", flat=True))
+    return found
+
+
+def _awaited(tenant: Tenant, claimed: Collection[str]) -> dict[str, tuple[uuid.UUID, str]]:
+    """Numbers that a change waits for, anybody's: by whom, and his name where he is the customer's own."""
+    listed, found = sorted(claimed), {}
+    with scope.every("two customers may not wait for the same number"):
+        for at in range(0, len(listed), BATCH):
+            rows = Change.objects.filter(number__in=listed[at : at + BATCH], state__in=OPEN_CHANGES)
+            for row in rows:
+                own = row.tenant_id == tenant.id
+                found[str(row.number)] = (row.subject_id, row.subject_name if own else "another customer")
+    return found
+
+
+def _leaving(tenant: Tenant) -> set[uuid.UUID]:
+    """Users of whom a waiting change takes the number, or gives another."""
+    rows = Change.objects.filter(tenant=tenant, aspect="number", state__in=OPEN_CHANGES)
+    return set(rows.values_list("subject_id", flat=True))
+
+
+def _not_this_number(
+    tenant: Tenant,
+    verdict: Verdict,
+    row: PhoneNumber | None,
+    elsewhere: Collection[str],
+    leaving: Collection[uuid.UUID],
+) -> UmpError | None:
+    number = str(_number(verdict))
+    if number in elsewhere:
+        return UmpError.of("number_of_another", number=number)
+    if row is None:
+        if verdict.wish.wanted["kind"] == NumberKind.DIRECT_ROUTING:
+            return None  # Microsoft knows such a number once somebody has it
+        return UmpError.of("number_unknown", number=number, tenant=tenant.name)
+    state = getattr(row, "state")  # noqa: B009  an annotation
+    if state == numbers.State.ASSIGNED:
+        gives_up = row.target_id in leaving and row.target_id != verdict.wish.thing.subject_id
+        return None if gives_up else UmpError.of("number_in_use", number=number, thing=verdict.name)
+    if state in {numbers.State.RESERVED, numbers.State.BLOCKED}:
+        return UmpError.of("number_not_free", number=number, state=numbers.State(state).label.lower())
+    if state == numbers.State.COOLING:
+        verdict.hint = f"{number} was in use until lately, and rests: callers may still mean its last holder."
+    return None
+
+
+def _waits_for(number: str, subject: uuid.UUID, awaited: dict[str, tuple[uuid.UUID, str]]) -> UmpError | None:
+    if number not in awaited or awaited[number][0] == subject:
+        return None
+    return UmpError.of("number_awaited", number=number, thing=awaited[number][1])
+
+
+def _no_phone(verdict: Verdict, row: TeamsUser | None) -> UmpError | None:
+    """A resource account is not among Teams users, as Microsoft lists none (facts/microsoft.md 9.1)."""
+    if row is None or row.licensed:
+        return None
+    return UmpError.of("teams_phone_missing", thing=verdict.name)
+
+
+def _hint_rules(tenant: Tenant, verdicts: Sequence[Verdict]) -> None:
+    """Direct Routing numbers that no rule of an SBC takes will not ring."""
+    direct = [each for each in verdicts if each.wish.wanted["kind"] == NumberKind.DIRECT_ROUTING]
+    if not direct or not numbers.rules_read():
+        return
+    own = numbers.own_rules([tenant])[tenant.id]
+    taken = _taken(own, {str(_number(each)) for each in direct})
+    for verdict in direct:
+        number = str(_number(verdict))
+        if number not in taken and not verdict.hint:
+            verdict.hint = f"No dial plan rule of an SBC takes {number}: it does not ring until one does."
+
+
+def _taken(own: numbers.Own, claimed: Collection[str]) -> set[str]:
+    """Of these numbers, those that a rule takes: one walk along the line of fifteen digits."""
+    rules = own.rules.exclude(span__isempty=True).values_list("span", "longest")
+    spans = sorted((int(span.lower or 0), int(span.upper or 0), longest) for span, longest in rules)
+    taken, over, at = set(), [], 0
+    for place, number in sorted((place_of(each), each) for each in claimed):
+        while at < len(spans) and spans[at][0] <= place:
+            over.append(spans[at])
+            at += 1
+        over = [each for each in over if each[1] > place]
+        digits = len(number.partition(";")[0]) - 1
+        if any(longest >= digits for _, _, longest in over):
+            taken.add(number)
+    return taken
+
+
+def _policies(tenant: Tenant, verdicts: Sequence[Verdict]) -> None:
+    """Fill in the id of a policy that is named, or the name of one whose id is given."""
+    wanted = [each for each in verdicts if each.wish.wanted]
+    if not wanted:
+        return
+    rows = list(TeamsPolicy.objects.filter(tenant=tenant, kind__in={each.wish.thing.key for each in wanted}))
+    by_name = {(row.kind, row.name.casefold()): row for row in rows}
+    by_id = {(row.kind, row.policy_id): row for row in rows}
+    for verdict in wanted:
+        given, kind = verdict.wish.wanted, verdict.wish.thing.key
+        row = by_id.get((kind, given["id"])) or by_name.get((kind, given["name"].casefold()))
+        if row is not None:
+            given |= {"id": row.policy_id, "name": row.name}
+        elif given["id"]:
+            verdict.problem = UmpError.of(
+                "policy_unknown", tenant=tenant.name, policy=given["name"] or given["id"]
+            )
+        else:
+            verdict.hint = (
+                f"Nobody has the policy {given['name']} yet, so Microsoft is asked whether it exists."
+            )
+
+
+def _attributes(tenant: Tenant, verdicts: Sequence[Verdict]) -> None:
+    ids = {each.wish.thing.subject_id for each in verdicts if ATTRIBUTES[each.wish.thing.key].premises}
+    listed, synced = sorted(ids), set()
+    for at in range(0, len(listed), BATCH):
+        rows = DirectoryUser.objects.filter(
+            tenant=tenant, on_premises=True, object_id__in=listed[at : at + BATCH]
+        )
+        synced |= set(rows.values_list("object_id", flat=True))
+    for verdict in verdicts:
+        key = verdict.wish.thing.key
+        if verdict.wish.thing.subject_id in synced and ATTRIBUTES[key].premises:
+            verdict.problem = UmpError.of("synced_from_premises", thing=verdict.name, field=TITLES[key])
+
+
+def _members(tenant: Tenant, verdicts: Sequence[Verdict]) -> None:
+    rows = DirectoryGroup.objects.filter(
+        tenant=tenant, object_id__in={each.wish.thing.key for each in verdicts}
+    )
+    groups = {str(row.object_id): row for row in rows}
+    for verdict in verdicts:
+        group = groups.get(verdict.wish.thing.key)
+        if group is None:
+            verdict.problem = UmpError.of("group_not_in_copy", thing=verdict.wish.thing.key)
+        elif group.dynamic:
+            verdict.problem = UmpError.of("group_by_rule", thing=str(group))
+        elif group.on_premises or (group.mail_enabled and "Unified" not in group.group_types.split()):
+            verdict.problem = UmpError.of("group_kept_elsewhere", thing=str(group))
