@@ -254,12 +254,15 @@ def read_users(
     graph: GraphClient, user_ids: Iterable[str], attributes: Iterable[str]
 ) -> dict[str, Object | None]:
     """The same for any number of users, twenty a request. `attributes` are Graph's names."""
-    wanted = list(dict.fromkeys(user_ids))
-    names = ",".join(segment(name) for name in dict.fromkeys(["id", *attributes]))
-    steps = [
-        BatchRequest(str(at), f"/users/{segment(each)}?$select={names}") for at, each in enumerate(wanted)
-    ]
-    return {each: told(answer) for each, answer in zip(wanted, graph.each(steps), strict=True)}
+    wanted, names = list(dict.fromkeys(user_ids)), list(dict.fromkeys(["id", *attributes]))
+    query = f"$select={','.join(segment(name) for name in names)}"
+    answers = graph.each(
+        [BatchRequest(str(at), f"/users/{segment(each)}?{query}") for at, each in enumerate(wanted)]
+    )
+    found = {each: told(answer) for each, answer in zip(wanted, answers, strict=True)}
+    return {
+        each: None if row is None else {name: row.get(name) for name in names} for each, row in found.items()
+    }
 
 
 def is_member(graph: GraphClient, group_id: str, user_id: str) -> bool:
