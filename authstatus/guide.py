@@ -153,10 +153,20 @@ def _own(
         _all_there(least) if own else False,
         permissions=least,
     )
+    writing = _asked(PROFILES["changes"], granted)
+    yield Step(
+        "Let the portal write",
+        "For changes of users, numbers, policies and memberships made here. Without these the portal only reads.",
+        _all_there(writing) if own else False,
+        permissions=writing,
+        optional=True,
+    )
     yield Step(
         "Add the longer list",
         "The vendor's list for voice features. Add it only when those are to be used; it lets the app change users.",
-        permissions=tuple(one for one in _asked(PROFILES["custom_app"], granted) if one not in least),
+        permissions=tuple(
+            one for one in _asked(PROFILES["custom_app"], granted) if one not in (*least, *writing)
+        ),
         optional=True,
     )
     yield Step(
@@ -232,7 +242,10 @@ def _sync(app: ProviderApp, portal: str) -> Iterator[Step]:
         "Let the app work without a person",
         "Only for customers who are to use the provider's app on nobody's behalf: these, as Application permissions. "
         "Their administrator consents by the consent link on the customer's connection page.",
-        permissions=_asked(PROFILES["directory_read"], frozenset()),
+        permissions=(
+            *_asked(PROFILES["directory_read"], frozenset()),
+            *_asked(PROFILES["changes"], frozenset()),
+        ),
         optional=True,
     )
     yield Step("Leave implicit grant off", NO_IMPLICIT)

@@ -29,8 +29,12 @@ from tenants.models import Cloud, Connection, Tenant
 from tenants.provider_app import current, default_redirect_uri
 
 TEAMS_ADMINISTRATOR = permissions.ROLES["Teams Administrator"].template_id
-ASKED_FOR = (*permissions.PROFILES["directory_read"].application, "Application.ReadWrite.OwnedBy")
-"""What the portal uses now, and what lets it renew the secret."""
+ASKED_FOR = (
+    *permissions.PROFILES["directory_read"].application,
+    *permissions.PROFILES["changes"].application,
+    "Application.ReadWrite.OwnedBy",
+)
+"""What the portal uses to read and to write, and what lets it renew the secret."""
 NOT_THERE_YET = frozenset({"remote_not_found", "graph_refused", "app_not_found"})
 
 STEPS: Mapping[str, str] = {

@@ -493,6 +493,15 @@ _PROFILES = (
         ),
     ),
     Profile(
+        "changes",
+        "Write what people change in the portal: numbers, policies, details, memberships",
+        application=tuple(
+            dict.fromkeys(
+                need.least for key in WRITES if key != "licences_write" for need in FEATURES[key].needs
+            )
+        ),
+    ),
+    Profile(
         "sync_delegated",
         "The provider's own app, used on behalf of the customer's administrator",
         delegated=(
