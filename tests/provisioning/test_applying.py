@@ -1,14 +1,25 @@
 """From a wish to Microsoft and back: written once, seen afterwards, and taken back."""
 
-from collections.abc import Callable
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from core.errors import UmpError
+from directory.models import DirectoryUser
+from m365 import identity, permissions
 from provisioning import services
 from provisioning.models import ChangeState, LineState, PlanState
+from replication import services as queue
+from replication.context import Context
+from replication.models import Command, RemovalPlan
+from simulator.graph.teams_state import telephony_of
 from tenants import scope
+from tenants.access import SYSTEM
 from tests.directory.pretend import Killed
-from tests.provisioning.helpers import ANNA, Stage, codes
+from tests.provisioning.helpers import ANNA, Stage, allow, codes
 
 pytestmark = pytest.mark.django_db
 
@@ -37,14 +48,12 @@ def test_ten_numbers_are_given_once_and_taken_back(stage: Stage) -> None:
 def test_a_plan_is_looked_at_then_applied_and_refused_once_the_tenant_moved(stage: Stage) -> None:
     users, given = stage.without_number(2), stage.free(2)
     stage.give(users, given)
-    command, plan = stage.draw()
+    _command, plan = stage.draw()
     assert stage.orders() == []
     assert (plan.state, plan.figures) == (PlanState.READY, {"give": 2})
     with scope.one(stage.tenant.id):
         applied = services.apply(ANNA, stage.tenant, plan, plan.digest)
     with stage.customer.directory.lock:  # somebody gives the first user a number at Microsoft meanwhile
-        from simulator.graph.teams_state import telephony_of
-
         telephony_of(stage.customer.pretend).set(stage.free(3)[2], str(users[0]), stage.customer.now())
     ended = stage.finish(applied)
     assert (ended.state, ended.error["code"]) == ("failed", "changes_moved")
@@ -60,27 +69,20 @@ def test_a_plan_is_looked_at_then_applied_and_refused_once_the_tenant_moved(stag
 
 @pytest.mark.parametrize("at", range(1, 9))
 def test_killed_at_any_commit_it_is_written_once(
-    stage: Stage, dies: Callable[[int], None], at: int, monkeypatch: pytest.MonkeyPatch
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, at: int
 ) -> None:
-    from replication.context import Context
-
     users, given = stage.without_number(3), stage.free(3)
     stage.give(users, given)
     original, seen = Context.transaction, 0
 
-    def deadly(self: Context):  # type: ignore[no-untyped-def]
-        import contextlib
-
-        @contextlib.contextmanager
-        def around():  # type: ignore[no-untyped-def]
-            nonlocal seen
-            with original(self):
-                yield
-            seen += 1
-            if seen == at:
-                raise Killed
-
-        return around()
+    @contextlib.contextmanager
+    def deadly(self: Context) -> Iterator[None]:
+        nonlocal seen
+        with original(self):
+            yield
+        seen += 1
+        if seen == at:
+            raise Killed
 
     monkeypatch.setattr(Context, "transaction", deadly)
     try:
@@ -92,3 +94,117 @@ def test_killed_at_any_commit_it_is_written_once(
     assert done.state == "succeeded", (done.state, done.message, done.error)
     assert sorted(stage.orders()) == sorted((n, str(u)) for u, n in zip(users, given, strict=True))
     assert {stage.held()[number] for number in given} == {str(user) for user in users}
+
+
+def test_what_a_lost_reply_hid_is_read_back_and_not_sent_again(stage: Stage) -> None:
+    users, given = stage.without_number(1), stage.free(1)
+    stage.give(users, given)
+    stage.customer.trouble("drop", when="after", path="assignNumber", count=1)
+    done = stage.process()
+    assert done.state == "succeeded", done.message
+    assert stage.orders() == [(given[0], str(users[0]))]
+
+
+def test_an_order_that_microsoft_takes_and_then_fails_is_told(stage: Stage) -> None:
+    users, given = stage.without_number(2), stage.free(2)
+    stage.give(users, given)
+    stage.customer.pretend.behaviour.order_fails = "Something went wrong at our side."
+    done = stage.process()
+    assert (done.state, done.outcome) == ("succeeded", "partial")
+    failed = stage.changes()
+    assert {row.state for row in failed} == {ChangeState.FAILED}
+    assert {row.problem["code"] for row in failed} == {"number_order_failed"}
+    stage.customer.pretend.behaviour.order_fails = ""
+    with scope.one(stage.tenant.id):
+        again = services.ask_again(ANNA, stage.tenant, [row.id for row in failed])
+    assert codes(again) == ["", ""]
+    assert stage.process().outcome == "complete"
+
+
+def test_a_write_that_shows_late_is_waited_for(stage: Stage) -> None:
+    users, given = stage.without_number(1), stage.free(1)
+    stage.give(users, given)
+    with stage.customer.directory.lock:
+        stage.customer.directory.lag = 30.0
+    with scope.one(stage.tenant.id):
+        command = Command.objects.get(tenant=stage.tenant, kind="apply_changes")
+    stage.finish(command, most=6)
+    assert command.state == "queued"
+    stage.pass_time(31)
+    assert stage.finish(command).outcome == "complete"
+    assert stage.orders() == [(given[0], str(users[0]))]
+
+
+def test_a_user_who_was_deleted_in_between_stops_nobody_else(stage: Stage) -> None:
+    users, given = stage.without_number(2), stage.free(2)
+    stage.give(users, given)
+    shelf = stage.customer.directory.users
+    stage.customer.remove("users", shelf.find(str(users[0])))
+    done = stage.process()
+    assert (done.state, done.outcome) == ("succeeded", "partial")
+    assert [row.state for row in stage.changes()] == [ChangeState.FAILED, ChangeState.APPLIED]
+    assert stage.held()[given[1]] == str(users[1])
+
+
+def test_details_policies_and_numbers_go_together_and_a_newer_wish_wins(stage: Stage) -> None:
+    (user,) = stage.without_number(1)
+    stage.ask([(user, "user:department", "Sales")])
+    stage.ask(
+        [(user, "user:usageLocation", "CH"), (user, "policy:TeamsCallingPolicy", {"name": "AllowCalling"})]
+    )
+    stage.ask([(user, "user:department", "Support"), (user, "number", stage.free(1)[0])])
+    states = [row.state for row in stage.changes()]
+    assert states == [ChangeState.SUPERSEDED, *[ChangeState.PENDING] * 4]
+    done = stage.process()
+    lines = {
+        line.aspect: (line.state, (line.problem or {}).get("message")) for line in stage.lines(stage.plan())
+    }
+    assert done.outcome == "complete", lines
+    stage.replicate()
+    with scope.one(stage.tenant.id):
+        row = DirectoryUser.objects.get(tenant=stage.tenant, object_id=user)
+    assert (row.department, row.usage_location) == ("Support", "CH")
+
+
+def test_what_is_asked_for_again_as_it_is_takes_the_waiting_wish_back(stage: Stage) -> None:
+    (user,) = stage.without_number(1)
+    stage.give([user], stage.free(1))
+    assert stage.ask([(user, "number", None)]).kept == []
+    assert [row.state for row in stage.changes()] == [ChangeState.WITHDRAWN]
+    assert stage.process().message == "Nothing had to be written."
+
+
+def test_many_removals_wait_for_a_second_person(stage: Stage, settings: Any) -> None:
+    settings.REMOVAL_FLOOR, settings.REMOVAL_SHARE = 3, 0.05
+    before = stage.held()
+    users = stage.with_number(8)
+    stage.ask([(user, "number", None) for user in users])
+    command = stage.process()
+    assert (command.state, command.error["code"]) == ("suspended", "plan_needs_approval")
+    assert stage.held() == before
+    with scope.one(stage.tenant.id):
+        plan = RemovalPlan.objects.get(command_id=command.id)
+        with pytest.raises(UmpError) as refused:
+            queue.approve(dataclasses.replace(SYSTEM, id=ANNA.id, kind=ANNA.kind), command, plan.id)
+        assert refused.value.code == "second_person_needed"
+        queue.approve(SYSTEM, command, plan.id)
+    assert stage.finish(command).outcome == "complete"
+    assert not set(stage.held().values()) & {str(user) for user in users}
+
+
+def test_a_permission_that_is_missing_holds_these_changes_and_nothing_else(stage: Stage) -> None:
+    (app,) = stage.customer.pretend.apps.values()
+    app.principal.grant(permissions.PROFILES["directory_read"].application, 0.0)
+    identity.forget_everything()
+    stage.give(stage.without_number(1), stage.free(1))
+    command = stage.process()
+    assert (command.state, command.reason, command.error["code"]) == (
+        "suspended",
+        "target",
+        "write_not_allowed",
+    )
+    assert "TeamsTelephoneNumber.ReadWrite.All" in command.message
+    allow(stage.customer)
+    with scope.one(stage.tenant.id):
+        queue.retry(SYSTEM, command)
+    assert stage.finish(command).outcome == "complete"
