@@ -20,7 +20,7 @@ from resource_accounts import shapes
 from resource_accounts.models import Design, DesignState, DesignTemplate, Write
 from telephony.models import TeamsUser
 from tenants import offers, scope
-from tenants.models import Service, Tenant
+from tenants.models import Tenant
 
 BUILD, REMOVE = "build_resource_account", "remove_resource_account"
 TONES = {
@@ -31,14 +31,12 @@ TONES = {
     DesignState.REMOVING: "busy",
 }
 SHOWN_WRITES = 50
-_FEATURE = next(
-    each for group, features in offers.RUN for each in features if group == "Resource Account Builder"
-)
+FEATURE = "resource_account_builder"
 
 
 def why_not(tenant: Tenant) -> str:
     """Why nothing is built for this customer, in a sentence; empty when it is (SYN-07)."""
-    return offers.why_not(_FEATURE, Service(tenant.service), tenant.with_sync, tenant.licensed_users)
+    return offers.offered(tenant, FEATURE)[1]
 
 
 def powershell_is_there() -> bool:
@@ -128,8 +126,9 @@ def owned(row: Design) -> dict[Part, Own]:
 
 
 def seen(row: Design) -> dict[Part, Thing]:
-    """What the last reading found; nothing before the first."""
-    return {Part(part): Thing(**kept) for part, kept in (row.seen or {}).items()}
+    """What the last reading found, and what the portal made since; nothing before the first of either."""
+    found = {Part(part): Thing(**kept) for part, kept in (row.seen or {}).items()}
+    return planning.with_young(found, owned(row), row.checked_at.isoformat() if row.checked_at else "")
 
 
 def to_build(row: Design, found: Found | None = None) -> tuple[Step, ...]:

@@ -19,6 +19,7 @@ from replication.models import Command, State
 from resource_accounts import selectors, shapes
 from resource_accounts.models import Design, DesignState, DesignTemplate
 from resource_accounts.selectors import BUILD, REMOVE
+from tenants import offers
 from tenants.access import Actor
 from tenants.models import Connection, Tenant
 
@@ -31,9 +32,9 @@ MOST = 500
 def add(actor: Actor, tenant: Tenant, *, kind: str, **given: Any) -> Design:
     """A new design, in the customer's scope; nothing at Microsoft changes.
 
-    Raises InvalidInput naming the field, UmpError (sync_off) for a customer without sync.
+    Raises InvalidInput naming the field, UmpError (not_offered) for a customer without sync.
     """
-    refuse_without_sync(tenant)
+    offers.require(tenant, selectors.FEATURE)
     if Design.objects.filter(tenant=tenant).count() >= MOST:
         raise InvalidInput(field="name", why=f"the customer has {MOST} designs already")
     row = Design(tenant=tenant, kind=kind, created_by=actor.label)
@@ -93,11 +94,6 @@ def built(row: Design) -> bool:
     return bool(row.owned) or row.by_hand
 
 
-def refuse_without_sync(tenant: Tenant) -> None:
-    if selectors.why_not(tenant):
-        raise UmpError.of("sync_off", tenant=tenant.name)
-
-
 def _fill(row: Design, given: Mapping[str, Any]) -> None:
     """Raises InvalidInput naming the field."""
     row.name = m365.checked_name(str(given.get("name", "")))
@@ -124,11 +120,12 @@ def _save(row: Design) -> None:
 # --- At Microsoft ---------------------------------------------------------------------------------------------
 @transaction.atomic
 def look(actor: Actor, row: Design, kind: str = BUILD) -> Command:
-    """Read what Teams has of it, and what would be done; nothing is written.
+    """Read what Teams has of it, and what would be done; nothing is written. Work that waits for a person ends.
 
-    Raises UmpError: powershell_missing where no worker has it, sync_off.
+    Raises UmpError: powershell_missing where no worker has it, not_offered.
     """
     _refuse_without_line(row.tenant)
+    _end_waiting(actor, row)
     return queue.submit(actor, kind, row.tenant, target=str(row.uid), dry_run=True)
 
 
@@ -137,7 +134,7 @@ def build(actor: Actor, row: Design, plan: str) -> Command:
     """Carry out the plan of this fingerprint, which somebody has seen.
 
     Raises InvalidInput when somebody whom it names is gone; Conflict when the plan is another one by now, waits for a
-    decision, or is being carried out; UmpError: powershell_missing, sync_off.
+    decision, or is being carried out; UmpError: powershell_missing, not_offered.
     """
     _refuse_without_line(row.tenant)
     row = _locked(row)
@@ -166,16 +163,21 @@ def _submit(actor: Actor, row: Design, kind: str, state: DesignState, plan: str,
         raise Conflict(thing=row.name, why="it is being worked on")
     if plan != now:
         raise Conflict(thing=row.name, why="the plan is another one by now")
-    for waiting in selectors.commands(row).filter(state=State.SUSPENDED):
-        queue.cancel(actor, waiting)
+    _end_waiting(actor, row)
     row.state, row.problem = state, None
     row.save(update_fields=["state", "problem"])
     note(actor, "resource_account.building" if kind == BUILD else "resource_account.removing", row)
     return queue.submit(actor, kind, row.tenant, target=str(row.uid), params={"plan": plan})
 
 
+def _end_waiting(actor: Actor, row: Design) -> None:
+    """What is suspended would hold all later work on this design."""
+    for waiting in selectors.commands(row).filter(state=State.SUSPENDED):
+        queue.cancel(actor, waiting)
+
+
 def _refuse_without_line(tenant: Tenant) -> None:
-    refuse_without_sync(tenant)
+    offers.require(tenant, selectors.FEATURE)
     if not selectors.powershell_is_there():
         raise UmpError.of("powershell_missing")
 

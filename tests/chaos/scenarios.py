@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from django.test import Client
 
 from accounts.models import User
@@ -47,10 +48,13 @@ from tests.authstatus.renewing import OLGA, another, app_of, let_it_renew
 from tests.authstatus.test_delegated import Stage
 from tests.authstatus.test_registration_create import RIGHTS, allow
 from tests.cast import Cast
-from tests.directory.pretend import Customer, Worker, make_customer
+from tests.directory.pretend import FULL, Customer, Worker, make_customer
 from tests.domains.conftest import allow as allow_domains
 from tests.domains.conftest import enter_zone
 from tests.invitations.stage import HUB, Way, build, visits_of
+from tests.m365.teams_apps_model import TeamsApps
+from tests.resource_accounts.stage import Stage as AccountStage
+from tests.resource_accounts.stage import pretend_teams
 from tests.provisioning.helpers import allow as allow_changes
 from tests.sbc.conftest import fresh, wish
 from tests.sites.conftest import OTHERS, act, pair
@@ -76,6 +80,7 @@ class World:
     receiver: Receiver
     settings: Any
     client_of: Callable[[User], Client]
+    patch: pytest.MonkeyPatch
     settle: Callable[[], None]
     worker: Worker = dataclasses.field(default_factory=Worker)
     meanwhile: Callable[[], object] = lambda: None
@@ -480,6 +485,29 @@ def _number_assignments(world: World) -> None:
         numbers = telephony_of(customer.pretend).numbers
         del numbers[next(number for number, row in numbers.items() if row.status == "unassigned")]
     world.worker.queue(customer, "number_assignments")
+
+
+# --- Resource accounts --------------------------------------------------------------------------------------------
+def _accounts(world: World) -> AccountStage:
+    customer, teams = world.customer(), TeamsApps()
+    world.worker.run(customer, FULL)
+    pretend_teams(world.patch, teams)
+    return AccountStage(customer, world.worker, teams)
+
+
+@scenario("build_resource_account")
+def _build_resource_account(world: World) -> None:
+    stage = _accounts(world)
+    stage.build(stage.add())
+
+
+@scenario("remove_resource_account")
+def _remove_resource_account(world: World) -> None:
+    stage = _accounts(world)
+    design = stage.add()
+    stage.build(design)
+    world.settle()
+    stage.remove(design)
 
 
 @scenario("reload_from_ovoc")

@@ -40,10 +40,13 @@ def world(
     hook: Receiver,
     settings: Any,
     client_of: Callable[[User], Client],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> World:
     settings.SECRET_OVERLAP_SECONDS = settings.CONSENT_PROPAGATION_SECONDS = 0
     settings.BREAKER_LEAST_CUSTOMERS = 1000
-    return World(cast, microsoft, mailbox, hook, settings, client_of, lambda: carry_out(Blow("", "")))
+    return World(
+        cast, microsoft, mailbox, hook, settings, client_of, monkeypatch, lambda: carry_out(Blow("", ""))
+    )
 
 
 def run(world: World, blow: Blow) -> dict[str, Any]:
