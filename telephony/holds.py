@@ -25,7 +25,7 @@ from replication.registry import chore
 from telephony import intervals, numbers
 from telephony.landing import place_of
 from telephony.models import LISTED, HoldKind, NumberHold, NumberRange, PhoneNumber
-from tenants import scope
+from tenants import offers, scope
 from tenants.access import SYSTEM, Actor
 from tenants.models import Tenant
 
@@ -180,6 +180,7 @@ def _hold(
     *,
     all_or_none: bool,
 ) -> list[Outcome]:
+    offers.require(tenant, "number_ranges")
     rules = _some(wanted)
     _met(tenant, rules, NumberHold.objects.filter(tenant=tenant, until__lte=Now())).delete()
     outcomes = _judged(tenant, rules)

@@ -225,13 +225,20 @@ def totals(tenant: Tenant) -> dict[State, int]:
 
 
 # --- In words -----------------------------------------------------------------------------------------------
-def chip(one: PhoneNumber) -> Chip:
-    """The state of a number that came from `of`."""
+def chip(one: PhoneNumber, held: str = "") -> Chip:
+    """The state of a number that came from `of`; `held` is why people keep it back (telephony.holds.words)."""
     state = State(getattr(one, "state"))  # noqa: B009  an annotation
-    return Chip(_TONES[state], state.label, _hint(one, state), _ICONS.get(state, ""))
+    return Chip(_TONES[state], state.label, _hint(one, state, held), _ICONS.get(state, ""))
 
 
-def _hint(one: PhoneNumber, state: State) -> str:
+def _hint(one: PhoneNumber, state: State, held: str) -> str:
+    if held:
+        return held if state in {State.RESERVED, State.BLOCKED} else f"{_said(one, state)}. {held}"
+    return _said(one, state)
+
+
+def _said(one: PhoneNumber, state: State) -> str:
+    """Microsoft's side of it."""
     if state == State.ASSIGNED:
         words = {
             "conferenceAssigned": "Microsoft uses it for audio conferencing",

@@ -20,7 +20,7 @@ from telephony import intervals, numbers
 from telephony.landing import place_of
 from telephony.models import LISTED, NumberHold, NumberKind, NumberRange, PhoneNumber, TeamsUser
 from telephony.numbers import State
-from tenants import scope
+from tenants import offers, scope
 from tenants.abilities import Ability
 from tenants.access import Actor
 from tenants.models import Tenant
@@ -214,7 +214,8 @@ def add(
     site: Site | None = None,
     note: str = "",
 ) -> NumberRange:
-    """In the customer's scope. Raises InvalidInput naming the field; number_range_taken."""
+    """In the customer's scope. Raises InvalidInput naming the field; not_offered; number_range_taken."""
+    offers.require(tenant, "number_ranges")
     if NumberRange.objects.filter(tenant=tenant).count() >= MOST:
         raise InvalidInput(field="name", why=f"the customer has {MOST:,} ranges already")
     row = NumberRange(tenant=tenant, created_by=actor.label)

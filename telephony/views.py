@@ -14,14 +14,15 @@ from replication import services as queue
 from replication import words as queue_words
 from replication.words import Chip
 from sbc.models import Rule
-from telephony import numbers, selectors
+from telephony import holds, numbers, selectors
 from telephony.commands import KINDS
 from telephony.models import NumberKind, PhoneNumber, Stream
 from telephony.numbers import State
 from telephony.selectors import Holder
+from tenants import offers, tables
 from tenants import selectors as customers
-from tenants import tables
 from tenants.abilities import Ability
+from tenants.access import Actor
 from tenants.answers import SeeOther
 from tenants.models import Tenant
 from tenants.web import actor_of, list_view, tenant_view
@@ -55,6 +56,19 @@ class Row:
     rules: list[Rule]
     mismatch: bool = False
     read_at: dt.datetime | None = None
+    held: bool = False
+
+    @property
+    def actions(self) -> list[dict[str, Any]]:
+        """Of its menu."""
+        names = (("release", "Release", "lock-open"),) if self.held else (
+            ("reserve", "Reserve", "lock"), ("block", "Block", "ban"))  # fmt: skip
+        one = self.number
+        base = f"/tenants/{one.tenant_id}/numbers"
+        return [
+            {"label": word, "url": f"{base}/{name}/?number={one.object_id}", "icon": icon, "modal": True}
+            for name, word, icon in names
+        ]
 
     @property
     def kind(self) -> str:
@@ -67,7 +81,7 @@ def of_tenant(request: HttpRequest, tenant: Tenant) -> HttpResponse:
     own = numbers.own_rules([tenant])
     read, ruled = numbers.rules_read(), own[tenant.id].rules.exists()
     shown = tables.filters(request.GET, CHOICES | ({"sbc": ("SBC", SBC_CHOICES)} if ruled else {}))
-    found = _found(request, numbers.with_rules(numbers.of(tenant), own[tenant.id]), ruled=ruled)
+    found = wanted(request, numbers.with_rules(numbers.of(tenant), own[tenant.id]), ruled=ruled)
     sort, order = tables.order_of(request.GET, numbers.ORDERS, "number")
     first = numbers.FIRST if ruled and "sort" not in request.GET else order
     page = tables.page_of(request.GET, found.order_by(*first), bounded=False)
@@ -83,13 +97,15 @@ def of_tenant(request: HttpRequest, tenant: Tenant) -> HttpResponse:
         "read": read,
         "ruled": ruled,
         "for_provider": actor_of(request).may(Ability.VIEW_PROVIDER),
+        "bulk_actions": hold_actions(actor_of(request), tenant),
         **_disagreements(tenant, own[tenant.id], ruled=ruled),
         **freshness(request, tenant, Stream.NUMBERS),
     }
     return render(request, "telephony/numbers.html", context)
 
 
-def _found(request: HttpRequest, rows: Any, *, ruled: bool) -> Any:
+def wanted(request: HttpRequest, rows: Any, *, ruled: bool) -> Any:
+    """Those of these numbers that the list's search and filters ask for."""
     params = request.GET
     found = numbers.found(
         rows,
@@ -106,15 +122,30 @@ def _found(request: HttpRequest, rows: Any, *, ruled: bool) -> Any:
 def _rows(page: Iterable[PhoneNumber], own: Mapping[Any, numbers.Own], *, ruled: bool = False) -> list[Row]:
     listed = list(page)
     people, taken = selectors.holders(listed), numbers.rules_of(listed, own)
+    held = holds.of_numbers(listed)
     return [
         Row(
             one,
-            numbers.chip(one),
+            numbers.chip(
+                one, holds.words(hold) if (hold := held.get((one.tenant_id, one.object_id))) else ""
+            ),
             people.get((one.tenant_id, one.target_id)) if one.target_id else None,
             taken[one.tenant_id, one.object_id],
             ruled and bool(getattr(one, "mismatch", False)),
+            held=(one.tenant_id, one.object_id) in held,
         )
         for one in listed
+    ]
+
+
+def hold_actions(actor: Actor, tenant: Tenant) -> list[dict[str, Any]]:
+    """For partials/bulk_bar.html: what this person may do with ticked numbers."""
+    if not actor.may(Ability.MANAGE_NUMBERS, tenant.id) or not offers.offered(tenant, "number_ranges")[0]:
+        return []
+    acts = (("reserve", "Reserve", "lock"), ("block", "Block", "ban"), ("release", "Release", "lock-open"))
+    return [
+        {"label": word, "url": f"/tenants/{tenant.id}/numbers/{name}/", "icon": icon}
+        for name, word, icon in acts
     ]
 
 
@@ -153,7 +184,7 @@ def freshness(request: HttpRequest, tenant: Tenant, stream: Stream) -> dict[str,
 def of_tenant_csv(request: HttpRequest, tenant: Tenant) -> HttpResponseBase:
     own = numbers.own_rules([tenant])
     ruled = own[tenant.id].rules.exists()
-    found = _found(request, numbers.with_rules(numbers.of(tenant), own[tenant.id]), ruled=ruled)
+    found = wanted(request, numbers.with_rules(numbers.of(tenant), own[tenant.id]), ruled=ruled)
     rows = numbers.with_holders(found).order_by("search", "object_id")
     batches = tables.in_batches(rows, _behind)
     return tables.csv_answer("numbers", HEAD, ([_line(one) for one in batch] for batch in batches))
@@ -193,7 +224,7 @@ def read(request: HttpRequest, tenant: Tenant) -> HttpResponse:
 def everywhere(request: HttpRequest) -> HttpResponse:
     """Whose number is it: those of all customers that this person may see."""
     shown = tables.filters(request.GET, CHOICES)
-    found = _found(request, numbers.of().select_related("tenant"), ruled=False)
+    found = wanted(request, numbers.of().select_related("tenant"), ruled=False)
     sort, order = tables.order_of(request.GET, numbers.ORDERS, "number")
     page = tables.page_of(request.GET, found.order_by(*order, "tenant_id"))
     own = numbers.own_rules({one.tenant_id: one.tenant for one in page}.values())
@@ -216,7 +247,7 @@ def everywhere(request: HttpRequest) -> HttpResponse:
 
 @list_view(needs=Ability.VIEW_DIRECTORY)
 def everywhere_csv(request: HttpRequest) -> HttpResponseBase:
-    found = _found(request, numbers.of().select_related("tenant"), ruled=False)
+    found = wanted(request, numbers.of().select_related("tenant"), ruled=False)
     rows = numbers.with_holders(found).order_by("search", "object_id", "tenant_id")
     batches = tables.in_batches(rows, _behind_everywhere)
     head = ("Customer", *HEAD)

@@ -28,6 +28,8 @@ from replication import services as queue
 from replication.models import Command, Removal, RemovalPlan, State
 from sbc.models import Sbc
 from sites.models import Prefix, Site
+from telephony import holds, ranges
+from telephony.models import NumberHold
 from tenants import scope
 from tenants.abilities import ABILITIES, Ability, Role
 from tenants.access import SYSTEM, Actor
@@ -118,6 +120,10 @@ class Stage:
                 prefix=f"+{tenant.id.int % 10**9}", plus=True, numbers=1,
                 span=(tenant.id.int % 10**9, tenant.id.int % 10**9 + 1),
             )  # fmt: skip
+            number = f"+4158906{tenant.id.int % 10_000:04}"
+            pool = ranges.add(SYSTEM, tenant, name=canary, kind="directRouting", first=number, note=canary)
+            holds.reserve(SYSTEM, tenant, [pool.rule], holder=canary)
+            hold_id = NumberHold.objects.get(tenant=tenant).uid
             run = VerifyRun.objects.create(started_by="somebody")
             VerifyRow.objects.create(run=run, tenant=tenant, left_out="paused")
         return {
@@ -125,6 +131,8 @@ class Stage:
             "domain_id": domain.id,
             "site_id": site.uid,
             "prefix_id": prefix.uid,
+            "range_id": pool.uid,
+            "hold_id": hold_id,
             "plan": "CustDialPlan",
             "flow_id": flow.id,
             "key_id": key.key_id,
