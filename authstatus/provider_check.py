@@ -64,9 +64,9 @@ class VerifyProviderApp(Kind):
             ctx.report(label="Signing in to Microsoft", force=True)
             line.token(fresh=True)
         except UmpError as error:
-            raise self._kept(app, error) from error
-        found = _registration(line, app) if app.home_tenant_id else {}
-        _keep(app, Verification.SUCCESSFUL, None)
+            raise self._kept(ctx, app, error) from error
+        found = _registration(ctx, line, app) if app.home_tenant_id else {}
+        _keep(ctx, app, Verification.SUCCESSFUL, None)
         with scope.every("what waited for the provider's app goes on"):
             close(Name.PROVIDER_APP)
             if found.get("may_renew") and keys_on_file.ends_soon(None):
@@ -74,7 +74,7 @@ class VerifyProviderApp(Kind):
         return Done("Microsoft accepted the credential of the provider's app.", result=found)
 
     @staticmethod
-    def _kept(app: ProviderApp, error: UmpError) -> UmpError:
+    def _kept(ctx: Context, app: ProviderApp, error: UmpError) -> UmpError:
         """The error to raise: the app's own fault is kept, that of the tenant it was tried in proves nothing."""
         if error.code not in OF_PROVIDER_APP:
             if error.remedy == Remedy.LATER:
@@ -84,7 +84,7 @@ class VerifyProviderApp(Kind):
         error.remedy = (
             Remedy.AFTER_FIX
         )  # customers' work waits for somebody to mend it; this check has its answer
-        _keep(app, Verification.FAILED, dict(error.to_dict()))
+        _keep(ctx, app, Verification.FAILED, dict(error.to_dict()))
         return error
 
 
@@ -105,13 +105,14 @@ def _known_customer() -> uuid.UUID | None:
         return proven
 
 
-def _keep(app: ProviderApp, result: Verification, problem: dict[str, Any] | None) -> None:
+def _keep(ctx: Context, app: ProviderApp, result: Verification, problem: dict[str, Any] | None) -> None:
     """Unless somebody has changed the app meanwhile: then this was about another one."""
-    if provider_app.current().changed_at == app.changed_at:
-        provider_app.note_check(verification=result, problem=problem, at=timezone.now())
+    with ctx.transaction():
+        if provider_app.current().changed_at == app.changed_at:
+            provider_app.note_check(verification=result, problem=problem, at=timezone.now())
 
 
-def _registration(line: lines.Line, app: ProviderApp) -> dict[str, Any]:
+def _registration(ctx: Context, line: lines.Line, app: ProviderApp) -> dict[str, Any]:
     """What the registration says about itself, where the app may read it; and whether it may change it."""
     graph, told = line.graph(), {"may_renew": keys_on_file.may_change(line)}
     try:
@@ -124,7 +125,8 @@ def _registration(line: lines.Line, app: ProviderApp) -> dict[str, Any]:
         return told
     if found is None:
         return told
-    keys_on_file.note(None, found)
+    with ctx.transaction():
+        keys_on_file.note(None, found)
     web = row.get("web")
     uris = web.get("redirectUris") if isinstance(web, dict) else None
     return told | {

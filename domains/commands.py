@@ -9,7 +9,6 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from django.db import transaction
 from django.utils import timezone
 
 from core.errors import Conflict, LeaseLost, NotFound, PermissionMissing, Remedy, UmpError
@@ -24,7 +23,6 @@ from m365 import activation, permissions
 from m365 import domains as far
 from m365.graph import GraphClient
 from nameservers import records
-from replication import states
 from replication.context import Again, Context, Done, Outcome
 from replication.models import LaneName
 from replication.registry import Kind, register
@@ -504,10 +502,10 @@ class TryDnsZone(Kind):
         try:
             outcome = self._try(ctx, row)
         except UmpError as error:  # a test that found the fault has done its work
-            self._note(row, dict(error.to_dict()))
+            self._note(ctx, row, dict(error.to_dict()))
             return Done(f"{error.message} {error.advice}", outcome="partial")
         if isinstance(outcome, Done):
-            self._note(row, None)
+            self._note(ctx, row, None)
         return outcome
 
     @staticmethod
@@ -521,9 +519,7 @@ class TryDnsZone(Kind):
         seen = look.having(text) == len(look.answers)
         looks = int(ctx.state.get("looks", 0)) + 1
         if not seen and looks < TEST_LOOKS:
-            with scope.every("a command of the provider as a whole"), transaction.atomic():
-                if not states.hold(ctx.command_id, ctx.fence):
-                    raise LeaseLost
+            with ctx.transaction():
                 ctx.checkpoint(looks=looks)
             return Again("The record is written; waiting until it can be seen.", TEST_PAUSE)
         ctx.report(label="Removing it", force=True)
@@ -534,7 +530,8 @@ class TryDnsZone(Kind):
         return Done(f"A record was written to {row.name}, seen, and removed.")
 
     @staticmethod
-    def _note(row: DnsZone, problem: dict[str, Any] | None) -> None:
+    def _note(ctx: Context, row: DnsZone, problem: dict[str, Any] | None) -> None:
         """Unless the zone was changed meanwhile: then the test says nothing about it."""
         same = DnsZone.objects.filter(id=row.id, row_version=row.row_version)
-        same.update(tested_at=timezone.now(), test_problem=problem)
+        with ctx.transaction():
+            same.update(tested_at=timezone.now(), test_problem=problem)

@@ -49,8 +49,8 @@ def world(
     )
 
 
-def run(world: World, blow: Blow) -> dict[str, Any]:
-    """One life of the command in a world of its own, which is gone afterwards; what was there in the end."""
+def fresh(world: World) -> None:
+    """Without anything of what ran in it before, but for the database."""
     killing.forget()
     installation.forget()
     world.microsoft.state.reset()
@@ -59,6 +59,11 @@ def run(world: World, blow: Blow) -> dict[str, Any]:
     world.mailbox._mails.clear()
     world.receiver.got.clear()
     world.meanwhile = lambda: None
+
+
+def run(world: World, blow: Blow) -> dict[str, Any]:
+    """One life of the command in a world of its own, which is gone afterwards; what was there in the end."""
+    fresh(world)
     with transaction.atomic():
         SCENARIOS[blow.kind].prepare(world)
         with armed(blow):

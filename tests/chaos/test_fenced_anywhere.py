@@ -1,0 +1,133 @@
+"""Every write of every kind of command is fenced: seen while it runs, and tried with a fence that has moved on."""
+
+import contextlib
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+
+from core.errors import LeaseLost
+from replication import runner, states
+from tenants import scope
+from tests.chaos import killing
+from tests.chaos.killing import Blow, carry_out
+from tests.chaos.scenarios import SCENARIOS, World
+from tests.chaos.test_killed_anywhere import fresh, hook, mailbox, microsoft, microsoft_server, world
+
+__all__ = ["hook", "mailbox", "microsoft", "microsoft_server", "world"]
+pytestmark = pytest.mark.django_db
+WRITE = re.compile(r'\s*(?:INSERT INTO|UPDATE|DELETE FROM|COPY) (?:ONLY )?"?(\w+)')
+FREE = {
+    ("", "replication_step"): "the history tells of every worker, also of one that was too late",
+    (
+        "probe",
+        "replication_lane",
+    ): "customers' lanes go on one by one, each in a transaction of its own; who proved "
+    "the provider's line has proved it for everybody",
+    ("verify_provider_app", "replication_lane"): "as above",
+}
+"""(kind or all of them, table): what a run may write without holding its lease, and why that does no harm."""
+
+
+class _Over(BaseException):
+    """Nothing more is to be seen."""
+
+
+class Seen:
+    """Which writes stood in no transaction that checked the fence, before them or after."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind, self.outside, self.held = kind, 0, False
+        self.open: list[str] = []
+        self.bare: list[str] = []
+
+    def __call__(self, execute: Callable[..., Any], sql: Any, *rest: Any) -> Any:
+        text = str(sql)
+        if len(connection.savepoint_ids) <= self.outside:
+            self.ended()
+        found = WRITE.match(text)
+        if found and "fence" not in text and not FREE.keys() & {("", found[1]), (self.kind, found[1])}:
+            self.open.append(text[:200])
+        return execute(sql, *rest)
+
+    def ended(self) -> None:
+        """So has the transaction of what was written until now."""
+        self.bare += [] if self.held else self.open
+        self.open, self.held = [], False
+
+
+@contextlib.contextmanager
+def running(run_one: Callable[..., Any]) -> Iterator[None]:
+    """Every slice goes through `run_one(real, claimed)`."""
+    real = runner.run_one
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runner, "run_one", lambda claimed: run_one(real, claimed))
+        yield
+
+
+def begin(world: World, kind: str) -> None:
+    fresh(world)
+    SCENARIOS[kind].prepare(world)
+
+
+@pytest.mark.parametrize("kind", sorted(SCENARIOS))
+def test_what_a_run_writes_is_fenced(world: World, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = Seen(kind)
+    hold = states.hold
+
+    def holding(command_id: int, fence: int) -> bool:
+        seen.held = hold(command_id, fence)
+        return seen.held
+
+    def watched(real: Callable[..., Any], claimed: states.Claimed) -> Any:
+        if claimed.kind != kind:
+            return real(claimed)
+        seen.outside = len(connection.savepoint_ids)
+        with connection.execute_wrapper(seen):
+            try:
+                return real(claimed)
+            finally:
+                seen.ended()
+
+    monkeypatch.setattr(states, "hold", holding)
+    begin(world, kind)
+    with running(watched):
+        carry_out(Blow(""), world.meanwhile)
+    assert not seen.bare, "\n".join(["write it inside ctx.transaction():", *dict.fromkeys(seen.bare)])
+
+
+@pytest.mark.parametrize("kind", sorted(SCENARIOS))
+def test_who_lost_the_lease_writes_nothing(world: World, kind: str) -> None:
+    def robbed(real: Callable[..., Any], claimed: states.Claimed) -> Any:
+        if claimed.kind != kind:
+            return real(claimed)
+        with scope.every("another worker takes over"), connection.cursor() as cursor:
+            cursor.execute("UPDATE replication_command SET fence = fence + 1 WHERE id = %s", [claimed.id])
+        before = contents()
+        with contextlib.suppress(LeaseLost):
+            runner._settle(claimed, real(claimed))
+        assert _changed(before, contents()) == set()
+        raise _Over
+
+    begin(world, kind)
+    with running(robbed), pytest.raises(_Over), transaction.atomic():
+        carry_out(Blow(""), world.meanwhile)
+
+
+def contents() -> dict[str, str]:
+    """A digest of each table; equal exactly when nothing in it has changed."""
+    with scope.every("a test looks"), connection.cursor() as cursor:
+        cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
+        names = [row[0] for row in cursor.fetchall() if row[0] not in killing.NOTES]
+        parts = (
+            f"SELECT '{name}', md5(string_agg(one::text, ' ' ORDER BY one::text)) FROM {name} AS one"
+            for name in names
+        )
+        cursor.execute(" UNION ALL ".join(parts))
+        return dict(cursor.fetchall())
+
+
+def _changed(before: dict[str, str], now: dict[str, str]) -> set[str]:
+    return {name for name in before if before[name] != now[name]}
