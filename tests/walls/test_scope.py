@@ -226,3 +226,28 @@ def test_every_walled_model_has_policies_in_the_database() -> None:
     for name, secured, policies in rows:
         assert secured, name
         assert set(policies) >= {f"{name}_scoped", f"{name}_every"}, name
+
+
+def _walled() -> list[type[Any]]:
+    from django.apps import apps
+
+    return [each for each in apps.get_models(include_auto_created=True) if issubclass(each, owned.Owned)]
+
+
+@pytest.mark.django_db
+def test_every_policy_lets_through_the_scope_and_nothing_else() -> None:
+    """Word for word, for reading and for writing: a policy that says yes to everything has the right name too."""
+    ids = "string_to_array(NULLIF(current_setting('app.tenant'::text, true), ''::text), ','::text)"
+    inside = f" = ANY (( SELECT ({ids})::uuid[] AS string_to_array)::uuid[])"
+    rows = _raw(
+        "SELECT polrelid::regclass::text, polname, polcmd::text, polroles::regrole[]::text,"
+        " pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid) FROM pg_policy"
+        " WHERE polrelid <> 'audit_entry'::regclass"
+    )
+    found = {row[:2]: row[2:] for row in rows}
+    wanted = {}
+    for model in _walled():
+        table, column = model._meta.db_table, owned.owner_column(model)
+        wanted[table, f"{table}_scoped"] = ("*", "{ump_app}", f"({column}{inside})", f"({column}{inside})")
+        wanted[table, f"{table}_every"] = ("*", "{ump_every}", "true", "true")
+    assert found == wanted
