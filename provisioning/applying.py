@@ -19,6 +19,7 @@ from audit.services import record
 from core.errors import OutcomeUnknown, UmpError
 from m365 import permissions, teams_writes
 from m365.graph import GraphClient
+from provisioning import telling
 from provisioning.aspects import Answers, Aspect, Found, Intent, Sent, Thing, aspect_of, stops
 from provisioning.models import ENDED, UNDER_WAY, Change, ChangeState, Line, LineState, Plan, PlanState
 from provisioning.planning import observe
@@ -150,6 +151,7 @@ class Applying:
         with self.ctx.transaction():
             for line in rows:
                 self._judge(line, found, orders.get(line.id), now)
+            telling.numbers(self.plan, [line for line in rows if _shown(line, found)])
         return len(rows) - self.lines.filter(state__in=UNDER_WAY).count()
 
     def _order(self, line: Line) -> teams_writes.Operation:

@@ -8,7 +8,7 @@ from psycopg2.sql import SQL
 
 from core.errors import UmpError
 from m365.graph import GraphClient
-from provisioning import applying, planning
+from provisioning import applying, planning, telling
 from provisioning.applying import Applying
 from provisioning.aspects import FAMILIES, Thing
 from provisioning.models import ENDED, ChangeState, Edit, Line, LineState, Plan, PlanState
@@ -123,6 +123,8 @@ class _Run:
         with self.ctx.transaction():
             planning.conclude(plan)
             self.ctx.checkpoint(step="ask")
+            if self.ctx.dry_run:
+                telling.ready(plan, awaits_person=False)
         return True
 
     def _check(self, plan: Plan) -> bool:
@@ -195,7 +197,7 @@ class _Run:
         if all(plans.may_go_unseen(each["remove"], each["have"]) for each in figures):
             return None
         with self.ctx.transaction():
-            return plans.ask(
+            error = plans.ask(
                 self.ctx.customer,
                 self.ctx.command_id,
                 (_TAKEN, [str(self.ctx.customer), plan.id]),
@@ -205,6 +207,9 @@ class _Run:
                 ),
                 figures=figures,
             )
+            if error is not None:
+                telling.ready(plan, awaits_person=True)
+        return error
 
     # --- The end ----------------------------------------------------------------------------------------------
     def _finish(self, plan: Plan) -> Outcome:
@@ -217,7 +222,8 @@ class _Run:
             wanted = {kind for family in touched for kind in READ_AFTER[family]}
             for kind in (each for each in ORDER if each in wanted):
                 services.submit(SYSTEM, kind, self.tenant)
-        plan.refresh_from_db()
+            plan.refresh_from_db()
+            telling.applied(plan, PlanState(plan.state), figures)
         outcome = "complete" if plan.state == PlanState.APPLIED else "partial"
         return Done(_result(figures), outcome=outcome, result={"plan": str(plan.uid), "lines": figures})
 
