@@ -41,23 +41,38 @@ def status_of(tenant: Tenant, connection: Connection | None) -> Status:
         return Status.ERROR
     if state == DeployState.UNKNOWN:
         return Status.WARNING
+    if tenant.deploy_problem and not tenant.deploying_since:
+        return Status.ERROR
     if connection is None:
         if tenant.with_sync and tenant.plan != Plan.ESSENTIALS:  # which has no connection to Microsoft 365
             return Status.ERROR
     elif connection.held_at or connection.verification in _BROKEN:
         return Status.ERROR
     unproven = connection is not None and not connection.usable
-    return Status.WARNING if state == DeployState.READY or unproven or tenant.paused_at else Status.OK
+    if state == DeployState.READY or unproven or tenant.paused_at or tenant.deploying_since:
+        return Status.WARNING
+    return Status.OK
 
 
 def sentence(tenant: Tenant, connection: Connection | None) -> str:
-    return SENTENCES[DeployState(tenant.deploy_state), status_of(tenant, connection)]
+    """What state and status mean, and what caused them where that is known (DEP-01..07)."""
+    told = SENTENCES[DeployState(tenant.deploy_state), status_of(tenant, connection)]
+    return f"{told} {cause}" if (cause := _cause(tenant)) else told
+
+
+def _cause(tenant: Tenant) -> str:
+    """What the connection has to say is said beside it, wherever this stands."""
+    if not tenant.enabled:
+        return ""
+    if tenant.deploying_since:
+        return "" if tenant.deploy_state == DeployState.UNKNOWN else "Work on the deployment is under way."
+    return str((tenant.deploy_problem or {}).get("message", ""))
 
 
 def after_check(tenant: Tenant, *, succeeded: bool) -> DeployState:
     """What a check makes of a customer that is being onboarded; a deployed one stays deployed."""
     state = DeployState(tenant.deploy_state)
-    if state == DeployState.DEPLOYED:
+    if state == DeployState.DEPLOYED or tenant.deploying_since or tenant.deploy_problem:
         return state
     if succeeded:
         return DeployState.READY

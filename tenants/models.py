@@ -63,6 +63,12 @@ class Tenant(Owned):
         help_text="Aura Sync: users and groups are read from Microsoft 365 (SYN-01).",
     )
     deploy_state = models.CharField(max_length=10, choices=DeployState, default=DeployState.UNKNOWN)
+    deploying_since = models.DateTimeField(
+        null=True, editable=False, help_text="While a deployment, or the undoing of one, is under way."
+    )
+    deploy_problem = models.JSONField(
+        null=True, editable=False, help_text="core.errors.Rendered: why the last deployment stopped."
+    )
     version = models.CharField(max_length=20, default=settings.VERSION, help_text="Of this customer's data.")
     last_replicated_at = models.DateTimeField(null=True, editable=False)
     users_count = models.PositiveIntegerField(null=True, editable=False)

@@ -55,6 +55,7 @@ INSTALLED_APPS = [
     "webhooks",
     "sbc",
     "sites",
+    "deployment",
     "telephony",
     "resource_accounts",
     "provisioning",
@@ -158,6 +159,10 @@ QUICK_REPLICATION_CYCLE_DELAY = env.int("QUICK_REPLICATION_CYCLE_DELAY", default
 QUICK_REPLICATION_LONGEST_WAIT = env.int("QUICK_REPLICATION_LONGEST_WAIT", default=1800)
 # The demo looks every minute, so that a change made at the simulator is seen while one watches.
 REPLICATION_CYCLE_SECONDS = env.int("REPLICATION_CYCLE_SECONDS", default=60 if DEMO else 300)
+# A write whose reply was lost is read back, and sent again only after this long: all under way has arrived then.
+WRITE_SETTLE_SECONDS = env.int("WRITE_SETTLE_SECONDS", default=35)
+# How long a write that Microsoft accepted may take to show there, before the portal says so and goes on.
+WRITE_SHOWN_SECONDS = env.int("WRITE_SHOWN_SECONDS", default=180)
 # Microsoft has no delta for telephony: a quick replication takes it along no more often than this.
 TEAMS_READ_SECONDS = env.int("TEAMS_READ_SECONDS", default=300 if DEMO else 900)
 # How often the numbers of Operator Connect customers are read, whose status changes without anybody's doing.

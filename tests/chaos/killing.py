@@ -27,6 +27,7 @@ from replication.models import Command, Lane, State
 from simulator.mailbox import MailServer
 from simulator.server import Simulator
 from tenants import scope
+from tests.deployment.teams import PretendSession
 from tests.directory.pretend import Killed
 from tests.sites.conftest import saved, tables
 
@@ -68,7 +69,7 @@ def armed(blow: Blow) -> Iterator[None]:
     """The points, where the product meets the outside and the database."""
     with pytest.MonkeyPatch.context() as patch:
         for place, name in ((Outbound, "request"), (EmailMessage, "send"), (records, "add_text"),
-                            (records, "remove_text")):  # fmt: skip
+                            (records, "remove_text"), (PretendSession, "write")):  # fmt: skip
             patch.setattr(place, name, _call(blow, getattr(place, name)))
         patch.setattr(Atomic, "__enter__", _begin(blow, Atomic.__enter__))
         patch.setattr(Atomic, "__exit__", _commit(blow, Atomic.__exit__))

@@ -15,6 +15,8 @@ from django.test import Client
 from accounts.models import User
 from authstatus import helper_app, qoe, registration_keys, registrations
 from authstatus import services as checks
+from deployment import services as deployment
+from deployment.models import Act
 from domains import services as domains
 from domains.models import CustomDomain
 from events.models import Type
@@ -28,6 +30,7 @@ from provisioning.aspects import Thing
 from provisioning.judging import Wish
 from provisioning.models import Source
 from replication import services as queue
+from replication import states
 from replication.commands import PROBE
 from sbc import services as sbcs
 from sbc.models import Sbc
@@ -43,11 +46,13 @@ from sites.models import Site
 from tenants import provider_app, scope, services
 from tenants.access import SYSTEM
 from tenants.credentials import Given
+from tenants.lines import Line
 from tenants.models import Cloud, SecretKind, Verification
 from tests.authstatus.renewing import OLGA, another, app_of, let_it_renew
 from tests.authstatus.test_delegated import Stage
 from tests.authstatus.test_registration_create import RIGHTS, allow
 from tests.cast import Cast
+from tests.deployment.teams import PretendTeams
 from tests.directory.pretend import FULL, Customer, Worker, make_customer
 from tests.domains.conftest import allow as allow_domains
 from tests.domains.conftest import enter_zone
@@ -439,6 +444,40 @@ def _remove_site(world: World) -> None:
     act(sites.deploy, site)
     world.settle()
     act(sites.remove, site)
+
+
+def _deployed(world: World, *acts: Act) -> None:
+    """Contoso with a site and a pretend Teams; these are looked at and decided on, the last is yet to be done."""
+    pretend, tenant = PretendTeams(), world.cast.contoso
+    world.patch.setattr(Line, "teams", lambda self, *, stop=None: pretend.session())
+    _site(world)
+    with scope.every("a worker with PowerShell looks for work"):
+        states.note_powershell()
+    for act_ in acts:
+        world.settle()
+        with scope.one(tenant.id):
+            services.note_check(tenant.id, verification=Verification.SUCCESSFUL, problem=None)
+            run = deployment.look(SYSTEM, tenant, act_)
+        world.settle()
+        with scope.one(tenant.id):
+            run.refresh_from_db()
+            tenant.refresh_from_db()
+            deployment.decide(SYSTEM, tenant, act_, run.plan)
+
+
+@scenario("deploy")
+def _deploy(world: World) -> None:
+    _deployed(world, Act.DEPLOY)
+
+
+@scenario("voice_routing")
+def _voice_routing(world: World) -> None:
+    _deployed(world, Act.DEPLOY)
+
+
+@scenario("undo_deploy")
+def _undo_deploy(world: World) -> None:
+    _deployed(world, Act.DEPLOY, Act.UNDO)
 
 
 @scenario("write_numbers")

@@ -1,0 +1,321 @@
+"""Deploy and Undo Deploy from the look to the end: on the SBC, in Teams, and back to how it was."""
+
+import json
+from typing import Any
+
+import pytest
+
+from core.errors import Conflict, InvalidInput, UmpError
+from deployment import ledger, plans, services
+from deployment.models import Act, Run, RunState, VoiceWrite
+from events.models import Event
+from m365.powershell import cmdlets
+from m365.powershell.handout import MARK
+from replication.models import Command, State
+from simulator.sbc.device import Device
+from sites.models import Site, SiteState, Trunk
+from tenants import deployment, scope
+from tenants.access import SYSTEM
+from tenants.deployment import Status
+from tenants.models import Connection, DeployState, Service, Tenant
+from tests.breakers.hands import make_due, run_due
+from tests.deployment.conftest import Sites, tenant_now
+from tests.deployment.teams import PretendTeams
+from tests.sites.conftest import again, tables
+
+pytestmark = pytest.mark.django_db
+MADE = {
+    "OnlinePSTNGateway": ["zurich.contoso.example"],
+    "OnlineVoiceRoute": ["ump-zurich"],
+    "OnlineVoiceRoutingPolicy": ["global", "ump-zurich"],
+    "TenantDialPlan": ["global"],
+    "usages": ["UMP-Zurich"],
+}
+
+
+def to_the_end(most: int = 40) -> None:
+    """Everything that is queued, whatever it waits for."""
+    for _ in range(most):
+        run_due()
+        with scope.every("a test looks"):
+            waiting = Command.objects.filter(state=State.QUEUED).exists()
+        if not waiting:
+            return
+        make_due()
+    raise AssertionError("it does not come to an end")
+
+
+def looked(tenant: Tenant, act: Act = Act.DEPLOY, **more: Any) -> Run:
+    with scope.one(tenant.id):
+        run = services.look(SYSTEM, tenant_now(tenant), act, **more)
+    to_the_end()
+    return now(run)
+
+
+def now(run: Run) -> Run:
+    with scope.one(run.tenant_id):
+        return Run.objects.select_related("tenant").get(id=run.id)
+
+
+def decided(run: Run) -> Run:
+    with scope.one(run.tenant_id):
+        services.decide(SYSTEM, tenant_now(run.tenant), Act(run.act), run.plan)
+    to_the_end()
+    return now(run)
+
+
+def deployed(tenant: Tenant) -> Run:
+    run = decided(looked(tenant))
+    assert (run.state, run.problem) == (RunState.DONE, None)
+    return run
+
+
+def standing(tenant: Tenant) -> tuple[str, Status, str]:
+    with scope.one(tenant.id):
+        fresh = tenant_now(tenant)
+        connection = Connection.objects.get(tenant=tenant)
+        return (
+            fresh.deploy_state,
+            deployment.status_of(fresh, connection),
+            deployment.sentence(fresh, connection),
+        )
+
+
+def writes(tenant: Tenant, *states: str) -> list[tuple[str, str]]:
+    with scope.one(tenant.id):
+        rows = (
+            VoiceWrite.objects.filter(tenant=tenant, state__in=states) if states else VoiceWrite.objects.all()
+        )
+        return [(row.part, row.state) for row in rows]
+
+
+def test_what_was_planned_is_done_and_undone_as_if_it_had_never_been(
+    ready: Tenant, teams: PretendTeams, device: Device, add_site: Sites, site: Site
+) -> None:
+    with scope.one(ready.id):
+        Site.objects.filter(id=site.id).update(trunk=Trunk.OWN)
+    on_device, in_teams = tables(device), teams.names()
+    run = looked(ready)
+    assert run.state == RunState.PLANNED
+    assert [step["action"] for step in run.steps] == ["create"] * 4
+    assert run.sites[0]["rows"] > 0
+    assert (tables(device), teams.names()) == (on_device, in_teams), "a look writes nothing"
+    assert standing(ready)[:2] == (DeployState.READY, Status.WARNING)
+
+    with scope.one(ready.id):
+        services.decide(SYSTEM, ready, Act.DEPLOY, run.plan)
+    state, status, sentence = standing(ready)
+    assert (state, status, sentence) == (DeployState.UNKNOWN, Status.WARNING, "Deployment request submitted.")
+    to_the_end()
+    assert teams.names() == MADE
+    assert tables(device) != on_device
+    assert standing(ready) == (DeployState.DEPLOYED, Status.OK, "Deployed successfully.")
+    assert (again(site).sbc_state, again(site).m365_state) == (SiteState.DEPLOYED, SiteState.DEPLOYED)
+    assert writes(ready) == [
+        (part, "done") for part in ("PSTN gateway", "PSTN usage", "voice route", "voice routing policy")
+    ]
+    with scope.one(ready.id):
+        assert {row.cmdlet for row in VoiceWrite.objects.all()} == {
+            "New-CsOnlinePSTNGateway",
+            "Set-CsOnlinePstnUsage",
+            "New-CsOnlineVoiceRoute",
+            "New-CsOnlineVoiceRoutingPolicy",
+        }
+
+    undone = decided(looked(ready, Act.UNDO))
+    assert undone.state == RunState.DONE
+    assert (tables(device), teams.names()) == (on_device, in_teams)
+    assert standing(ready) == (DeployState.READY, Status.WARNING, "Ready for deployment.")
+    assert (again(site).sbc_state, again(site).m365_state) == (SiteState.NONE, SiteState.NONE)
+    with scope.one(ready.id):
+        told = list(
+            Event.objects.filter(type__startswith="deploy.").order_by("id").values_list("type", flat=True)
+        )
+        assert ledger.owned(ready) == {}
+    assert told == ["deploy.done", "deploy.undone"]
+
+
+def test_what_was_there_before_stays(ready: Tenant, teams: PretendTeams) -> None:
+    """It does what is wanted, so nothing is written for it; it is adopted, and never removed."""
+    teams.model.usages.append("UMP-Zurich")
+    run = deployed(ready)
+    assert [step["action"] for step in run.steps] == ["nothing", "create", "create"]
+    assert ("PSTN usage", "adopted") in writes(ready)
+    decided(looked(ready, Act.UNDO))
+    assert teams.names()["usages"] == ["UMP-Zurich"]
+    assert teams.names()["OnlineVoiceRoute"] == []
+
+
+def test_what_users_have_stays_and_is_told(ready: Tenant, teams: PretendTeams) -> None:
+    deployed(ready)
+    teams.users["UMP-Zurich"] = ["ann@contoso.example"]
+    run = decided(looked(ready, Act.UNDO))
+    assert run.state == RunState.DONE
+    assert "1 user has it" in run.told
+    assert teams.names()["OnlineVoiceRoutingPolicy"] == ["global", "ump-zurich"]
+    assert teams.names()["OnlineVoiceRoute"] == []
+    assert standing(ready)[0] == DeployState.READY
+
+
+def test_what_somebody_else_has_under_the_name_waits_for_a_person(ready: Tenant, teams: PretendTeams) -> None:
+    teams.model.usages.append("UMP-Zurich")
+    teams.model.kept["OnlineVoiceRoute"]["ump-zurich"] = {
+        "Identity": "UMP-Zurich", "NumberPattern": "^9", "OnlinePstnGatewayList": [], "OnlinePstnUsages": []
+    }  # fmt: skip
+    run = looked(ready)
+    with scope.one(ready.id), pytest.raises(UmpError) as refused:
+        services.decide(SYSTEM, ready, Act.DEPLOY, run.plan)
+    assert refused.value.code == "voice_conflict"
+    run = decided(looked(ready, take_over=True))
+    assert run.state == RunState.DONE
+    assert teams.model.kept["OnlineVoiceRoute"]["ump-zurich"]["NumberPattern"] == ".*"
+    decided(looked(ready, Act.UNDO))
+    assert teams.names()["OnlineVoiceRoute"] == ["ump-zurich"], "the portal did not create it"
+
+
+def test_a_plan_that_moved_since_is_refused(ready: Tenant, teams: PretendTeams, add_site: Sites) -> None:
+    run = looked(ready)
+    teams.model.usages.append("UMP-Zurich")
+    with scope.one(ready.id), pytest.raises(UmpError) as refused:
+        services.decide(SYSTEM, ready, Act.DEPLOY, "another")
+    assert refused.value.code == "deploy_plan_stale"
+    run = decided(run)
+    assert run.state == RunState.FAILED
+    assert teams.model.writes == []
+    state, status, sentence = standing(ready)
+    assert (state, status) == (DeployState.FAILED, Status.ERROR)
+    assert "no longer what was looked at" in sentence
+
+
+@pytest.mark.parametrize("cmdlet", ["Set-CsOnlinePstnUsage", "New-CsOnlineVoiceRoute"])
+def test_a_lost_answer_is_found_out_about_by_reading(ready: Tenant, teams: PretendTeams, cmdlet: str) -> None:
+    teams.lost = [cmdlet]
+    deployed(ready)
+    assert len(teams.model.writes) == 3, "each was written once"
+    assert {state for _, state in writes(ready)} == {"done"}
+
+
+def test_what_teams_shows_late_is_waited_for(ready: Tenant, teams: PretendTeams) -> None:
+    run = looked(ready)
+    teams.hidden = {"UMP-Zurich"}
+    with scope.one(ready.id):
+        services.decide(SYSTEM, ready, Act.DEPLOY, run.plan)
+    for _ in range(6):
+        run_due()
+        make_due()
+    assert now(run).state == RunState.RUNNING
+    assert len(teams.model.writes) == 3
+    teams.hidden = set()
+    to_the_end()
+    assert now(run).state == RunState.DONE
+    assert len(teams.model.writes) == 3
+
+
+def test_a_site_that_cannot_be_deployed_stops_it_before_teams(
+    ready: Tenant, teams: PretendTeams, device: Device, site: Site
+) -> None:
+    run = looked(ready)
+    with scope.one(ready.id):
+        Site.objects.filter(id=site.id).update(row_version=site.row_version + 1)  # its preview is stale
+    run = decided(run)
+    assert run.state == RunState.FAILED
+    assert run.problem["message"] == (
+        "The work on the deployment of Contoso stopped: Zurich could not be deployed on its SBC; its page says why."
+    )
+    assert teams.model.writes == []
+    assert standing(ready)[:2] == (DeployState.FAILED, Status.ERROR)
+    assert decided(looked(ready)).state == RunState.DONE, "and the next look has what is left"
+
+
+def test_without_powershell_a_person_runs_the_script(
+    contoso: Tenant, site: Site, teams: PretendTeams
+) -> None:
+    """Both ways, by what the Verify script prints; what a person made goes by a person's script only."""
+    with scope.every("nobody with PowerShell is there"), services.states.connection.cursor() as cursor:
+        cursor.execute("UPDATE replication_lane SET served_at = now() - interval '1 hour'")
+    run = looked(contoso)
+    assert (run.by_hand, run.read_at, run.state) == (True, None, RunState.PLANNED)
+    run = verified(run, teams)
+    with scope.one(contoso.id):
+        assert "New-CsOnlineVoiceRoute" in services.script(run, verify=False)
+    run = decided(run)
+    assert run.state == RunState.BY_HAND
+    assert again(site).sbc_state == SiteState.DEPLOYED
+    assert verified(run, teams).state == RunState.BY_HAND, "nothing was done yet"
+    by_person(run, teams)
+    assert verified(run, teams).state == RunState.DONE
+    assert standing(contoso)[0] == DeployState.DEPLOYED
+    assert teams.sessions == 0
+    run = verified(looked(contoso, Act.UNDO), teams)
+    assert [step["action"] for step in run.steps] == ["remove"] * 3
+    run = decided(run)
+    by_person(run, teams)
+    assert verified(run, teams).state == RunState.DONE
+    assert standing(contoso)[0] == DeployState.READY
+
+
+def verified(run: Run, teams: PretendTeams) -> Run:
+    rows = {name: teams.session().run(call) for name, call in cmdlets.READS.items()}
+    teams.sessions = 0
+    text = MARK + json.dumps({"organisation": str(run.tenant.entra_tenant_id), **rows})
+    with scope.one(run.tenant_id):
+        return services.verify(SYSTEM, tenant_now(run.tenant), text)
+
+
+def by_person(run: Run, teams: PretendTeams) -> None:
+    for step in plans.of_json(now(run).steps):
+        if step.call is not None:
+            teams.session().run(step.call)
+    teams.sessions = 0
+
+
+def test_a_word_of_another_organisation_is_refused(contoso: Tenant, site: Site) -> None:
+    run = looked(contoso)
+    with scope.one(contoso.id), pytest.raises(InvalidInput):
+        services.verify(SYSTEM, contoso, MARK + '{"organisation": "x"}')
+    assert now(run).read_at is None
+
+
+def test_one_at_a_time(ready: Tenant, teams: PretendTeams) -> None:
+    first = looked(ready)
+    second = looked(ready)
+    assert now(first).state == RunState.SET_ASIDE
+    with scope.one(ready.id):
+        services.decide(SYSTEM, ready, Act.DEPLOY, second.plan)
+        with pytest.raises(Conflict):
+            services.look(SYSTEM, ready, Act.UNDO)
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"with_sync": False}, "without sync"),
+        ({}, "Add SBC Site"),
+    ],
+)
+def test_what_cannot_be_deployed_says_why(contoso: Tenant, changes: dict[str, Any], why: str) -> None:
+    with scope.one(contoso.id):
+        Tenant.objects.filter(id=contoso.id).update(**changes)
+        with pytest.raises(UmpError) as refused:
+            services.look(SYSTEM, tenant_now(contoso), Act.DEPLOY)
+    assert refused.value.code == "deploy_unfit"
+    assert why in refused.value.message
+
+
+def test_operator_connect_has_nothing_to_write(contoso: Tenant) -> None:
+    with scope.one(contoso.id):
+        Tenant.objects.filter(id=contoso.id).update(service=Service.OPERATOR_CONNECT, with_sync=False)
+    run = looked(contoso)
+    assert (run.voice, run.sites) == (False, [])
+    assert decided(run).state == RunState.DONE
+    assert standing(contoso)[0] == DeployState.DEPLOYED
+
+
+def test_a_command_that_somebody_cancels_ends_the_run(ready: Tenant, teams: PretendTeams) -> None:
+    run = looked(ready)
+    with scope.one(ready.id):
+        run = services.decide(SYSTEM, ready, Act.DEPLOY, run.plan)
+        services.queue.cancel(SYSTEM, Command.objects.get(id=run.command))
+    assert services.find_interrupted() == 1
+    assert now(run).state == RunState.FAILED
+    assert standing(ready)[:2] == (DeployState.FAILED, Status.ERROR)
