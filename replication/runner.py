@@ -25,7 +25,7 @@ from replication import holds, states, sweeper
 from replication.context import Context, Done, Outcome
 from replication.models import LaneName, Reason, State
 from replication.registry import kind_of, kinds
-from replication.states import Claimed
+from replication.states import Claimed, Line
 from tenants import scope
 from tenants.lines import OF_PROVIDER_APP
 from tenants.outage import is_away
@@ -275,6 +275,7 @@ def _settle(command: Claimed, verdict: Verdict) -> None:
             fence=command.fence,
             lane_id=command.lane_id,
             delay=verdict.delay,
+            told=_line(command, to, verdict),
             reason=verdict.reason,
             message=verdict.message[:500],
             error=dict(verdict.error.to_dict()) if verdict.error else None,
@@ -289,15 +290,18 @@ def _settle(command: Claimed, verdict: Verdict) -> None:
             states.sleep_lane(command.lane_id, verdict.delay)
         if verdict.suspend_lane and verdict.error and command.tenant_id:
             _suspend(command, verdict.error.code)
-        if to != State.QUEUED or verdict.error is not None:
-            states.add_step(
-                command.id,
-                command.tenant_id,
-                _sentence(to, verdict),
-                attempt=command.attempts + 1,
-                level="info" if verdict.error is None else "warning" if to == State.QUEUED else "error",
-                detail=dict(verdict.error.to_dict()) if verdict.error else {},
-            )
+
+
+def _line(command: Claimed, to: State, verdict: Verdict) -> Line | None:
+    """What the history says of it; nothing of a slice that simply goes on."""
+    if to == State.QUEUED and verdict.error is None:
+        return None
+    return Line(
+        _sentence(to, verdict),
+        attempt=command.attempts + 1,
+        level="info" if verdict.error is None else "warning" if to == State.QUEUED else "error",
+        detail=dict(verdict.error.to_dict()) if verdict.error else {},
+    )
 
 
 def _suspend(command: Claimed, code: str) -> None:

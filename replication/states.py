@@ -7,6 +7,7 @@ clock is wrong harms nothing. All functions must be called in a scope that cover
 
 import dataclasses
 import datetime as dt
+import functools
 import json
 import uuid
 from collections.abc import Iterable
@@ -15,10 +16,11 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 from django.db.models import Count, Q, QuerySet
-from django.db.models.functions import Now
+from django.db.models.functions import Greatest, Least, Now
 
 from core.errors import Conflict
 from replication.models import FINAL, OPEN, Command, Lane, LaneName, Reason, State, Step
+from tenants import scope
 
 MOVES: dict[State, frozenset[State]] = {
     State.QUEUED: frozenset({State.EXECUTING, State.CANCELLED, State.SUSPENDED}),
@@ -162,10 +164,10 @@ _MANY = """
     ), told AS (
         INSERT INTO replication_step (tenant_id, command_id, attempt, level, text, detail)
         SELECT tenant_id, id, 0, 'info', %(told)s, '{}' FROM wish WHERE created
-    ), due AS (
-        UPDATE replication_lane l SET due_at = statement_timestamp(),
-            yields_until = CASE WHEN l.due_at IS NULL THEN statement_timestamp() + %(yields)s ELSE l.yields_until END
+    ), later AS (
+        UPDATE replication_lane l SET yields_until = statement_timestamp() + %(yields)s
         FROM wish WHERE l.id = wish.lane_id
+          AND NOT EXISTS (SELECT FROM replication_command q WHERE q.lane_id = l.id AND q.state = 'queued')
     )
     SELECT tenant_id, id FROM wish
 """
@@ -201,67 +203,82 @@ def insert_many(
         cursor.execute(_MANY_LOCKED, values)
         lanes = [row[0] for row in cursor.fetchall()]
         cursor.execute(_MANY, values | {"lanes": lanes})
-        return {uuid.UUID(str(tenant_id)): int(command_id) for tenant_id, command_id in cursor.fetchall()}
+        made = {uuid.UUID(str(tenant_id)): int(command_id) for tenant_id, command_id in cursor.fetchall()}
+    refresh_lanes(lanes)
+    return made
 
 
-_LANES = f"""
+_DUE_LANES = f"""
     SELECT l.id, coalesce(l.yields_until > statement_timestamp(), false) AS yields
     FROM replication_lane l LEFT JOIN tenants_tenant t ON t.id = l.tenant_id
-    WHERE l.due_at <= statement_timestamp() AND l.not_before <= statement_timestamp() AND l.suspended_code = ''
-      AND l.name = ANY(%(serves)s)
+    WHERE l.due_at <= statement_timestamp() AND l.yields_until {{yields}}
+      AND l.not_before <= statement_timestamp() AND l.suspended_code = '' AND l.name = ANY(%(serves)s)
       AND (l.tenant_id IS NULL OR (t.enabled AND t.paused_at IS NULL AND t.deleted_at IS NULL))
-      AND NOT EXISTS (SELECT FROM replication_command e WHERE e.lane_id = l.id AND e.state = 'executing')
       AND NOT EXISTS (SELECT FROM replication_switch s WHERE s.name = 'pause' AND s."on")
       AND NOT {HELD_BY_BREAKER}
-    ORDER BY yields, l.served_at LIMIT %(limit)s FOR NO KEY UPDATE OF l SKIP LOCKED
+    ORDER BY l.due_at LIMIT %(limit)s FOR NO KEY UPDATE OF l SKIP LOCKED
 """  # noqa: S608  a constant of our own
-_HEADS = """
+_LANES, _YIELDING_LANES = _DUE_LANES.format(yields="IS NULL"), _DUE_LANES.format(yields="IS NOT NULL")
+_UNBLOCKED = """(c.target = '' OR NOT EXISTS (
+        SELECT FROM replication_command o WHERE o.lane_id = c.lane_id AND o.target = c.target
+        AND o.id < c.id AND o.state IN ('queued', 'suspended')))"""
+"""What waits for no older wish about the same thing, or an old one could overtake."""
+_EXECUTING = "(SELECT e.id FROM replication_command e WHERE e.lane_id = l.id AND e.state = 'executing')"
+"""A scalar, one lane at a time: the planner would make a join of EXISTS, over all that ever executed."""
+_HEADS = f"""
     WITH head AS (
-        SELECT h.id, l.name AS lane FROM replication_lane l CROSS JOIN LATERAL (
+        SELECT h.id FROM replication_lane l CROSS JOIN LATERAL (
             SELECT c.id FROM replication_command c
-            WHERE c.lane_id = l.id AND c.state = 'queued' AND c.not_before <= statement_timestamp()
-              AND (c.target = '' OR NOT EXISTS (
-                    SELECT FROM replication_command o WHERE o.lane_id = c.lane_id AND o.target = c.target
-                    AND o.id < c.id AND o.state IN ('queued', 'suspended')))
+            WHERE c.lane_id = l.id AND c.state = 'queued' AND c.not_before <= statement_timestamp() AND {_UNBLOCKED}
             ORDER BY c.id LIMIT 1) h
-        WHERE l.id = ANY(%(lanes)s) AND NOT EXISTS (
-            SELECT FROM replication_command e WHERE e.lane_id = l.id AND e.state = 'executing')
+        WHERE l.id = ANY(%(lanes)s) AND {_EXECUTING} IS NULL
+    ), taken AS (
+        UPDATE replication_command c
+           SET state = 'executing', reason = '', fence = c.fence + 1, slices = c.slices + 1, dedupe_key = NULL,
+               lease_until = clock_timestamp() + %(lease)s, lease_owner = %(owner)s,
+               started_at = coalesce(c.started_at, statement_timestamp())
+         WHERE c.id = ANY(ARRAY(SELECT id FROM head)) AND c.state || '' = 'queued'
+        RETURNING c.id, c.tenant_id, c.lane_id, c.kind, c.target, c.params, c.dry_run, c.attempts, c.max_attempts,
+                  c.fence, c.checkpoint, c.progress, c.slices
     ), served AS (
-        UPDATE replication_lane l SET served_at = clock_timestamp() WHERE l.id = ANY(%(lanes)s)
+        UPDATE replication_lane SET served_at = clock_timestamp(), due_at = NULL
+         WHERE id = ANY(ARRAY(SELECT lane_id FROM taken)) RETURNING id, name
     )
-    UPDATE replication_command c
-       SET state = 'executing', reason = '', fence = c.fence + 1, slices = c.slices + 1, dedupe_key = NULL,
-           lease_until = clock_timestamp() + %(lease)s, lease_owner = %(owner)s,
-           started_at = coalesce(c.started_at, statement_timestamp())
-      FROM head WHERE c.id = head.id AND c.state = 'queued'
-    RETURNING c.id, c.tenant_id, c.lane_id, head.lane, c.kind, c.target, c.params, c.dry_run, c.attempts,
-              c.max_attempts, c.fence, c.checkpoint, c.progress, c.slices
-"""
+    SELECT taken.id, tenant_id, lane_id, served.name, kind, target, params, dry_run, attempts, max_attempts, fence,
+           checkpoint, progress, slices
+      FROM taken JOIN served ON served.id = taken.lane_id
+"""  # noqa: S608  as above
+# Rows are found by their keys: `state = 'queued'` alone would let the planner read all of a small partial index.
 
 
 def claim(owner: str, limit: int, spare: int = 0) -> list[Claimed]:
-    """Take up to `limit` due commands, one a lane, from the lanes that were served longest ago.
+    """Take up to `limit` due commands, one a lane, from the lanes whose turn it has been for longest.
 
     Lanes that yield come after all others, and leave `spare` places of the limit free for them.
 
     The one place where work starts, and so the one place that keeps paused, disabled and deleted customers,
-    suspended lanes and a paused queue from starting any. Two statements, because what is decided under the
-    lanes' locks must be decided on a snapshot taken after them: in one statement a second worker claimed a
-    command again that the first had just taken and let go of the lock.
+    suspended lanes and a paused queue from starting any. The lanes are locked by one statement and their heads
+    taken by another, because what is decided under the lanes' locks must be decided on a snapshot taken after
+    them: in one statement a second worker claimed a command again that the first had just taken and let go of
+    the lock (docs/decisions/0003).
     """
     values: dict[str, Any] = {"limit": limit, "owner": owner, "lease": _lease()}
     values["serves"] = settings.WORKER_LANES
     with connection.cursor() as cursor:
         cursor.execute(_LANES, values)
-        found = cursor.fetchall()
-        lanes = [
-            lane_id for place, (lane_id, yields) in enumerate(found) if not yields or place < limit - spare
-        ]
+        lanes = [row[0] for row in cursor.fetchall()]
+        if len(lanes) < limit:
+            cursor.execute(_YIELDING_LANES, values | {"limit": limit - len(lanes)})
+            for lane_id, yields in cursor.fetchall():
+                if not yields or len(lanes) < limit - spare:
+                    lanes.append(lane_id)
         if not lanes:
             return []
         cursor.execute(_HEADS, values | {"lanes": lanes})
         rows = [Claimed(*_decoded(row)) for row in cursor.fetchall()]
-    refresh_lanes(lanes)  # also those that looked due and had nothing: or they would be looked at for ever
+    nothing = set(lanes) - {row.lane_id for row in rows}
+    if nothing:
+        refresh_lanes(nothing)  # they looked due and had nothing: or they would be looked at for ever
     return rows
 
 
@@ -273,6 +290,42 @@ def _decoded(row: tuple[Any, ...]) -> list[Any]:
     ]
 
 
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """A line of a command's history, written with the move that it tells of."""
+
+    text: str
+    attempt: int = 0
+    level: str = "info"
+    detail: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+_LOCK = "SELECT 1 FROM replication_lane WHERE id = %(lane)s FOR NO KEY UPDATE"
+_ALWAYS = {
+    State.QUEUED: "not_before = statement_timestamp() + %(delay)s, ",
+    **dict.fromkeys(FINAL, "finished_at = statement_timestamp(), dedupe_key = NULL, "),
+}
+_JSON = {"error", "result"}
+
+
+@functools.cache
+def _moving(from_: State, to: State, columns: tuple[str, ...], told: bool) -> str:
+    """Lock the lane and after it, on a younger snapshot, move and tell the history: one message to the database."""
+    leaves = "lease_until = NULL, lease_owner = '', " if from_ == State.EXECUTING else ""
+    given = "".join(f"{column} = %({column})s, " for column in columns)
+    line = """, told AS (
+        INSERT INTO replication_step (tenant_id, command_id, attempt, level, text, detail)
+        SELECT tenant_id, id, %(line_attempt)s, %(line_level)s, %(line_text)s, %(line_detail)s FROM moved)"""
+    return f"""
+    {_LOCK};
+    WITH moved AS (
+        UPDATE replication_command SET {_ALWAYS.get(to, "")}{leaves}{given}state = %(to)s
+        WHERE id = %(id)s AND state = %(from)s AND fence = coalesce(%(fence)s, fence) RETURNING tenant_id, id
+    ){line if told else ""}
+    SELECT count(*) FROM moved
+    """  # noqa: S608  columns by the names of our own arguments
+
+
 def move(
     command_id: int,
     *,
@@ -281,30 +334,33 @@ def move(
     fence: int | None = None,
     lane_id: int | None = None,
     delay: dt.timedelta | None = None,
+    told: Line | None = None,
     **fields: Any,
 ) -> bool:
     """Move one command; False when it was not in that state (or not under that fence) any more.
 
-    `lane_id` saves whoever knows it a look; `fields` are further columns. Raises ValueError for a move that is not in
-    the table.
+    `lane_id` saves whoever knows it a look; `told` is written if it moved; `fields` are further columns. Raises
+    ValueError for a move that is not in the table.
     """
     if to not in MOVES[from_]:
         raise ValueError(f"A command cannot go from {from_} to {to}.")
-    if lane_id is None:
-        lane_id = lock_lane_of(command_id)
-    else:
-        lock_lane(lane_id)
-    query = Command.objects.filter(id=command_id, state=from_)
-    if fence is not None:
-        query = query.filter(fence=fence)
-    ends = to in FINAL
-    fields |= {"lease_until": None, "lease_owner": ""} if from_ == State.EXECUTING else {}
-    fields |= {"finished_at": Now(), "dedupe_key": None} if ends else {}
-    fields |= {"not_before": Now() + (delay or dt.timedelta())} if to == State.QUEUED else {}
-    moved = query.update(state=to, **fields) == 1
-    if moved and lane_id is not None:
-        refresh_lanes([lane_id])
+    scope.require()
+    values = {name: _as_json(value) if name in _JSON else value for name, value in fields.items()}
+    values |= {"id": command_id, "from": from_, "to": to, "fence": fence, "delay": delay or dt.timedelta()}
+    if told:
+        values |= {"line_attempt": told.attempt, "line_level": told.level, "line_text": told.text[:500]}
+        values["line_detail"] = json.dumps(told.detail)
+    with connection.cursor() as cursor:
+        values["lane"] = lane_id if lane_id is not None else _lane_of(command_id)
+        cursor.execute(_moving(from_, to, tuple(fields), told is not None), values)
+        moved = int(cursor.fetchone()[0]) == 1
+    if moved:
+        refresh_lanes([values["lane"]])
     return moved
+
+
+def _as_json(value: object) -> str | None:
+    return None if value is None else json.dumps(value)
 
 
 def hold(command_id: int, fence: int) -> bool:
@@ -371,15 +427,10 @@ _CANCEL_YIELDING = """
           FROM replication_lane l
          WHERE c.id = ANY(%(ids)s) AND c.state = 'queued' AND l.id = c.lane_id AND l.id = ANY(%(lanes)s)
            AND l.yields_until IS NOT NULL
-        RETURNING c.id, c.tenant_id, c.lane_id
+        RETURNING c.id, c.tenant_id
     ), told AS (
         INSERT INTO replication_step (tenant_id, command_id, attempt, level, text, detail)
         SELECT tenant_id, id, 0, 'info', %(told)s, '{}' FROM gone
-    ), due AS (
-        UPDATE replication_lane l SET due_at = (
-            SELECT min(c.not_before) FROM replication_command c
-            WHERE c.lane_id = l.id AND c.state = 'queued' AND NOT c.id = ANY(%(ids)s))
-        WHERE l.id IN (SELECT lane_id FROM gone)
     )
     SELECT count(*) FROM gone
 """
@@ -394,8 +445,20 @@ def cancel_yielding(ids: Iterable[int], told: str) -> int:
             " WHERE id = ANY(%(ids)s) AND state = 'queued') ORDER BY id FOR NO KEY UPDATE",
             values,
         )
-        cursor.execute(_CANCEL_YIELDING, values | {"lanes": [row[0] for row in cursor.fetchall()]})
-        return int(cursor.fetchone()[0])
+        lanes = [row[0] for row in cursor.fetchall()]
+        cursor.execute(_CANCEL_YIELDING, values | {"lanes": lanes})
+        gone = int(cursor.fetchone()[0])
+    refresh_lanes(lanes)
+    return gone
+
+
+def yield_no_longer() -> None:
+    """Lanes that yielded for their time are as good as the others."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE replication_lane SET yields_until = NULL WHERE id IN (SELECT id FROM replication_lane"
+            " WHERE yields_until <= statement_timestamp() ORDER BY id FOR NO KEY UPDATE SKIP LOCKED)"
+        )
 
 
 def cancel_wanted(command_id: int) -> bool:
@@ -404,7 +467,8 @@ def cancel_wanted(command_id: int) -> bool:
 
 def sleep_lane(lane_id: int, delay: dt.timedelta) -> None:
     """Nothing of this lane starts before then: Microsoft asked for patience, and means all of us."""
-    Lane.objects.filter(id=lane_id).update(not_before=Now() + delay)
+    until = Now() + delay
+    Lane.objects.filter(id=lane_id).update(not_before=until, due_at=Greatest("due_at", until))
 
 
 def suspend_lane(tenant_id: uuid.UUID, code: str) -> int:
@@ -490,7 +554,7 @@ def make_due(query: Q) -> int:
     for lane_id in sorted({row[1] for row in ids}):
         lock_lane(lane_id)
     changed = Command.objects.filter(id__in=[row[0] for row in ids], state=State.QUEUED).update(
-        not_before=Now(), reason=Reason.NONE
+        not_before=Least("not_before", Now()), reason=Reason.NONE
     )
     refresh_lanes([row[1] for row in ids])
     return changed
@@ -519,33 +583,43 @@ def add_step(
     )
 
 
-def lock_lane_of(command_id: int) -> int | None:
-    """Lock the command's lane until the transaction ends; None when there is no such command.
+def lock_lane_of(command_id: int) -> None:
+    """Lock the command's lane until the transaction ends.
 
     The order of all locks here is lane, then command. The claim takes them so; whoever took a command first
     and then wanted its lane could meet a claim half-way, and neither would ever go on.
     """
-    lane_id = Command.objects.filter(id=command_id).values_list("lane_id", flat=True).first()
+    lane_id = _lane_of(command_id)
     if lane_id is not None:
         lock_lane(lane_id)
-    return lane_id
+
+
+def _lane_of(command_id: int) -> int | None:
+    """None when there is no such command in the scope in force."""
+    return Command.objects.filter(id=command_id).values_list("lane_id", flat=True).first()
 
 
 def lock_lane(lane_id: int) -> None:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT 1 FROM replication_lane WHERE id = %s FOR NO KEY UPDATE", [lane_id])
+        cursor.execute(_LOCK, {"lane": lane_id})
 
 
-_REFRESHED = """
+_REFRESHED = f"""
     UPDATE replication_lane l SET
-        due_at = (SELECT min(c.not_before) FROM replication_command c WHERE c.lane_id = l.id AND c.state = 'queued'),
+        due_at = CASE WHEN {_EXECUTING} IS NULL THEN (
+            SELECT greatest(c.not_before, l.not_before, l.served_at) FROM replication_command c
+            WHERE c.lane_id = l.id AND c.state = 'queued' AND {_UNBLOCKED} ORDER BY c.not_before LIMIT 1) END,
         yields_until = CASE WHEN %(yields)s THEN l.yields_until END
     WHERE l.id = ANY(%(lanes)s)
-"""
+"""  # noqa: S608  as above
 
 
 def refresh_lanes(lanes: Iterable[int], *, yields: bool = True) -> None:
     """Keep `due_at`, by which the claim finds work without looking at commands, in step with the rows.
+
+    It is also the lane's place in the row of those that wait: the moment from which it could have been served, or at
+    which it was served last. Claims serve by it, so that each due lane is served once before any is served again, and
+    the claim reads no more of the index than it takes.
 
     An earlier statement of this transaction has locked the lanes: one that waits for a lock goes on with the snapshot
     from before the wait, would miss a command that was queued meanwhile, and nobody would ever be woken for it.

@@ -35,6 +35,8 @@ LOCK_WAIT = dt.timedelta(seconds=1)
 def sweep() -> None:
     """One round. Safe to run twice at once: every step is conditional."""
     take_back()
+    with scope.every("the sweeper ends the yielding of lanes"):
+        states.yield_no_longer()
     probe()
     schedule()
     schedule_checks()

@@ -16,7 +16,7 @@ from authstatus.models import VerifyRow, VerifyRun
 from authstatus.runs import Outcome
 from core.errors import UmpError
 from replication import services as queue
-from replication import states
+from replication import states, sweeper
 from replication.models import Command, Lane, LaneName, State
 from tenants import scope
 from tenants.access import SYSTEM
@@ -280,3 +280,7 @@ def test_after_an_hour_it_yields_no_longer(cast: Cast, client_of: SignIn) -> Non
     with scope.every("a test turns the clock"):
         Lane.objects.update(yields_until=timezone.now())
     assert len(claim(2, spare=1)) == 2
+    with scope.every("a test looks"):
+        assert Lane.objects.exclude(yields_until=None).count() == 2
+        sweeper.sweep()
+        assert not Lane.objects.exclude(yields_until=None).exists(), "nor does it come after all others"

@@ -127,6 +127,22 @@ def test_lanes_take_turns(cast: Cast) -> None:
     assert order[2:] == [cast.contoso.id] * 2
 
 
+def test_a_lane_waits_for_its_turn_from_when_it_was_served(cast: Cast) -> None:
+    """Whoever was there before is served before, and whoever was served goes to the end of the row."""
+    with scripted(name="a"), scripted(name="b"):
+        submit(cast.contoso, "a")
+        submit(cast.contoso, "b")
+        settle(claim(1)[0])
+        submit(cast.fabrikam, "a")
+        assert [found.tenant_id for found in claim(1)] == [cast.contoso.id], (
+            "it waited again before the other came"
+        )
+        with scope.every("a test looks"):
+            lanes = dict(Lane.objects.values_list("tenant_id", "due_at"))
+    assert lanes[cast.contoso.id] is None, "it executes"
+    assert lanes[cast.fabrikam.id] is not None
+
+
 def test_a_lane_runs_one_at_a_time(contoso: Tenant) -> None:
     with scripted(name="a"), scripted(name="b"):
         submit(contoso, "a")
@@ -232,6 +248,11 @@ def test_a_fault_of_one_thing_lets_the_others_pass(contoso: Tenant) -> None:
     assert (row(command).state, row(command).reason) == (State.SUSPENDED, Reason.TARGET)
     assert row(passes).state == State.SUCCEEDED
     assert row(follows).state == State.QUEUED, "the same target waits, or an old wish could overtake"
+    with scope.one(contoso.id):
+        lane = Lane.objects.get(name=LaneName.DATA)
+        assert lane.due_at is None, "no claim looks at a lane that has nothing to start"
+        services.cancel(SYSTEM, row(command))
+    assert [found.id for found in claim()] == [follows.id]
 
 
 def test_a_fault_of_ours_is_caught_and_named(contoso: Tenant) -> None:
