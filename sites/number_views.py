@@ -16,7 +16,7 @@ from sites import csv_numbers, number_selectors, numbers
 from sites.models import Prefix, PrefixState, Site, SiteState
 from sites.number_forms import AddForm, ChangeForm, FileForm, MoveForm, PartForm
 from sites.number_rules import Verdict, judge, plans_of
-from tenants import tables
+from tenants import sheets, tables
 from tenants.abilities import Ability
 from tenants.access import Actor
 from tenants.answers import SeeOther
@@ -300,9 +300,9 @@ def import_file(request: HttpRequest, tenant: Tenant, site_id: uuid.UUID) -> Htt
             return _carry_out(request, site, act, request.POST.get("text", ""))
         if request.method == "POST" and form.is_valid():
             file = form.cleaned_data["file"]
-            if file.size > csv_numbers.MOST_BYTES:
+            if file.size > sheets.MOST_BYTES:
                 raise InvalidInput(field="file", why="it is larger than 2 MB; send it in parts")
-            return _preview(request, site, csv_numbers.text_of(file.read()))
+            return _preview(request, site, sheets.text_of(file.read()))
     except InvalidInput as error:
         add_error(form, error)
     context = {"site": site, "form": form, "cancel_url": address(site)}

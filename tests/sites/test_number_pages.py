@@ -18,7 +18,7 @@ from simulator.sbc.device import Device
 from sites import csv_numbers, numbers
 from sites.models import Prefix, PrefixState, Site
 from sites.number_rules import Wish
-from tenants import scope
+from tenants import scope, sheets
 from tenants.access import SYSTEM
 from tests.breakers.hands import run_due
 from tests.cast import Cast
@@ -234,7 +234,7 @@ def test_thousands_of_lines_are_one_act(site: Site, device: Device) -> None:
 )
 def test_a_file_that_is_none_is_refused_whole(content: bytes, why: str) -> None:
     with pytest.raises(InvalidInput, match=why) as caught:
-        csv_numbers.read(csv_numbers.text_of(content))
+        csv_numbers.read(sheets.text_of(content))
     assert caught.value.field == "file"
 
 
