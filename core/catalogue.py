@@ -915,6 +915,9 @@ _CHANGING: tuple[_Row, ...] = (
      "Microsoft does not let {app} change {thing}. Missing: {permission}.",
      ("The customer's administrator gives it, by Grant Access or the consent link of the connection page. "
       "Then press Try again: what was not written yet is written then.")),
+    ("route_failed", 422, _FIX, _PROVIDER, "target",
+     "The SBC does not lead {number} to the site: {why}.",
+     "See the site's prefixes for the cause, and write them again from there; then ask once more."),
     ("nothing_to_plan", 409, _NEVER, _PROVIDER, "target",
      "No change of {tenant} waits, so there is nothing to plan.",
      "Change something first: a user's number, policies or details."),

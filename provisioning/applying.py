@@ -17,10 +17,10 @@ from django.utils import timezone
 
 from audit.services import record
 from core.errors import OutcomeUnknown, UmpError
-from m365 import permissions, teams_writes
+from m365 import permissions
 from m365.graph import GraphClient
 from provisioning import telling
-from provisioning.aspects import Answers, Aspect, Found, Intent, Sent, Thing, aspect_of, stops
+from provisioning.aspects import Answers, Aspect, Found, Intent, Progress, Sent, Thing, aspect_of, stops
 from provisioning.models import ENDED, UNDER_WAY, Change, ChangeState, Line, LineState, Plan, PlanState
 from provisioning.planning import observe
 from replication.context import Again, Context
@@ -146,45 +146,38 @@ class Applying:
         """See what became of the lines that are under way; how many are not any more."""
         rows = list(self.lines.filter(state__in=UNDER_WAY).order_by("sent_at", "id")[:MOST_UNDER_WAY])
         found = observe(self.graph, [Thing(line.subject_id, line.aspect) for line in rows])
-        orders = {line.id: self._order(line) for line in rows if line.operation and not _shown(line, found)}
+        asked = {line.id: self._ask(line) for line in rows if not _shown(line, found)}
         now = timezone.now()
         with self.ctx.transaction():
             for line in rows:
-                self._judge(line, found, orders.get(line.id), now)
+                self._judge(line, found, asked.get(line.id, Progress()), now)
             telling.numbers(self.plan, [line for line in rows if _shown(line, found)])
         return len(rows) - self.lines.filter(state__in=UNDER_WAY).count()
 
-    def _order(self, line: Line) -> teams_writes.Operation:
-        value = line.after or line.before or {}
-        number = str(value.get("number", ""))
-        return teams_writes.operation(self.graph, line.operation, number, thing=line.subject_name)
+    def _ask(self, line: Line) -> Progress:
+        """Of a line that was SENT nobody knows where to ask."""
+        if line.state != LineState.ACCEPTED:
+            return Progress()
+        return aspect_of(line.aspect).progress(self.graph, _intent(line), line.operation)
 
-    def _judge(
-        self, line: Line, found: Found, order: teams_writes.Operation | None, now: dt.datetime
-    ) -> None:
+    def _judge(self, line: Line, found: Found, progress: Progress, now: dt.datetime) -> None:
         """DONE when it shows; FAILED when Microsoft says so; otherwise patience, to an end."""
-        thing, family = Thing(line.subject_id, line.aspect), aspect_of(line.aspect)
+        thing, family, who = Thing(line.subject_id, line.aspect), aspect_of(line.aspect), line.subject_name
+        age = 0.0 if progress.running or line.sent_at is None else (now - line.sent_at).total_seconds()
         if _shown(line, found):
-            return self._end(line, LineState.DONE)
-        if order is not None and order.error is not None:
-            return self._end(line, LineState.FAILED, order.error)
-        if thing not in found:
-            return self._end(line, LineState.FAILED, UmpError.of("user_gone", thing=line.subject_name))
-        running = order is not None and order.state == teams_writes.State.RUNNING
-        age = (now - (line.sent_at or now)).total_seconds()
-        if (
-            not family.same(found[thing], line.before)
-            and not running
-            and age >= settings.WRITE_SETTLE_SECONDS
-        ):
-            return self._end(
-                line, LineState.FAILED, UmpError.of("changed_meanwhile", thing=line.subject_name)
-            )
-        if line.state == LineState.SENT and age >= settings.WRITE_SETTLE_SECONDS:
-            return self._again(line)
-        if line.state == LineState.ACCEPTED and age >= settings.WRITE_SHOWN_SECONDS:
-            return self._end(line, LineState.UNSEEN, UmpError.of("write_unseen", thing=line.subject_name))
-        return None
+            self._end(line, LineState.DONE)
+        elif progress.error is not None:
+            self._end(line, LineState.FAILED, progress.error)
+        elif thing not in found:
+            self._end(line, LineState.FAILED, UmpError.of("user_gone", thing=who))
+        elif age < settings.WRITE_SETTLE_SECONDS:
+            pass
+        elif not family.same(found[thing], line.before):
+            self._end(line, LineState.FAILED, UmpError.of("changed_meanwhile", thing=who))
+        elif line.state == LineState.SENT:
+            self._again(line)
+        elif age >= settings.WRITE_SHOWN_SECONDS:
+            self._end(line, LineState.UNSEEN, UmpError.of("write_unseen", thing=who))
 
     def _again(self, line: Line) -> None:
         """The old value is still there: nothing arrived."""

@@ -1,4 +1,4 @@
-"""What of a user may be changed: his number, his policies, attributes of his, the groups he is in.
+"""What of a user may be changed: his number, his policies, attributes, groups, and whether an SBC knows his number.
 
 An aspect is a word with a family: `number`, `policy:TeamsCallingPolicy`, `user:department`, `member:<group's id>`. A
 family knows how its values are cleaned, what the copy and Microsoft say of them, and how one is written, always as a
@@ -13,13 +13,20 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
+from django.db.models import QuerySet
+
 from core.errors import InvalidInput, UmpError
 from directory.browse import as_uuid
 from directory.models import DirectoryGroup, DirectoryUser, GroupMember
 from m365 import teams, teams_writes, user_writes
 from m365.graph import GraphClient
 from m365.user_writes import ATTRIBUTES
+from sites import numbers as site_numbers
+from sites.models import Prefix, PrefixState, Site
+from sites.number_rules import Wish as SitePrefix
+from telephony.landing import place_of
 from telephony.models import NumberKind, PhoneNumber, TeamsPolicy, UserPolicy
+from tenants.access import SYSTEM
 
 Value = Any
 """JSON; None where there is nothing."""
@@ -60,6 +67,14 @@ class Sent:
 
     request_id: str = ""
     operation: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress:
+    """How a write that was accepted stands; with an error it has come to nothing."""
+
+    running: bool = False
+    error: UmpError | None = None
 
 
 Answers = dict[int, "Sent | UmpError"]
@@ -105,6 +120,10 @@ class Aspect(abc.ABC):
         for one in intents:
             answers[one.id] = _answer(lambda one=one: self.write(graph, one))
         return answers
+
+    def progress(self, graph: GraphClient, one: Intent, operation: str) -> Progress:
+        """How far an accepted write has come, where that can be asked; it is asked while it does not show."""
+        return Progress()
 
     @abc.abstractmethod
     def have(self, tenant_id: uuid.UUID) -> int:
@@ -212,6 +231,13 @@ class Number(Aspect):
                 request_id=one.request_id,
             )
         return Sent(ordered.written.request_id, ordered.operation_id)
+
+    def progress(self, graph: GraphClient, one: Intent, operation: str) -> Progress:
+        if not operation:
+            return Progress()
+        number = self.number_in(one.after or one.before) or ""
+        order = teams_writes.operation(graph, operation, number, thing=one.name)
+        return Progress(order.state == teams_writes.State.RUNNING, order.error)
 
     def have(self, tenant_id: uuid.UUID) -> int:
         return PhoneNumber.objects.filter(tenant_id=tenant_id, target_id__isnull=False).count()
@@ -491,6 +517,88 @@ class Member(Aspect):
         return 1
 
 
+# --- SBCs ---------------------------------------------------------------------------------------------------
+class Route(Aspect):
+    """Whether a rule of an SBC leads a number to a site of the customer: `route:<site's uid>:<number>`, true or None.
+
+    What is written on the device is the work of its own lane (sites.numbers); this line waits for it.
+    """
+
+    family, one, many = "route", "Dial plan rule", "dial plan rules"
+    feature = ""
+    where = "SBC"
+
+    def title(self, aspect: str) -> str:
+        return f"{aspect.rpartition(':')[2]} on the SBC"
+
+    def words(self, value: Value) -> str:
+        return "Leads to the site" if value else ""
+
+    def clean(self, thing: Thing, raw: object) -> Value:
+        site, _, number = thing.key.partition(":")
+        if as_uuid(site) is None or not _PHONE.fullmatch(number) or ";" in number:
+            raise InvalidInput(
+                field="aspect", why="a rule is named by a site's uid and a number such as +4930123456"
+            )
+        return True if raw in (True, "true", "yes", "1", 1) else None
+
+    def mirrored(self, tenant_id: uuid.UUID, things: Collection[Thing]) -> Found:
+        return self._present(things, Prefix.objects.filter(tenant_id=tenant_id))
+
+    def observed(self, graph: GraphClient, things: Collection[Thing]) -> Found:
+        """By what was read back from the device after it was written."""
+        return self._present(things, Prefix.objects.all())
+
+    @staticmethod
+    def _present(things: Collection[Thing], prefixes: QuerySet[Prefix]) -> Found:
+        sites = {thing.key.partition(":")[0] for thing in things}
+        rows = prefixes.filter(site__uid__in=sites, state=PrefixState.PRESENT)
+        spans: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        for uid, span in rows.values_list("site__uid", "span"):
+            spans[str(uid)].append((int(span.lower or 0), int(span.upper or 0)))
+        found: Found = {}
+        for thing in things:
+            site, _, number = thing.key.partition(":")
+            place = place_of(number)
+            found[thing] = any(low <= place < high for low, high in spans[site]) or None
+        return found
+
+    def write(self, graph: GraphClient, one: Intent) -> Sent:
+        site, number = self._site(one)
+        if one.after:
+            added = site_numbers.add(SYSTEM, site, [SitePrefix(number)])
+            return Sent(f"#{added.command.id}" if added.command else "")
+        rows = Prefix.objects.filter(site=site, prefix=number)
+        return Sent(f"#{site_numbers.remove(SYSTEM, site, rows).id}" if rows.exists() else "")
+
+    def progress(self, graph: GraphClient, one: Intent, operation: str) -> Progress:
+        site, number = self._site(one)
+        row = Prefix.objects.filter(site=site, prefix=number).first()
+        if row is None:
+            return Progress()
+        if row.state in {PrefixState.FAILED, PrefixState.MISSING}:
+            told = row.problem or {}
+            return Progress(
+                error=UmpError.of("route_failed", number=number, why=str(told.get("message", "")))
+            )
+        return Progress(running=True)
+
+    @staticmethod
+    def _site(one: Intent) -> tuple[Site, str]:
+        """Raises UmpError (route_failed) where the site is not there any more."""
+        uid, _, number = one.thing.key.partition(":")
+        site = Site.objects.filter(uid=uid).first()
+        if site is None:
+            raise UmpError.of("route_failed", number=number, why="the site is not there any more")
+        return site, number
+
+    def have(self, tenant_id: uuid.UUID) -> int:
+        return Prefix.objects.filter(tenant_id=tenant_id).count()
+
+    def place(self, before: Value, after: Value) -> int:
+        return 0 if self.takes(before, after) else 3
+
+
 def groups_named(tenant_id: uuid.UUID, aspects: Iterable[str]) -> dict[str, str]:
     """The names of the groups in these aspects, for screens."""
     ids = {aspect.partition(":")[2] for aspect in aspects if aspect.startswith(f"{Member.family}:")}
@@ -498,7 +606,9 @@ def groups_named(tenant_id: uuid.UUID, aspects: Iterable[str]) -> dict[str, str]
     return {f"{Member.family}:{row.object_id}": f"Member of {row}" for row in rows}
 
 
-FAMILIES: dict[str, Aspect] = {each.family: each for each in (Number(), Policy(), Attribute(), Member())}
+FAMILIES: dict[str, Aspect] = {
+    each.family: each for each in (Number(), Policy(), Attribute(), Member(), Route())
+}
 
 
 def aspect_of(aspect: str) -> Aspect:

@@ -1,5 +1,6 @@
 """What the worker may do for people's changes: work out what would be written, write it, and read it back."""
 
+import json
 import uuid
 from typing import Any, ClassVar
 
@@ -27,6 +28,7 @@ READ_AFTER = {
     "policy": ("teams_policies",),
     "user": ("quick_replication",),
     "member": ("quick_replication",),
+    "route": (),
 }
 """What is read again after something was written, so that the copy follows."""
 ORDER = ("quick_replication", "teams_users", "teams_policies", "number_assignments")
@@ -200,7 +202,7 @@ class _Run:
             error = plans.ask(
                 self.ctx.customer,
                 self.ctx.command_id,
-                (_TAKEN, [str(self.ctx.customer), plan.id]),
+                (_TAKEN, [_NOUNS, str(self.ctx.customer), plan.id]),
                 why=lambda new: (
                     "These changes take something away from many people at once. "
                     + (f"{new:,} of them nobody has confirmed yet." if new else "")
@@ -228,9 +230,9 @@ class _Run:
         return Done(_result(figures), outcome=outcome, result={"plan": str(plan.uid), "lines": figures})
 
 
+_NOUNS = json.dumps({family.family: family.one for family in FAMILIES.values()})
 _TAKEN = SQL(
-    "SELECT CASE split_part(aspect, ':', 1) WHEN 'number' THEN 'Phone number' WHEN 'policy' THEN 'Policy'"
-    " WHEN 'member' THEN 'Membership' ELSE 'Attribute' END AS noun,"
+    "SELECT coalesce(%s::jsonb ->> split_part(aspect, ':', 1), 'Change') AS noun,"
     " md5(subject_id::text || aspect || coalesce(before::text, '')) AS key, subject_name AS name,"
     " left(coalesce(before ->> 'number', before ->> 'name', before #>> '{{}}', ''), 300) AS detail"
     " FROM provisioning_line WHERE tenant_id = %s AND plan_id = %s AND takes AND state = 'planned'"

@@ -4,6 +4,7 @@ Everything is looked up set by set, so that ten thousand rows of a file cost a h
 """
 
 import dataclasses
+import datetime as dt
 import uuid
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
@@ -12,11 +13,15 @@ from core.errors import InvalidInput, UmpError
 from directory.models import DirectoryGroup, DirectoryUser
 from m365.user_writes import ATTRIBUTES
 from provisioning.aspects import TITLES, Found, Thing, Value, aspect_of, by_family
-from provisioning.models import OPEN_CHANGES, Change
+from provisioning.models import OPEN_CHANGES, Change, Line, LineState
+from sites.models import Site, SiteState
+from sites.number_rules import Wish as SitePrefix
+from sites.number_rules import judge as judge_prefixes
 from telephony import numbers
 from telephony.landing import place_of
 from telephony.models import NumberKind, PhoneNumber, Stream, TeamsPolicy, TeamsStream, TeamsUser
 from tenants import scope
+from tenants.access import SYSTEM
 from tenants.models import Tenant
 
 BATCH = 2_000
@@ -74,12 +79,42 @@ def judge(tenant: Tenant, wishes: Sequence[Wish]) -> list[Verdict]:
 
 
 def current(things: Sequence[Thing], tenant: Tenant) -> Found:
-    """What the copy says of these things."""
+    """What the copy says of these things, and of what was written since it was read, what was seen then."""
     found: Found = {}
+    read = _read_at(tenant)
     for family, mine in by_family(things).items():
         for at in range(0, len(mine), BATCH):
-            found |= family.mirrored(tenant.id, mine[at : at + BATCH])
+            part = mine[at : at + BATCH]
+            found |= family.mirrored(tenant.id, part)
+            if family.family in read:
+                found |= _written_since(tenant, part, read[family.family])
     return found
+
+
+def _read_at(tenant: Tenant) -> dict[str, dt.datetime | None]:
+    """When the copy was last read, for each family that Microsoft tells late of."""
+    streams = dict(TeamsStream.objects.filter(tenant=tenant).values_list("stream", "synced_at"))
+    directory = Tenant.objects.values_list("last_replicated_at", flat=True).get(id=tenant.id)
+    return {
+        "number": streams.get(Stream.NUMBERS),
+        "policy": streams.get(Stream.POLICIES),
+        "user": directory,
+        "member": directory,
+    }
+
+
+def _written_since(tenant: Tenant, things: Sequence[Thing], read: dt.datetime | None) -> Found:
+    """Of these things, the newest value that was seen at Microsoft after the copy was read."""
+    rows = Line.objects.filter(
+        tenant=tenant, state=LineState.DONE, subject_id__in={each.subject_id for each in things}
+    )
+    if read is not None:
+        rows = rows.filter(done_at__gt=read)
+    wanted = set(things)
+    seen = rows.order_by("id").values_list("subject_id", "aspect", "after")
+    return {
+        Thing(subject, aspect): after for subject, aspect, after in seen if Thing(subject, aspect) in wanted
+    }
 
 
 def names_of(tenant: Tenant, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, str]:
@@ -131,6 +166,7 @@ def _rules(tenant: Tenant, verdicts: Sequence[Verdict]) -> None:
     _policies(tenant, by_name.get("policy", []))
     _attributes(tenant, by_name.get("user", []))
     _members(tenant, by_name.get("member", []))
+    _routes(tenant, by_name.get("route", []))
 
 
 def _numbers(tenant: Tenant, verdicts: Sequence[Verdict]) -> None:
@@ -315,3 +351,23 @@ def _members(tenant: Tenant, verdicts: Sequence[Verdict]) -> None:
             verdict.problem = UmpError.of("group_by_rule", thing=str(group))
         elif group.on_premises or (group.mail_enabled and "Unified" not in group.group_types.split()):
             verdict.problem = UmpError.of("group_kept_elsewhere", thing=str(group))
+
+
+def _routes(tenant: Tenant, verdicts: Sequence[Verdict]) -> None:
+    """Only on a site that is on its SBC, and only for a number that is nobody else's there (sites.number_rules)."""
+    uids = {each.wish.thing.key.partition(":")[0] for each in verdicts}
+    rows = Site.objects.filter(tenant=tenant, uid__in=uids).select_related("sbc") if uids else []
+    sites = {str(site.uid): site for site in rows}
+    by_site: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        uid, _, number = verdict.wish.thing.key.partition(":")
+        if uid not in sites or sites[uid].sbc_state != SiteState.DEPLOYED:
+            verdict.problem = UmpError.of(
+                "route_failed", number=number, why="the site is not deployed on an SBC"
+            )
+        elif verdict.wish.wanted:
+            by_site.setdefault(uid, []).append(verdict)
+    for uid, mine in by_site.items():
+        wishes = [SitePrefix(each.wish.thing.key.partition(":")[2]) for each in mine]
+        for verdict, said in zip(mine, judge_prefixes(SYSTEM, sites[uid], wishes), strict=True):
+            verdict.problem = said.error

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from simulator.server import Simulator
 from tests.directory.conftest import (  # noqa: F401  fixtures
     add_customer,
     dies,
@@ -14,7 +15,16 @@ from tests.directory.conftest import (  # noqa: F401  fixtures
 )
 from tests.directory.pretend import Customer, Worker
 from tests.provisioning.helpers import Stage, allow
+from tests.sbc.conftest import boxes, device, known  # noqa: F401  fixtures
+from tests.sites.conftest import sbc  # noqa: F401  the fixture
 from tests.telephony import helpers as telephony
+
+
+@pytest.fixture
+def boxes_server(microsoft: Simulator) -> Simulator:  # noqa: F811  the fixture
+    """One pretend world, with Microsoft and devices in it. Ask for the device before the stage."""
+    microsoft.sbcs.reset()
+    return microsoft
 
 
 @pytest.fixture
