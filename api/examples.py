@@ -648,6 +648,20 @@ PREFIXES_CHANGE = _takes(
         "add": [{"prefix": "+44587996[01-10]", "tag": "vip.contoso.example"}],
     },
 )
+RANGE_ADD = _takes(
+    "A hundred numbers of Direct Routing",
+    {"name": "Zurich", "type": "directRouting", "first": "+41589062000", "last": "+41589062099"},
+)
+HOLDS_ADD = _takes(
+    "A number for somebody who starts next year",
+    {
+        "state": "reserved",
+        "numbers": ["+41589061500"],
+        "holder": "Adele Vance",
+        "note": "starts in January",
+        "until": "2099-02-01T00:00:00Z",
+    },
+)
 SITE_ID = "5d0c6c0e-8c1f-4a43-b0a7-2f6f7f0f9b11"
 SITE = _gives(
     "A deployed site",

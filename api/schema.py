@@ -32,6 +32,8 @@ PATHS = {
     "user_id": "The person's `id`.",
     "site_id": "The site's `id`.",
     "prefix_id": "The rule's `id`.",
+    "range_id": "The number range's `id`.",
+    "hold_id": "The `id` of the reservation or block.",
     "invitation_id": "The invitation's `id`.",
     "run_id": "The run's `id`.",
     "domain_id": "The domain's `id`.",

@@ -15,8 +15,8 @@ from api.filters import Flag, search
 from api.permissions import every, tenant
 from api.serializers import Out
 from api.views import ApiView, ListView
-from telephony import numbers, selectors
-from telephony.models import NumberKind, PhoneNumber, TeamsPolicy, TeamsUser
+from telephony import holds, numbers, selectors
+from telephony.models import HoldKind, NumberKind, PhoneNumber, TeamsPolicy, TeamsUser
 from telephony.numbers import State
 from tenants.abilities import Ability
 
@@ -29,6 +29,16 @@ class HolderOut(Out):
         source="name", allow_blank=True, help_text="Empty: not in the copy of the directory."
     )
     user_principal_name = serializers.CharField(source="address", allow_blank=True)
+
+
+class HoldRef(Out):
+    """Why nobody is given a number."""
+
+    id = serializers.UUIDField(source="uid", help_text="Of the reservation or block, which may hold more.")
+    state = serializers.ChoiceField(source="kind", choices=HoldKind.choices)
+    holder = serializers.CharField(allow_blank=True, help_text="For whom it is reserved.")
+    note = serializers.CharField(allow_blank=True, help_text="Of a block: the reason.")
+    until = serializers.DateTimeField(allow_null=True)
 
 
 class NumberOut(Out):
@@ -57,6 +67,14 @@ class NumberOut(Out):
         allow_null=True, help_text="When it was first seen free after it was in use."
     )
     changed_at = serializers.DateTimeField(help_text="When this copy last changed.")
+    hold = serializers.SerializerMethodField(
+        help_text="Its reservation or block; also of one that is assigned."
+    )
+
+    @extend_schema_field(HoldRef(allow_null=True))
+    def get_hold(self, row: PhoneNumber) -> dict[str, Any] | None:
+        hold = self.context["holds"].get((row.tenant_id, row.object_id))
+        return dict(HoldRef(hold).data) if hold else None
 
     @extend_schema_field(HolderOut(allow_null=True))
     def get_assigned_to(self, row: PhoneNumber) -> dict[str, Any] | None:
@@ -92,6 +110,7 @@ class _Numbers(ListView):
             "people": selectors.holders(page),
             "rules": numbers.rules_of(page, own),
             "read": numbers.rules_read(),
+            "holds": holds.of_numbers(page),
         }
 
 

@@ -12,6 +12,7 @@ from api import (
     domains,
     invitations,
     me,
+    number_ranges,
     onboardings,
     organization,
     people,
@@ -38,6 +39,7 @@ app_name = "api"
 
 TENANT = "tenants/<uuid:uid>"
 DOMAIN = f"{TENANT}/domains/<uuid:domain_id>"
+RANGE = f"{TENANT}/number-ranges/<uuid:range_id>"
 PREFIXES = f"{TENANT}/sites/<uuid:site_id>/prefixes"
 SITE = f"{TENANT}/sites/<uuid:site_id>"
 INVITATION = f"{TENANT}/invitations/<int:invitation_id>"
@@ -120,6 +122,12 @@ v1 = [
     path(f"{TENANT}/qoe", qoe.OneQoe.as_view(), name="qoe"),
     path(f"{TENANT}/qoe/check", qoe.CheckQoe.as_view(), name="qoe-check"),
     path(f"{TENANT}/numbers", telephony.TenantNumbers.as_view(), name="tenant-numbers"),
+    path(f"{TENANT}/number-ranges", number_ranges.NumberRanges.as_view(), name="number-ranges"),
+    path(RANGE, number_ranges.OneRange.as_view(), name="number-range"),
+    path(f"{RANGE}/free", number_ranges.FreeNumbers.as_view(), name="number-range-free"),
+    path(f"{TENANT}/number-holds", number_ranges.NumberHolds.as_view(), name="number-holds"),
+    path(f"{TENANT}/number-holds/release", number_ranges.ReleaseHolds.as_view(), name="number-holds-release"),
+    path(f"{TENANT}/number-holds/<uuid:hold_id>", number_ranges.OneHold.as_view(), name="number-hold"),
     path(f"{TENANT}/teams-users", telephony.TeamsUsers.as_view(), name="teams-users"),
     path(f"{TENANT}/teams-users/<uuid:object_id>", telephony.OneTeamsUser.as_view(), name="teams-user"),
     path(f"{TENANT}/policies", telephony.Policies.as_view(), name="policies"),

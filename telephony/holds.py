@@ -48,11 +48,11 @@ def of_tenant(tenant: Tenant, search: str = "", kind: str = "") -> QuerySet[Numb
     """Those in force, in the order of their numbers; by words, or by a number."""
     rows = NumberHold.objects.filter(numbers.IN_FORCE, tenant=tenant)
     if search:
-        rows = rows.filter(_matching(search))
+        rows = rows.filter(matching(search))
     return rows.filter(kind=kind) if kind else rows
 
 
-def _matching(search: str) -> Q:
+def matching(search: str) -> Q:
     digits = "".join(sign for sign in search if sign.isdigit())
     words = Q(holder__icontains=search) | Q(note__icontains=search) | Q(created_by__icontains=search)
     return words | Q(span__contains=place_of(digits)) if len(digits) >= intervals.SHORTEST else words

@@ -20,6 +20,7 @@ from tenants.access import SYSTEM
 from tests.api.conftest import Api
 from tests.cast import Cast
 from tests.sites.numbers import place
+from tests.telephony.making import add_number
 from webhooks.services import add as add_webhook
 
 HTML = {"Accept": "text/html,application/xhtml+xml"}
@@ -95,6 +96,7 @@ def test_examples_of_requests_can_be_sent(api: Api, cast: Cast) -> None:
     webhook, _ = add_webhook(SYSTEM, name="Tickets", url="https://tickets.example/")
     sbc = Sbc.objects.create(name="sbc", address="169.254.4.9", user="ump", created_by="x")
     site = place(cast.contoso, sbc)
+    add_number(cast.contoso, "+41589061500")
     for path, method, told in sorted(operations(), key=lambda one: one[1] == "delete"):
         content = told.get("requestBody", {}).get("content", {}).get("application/json", {})
         for example in content.get("examples", {}).values():

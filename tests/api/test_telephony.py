@@ -83,3 +83,55 @@ def test_as_many_queries_with_one_row_as_with_three(api: Api, filled: str, cast:
         add_number(cast.contoso, number, user)
         add_policy(cast.contoso, "TeamsCallingPolicy", number, user)
     assert queries(10) == one
+
+
+def test_ranges_by_program(api: Api, api_of: ApiMaker, filled: str, cast: Cast) -> None:
+    path = f"{filled}/number-ranges"
+    given = {"name": "Zurich", "type": "directRouting", "first": "+415890610[00-09]"}
+    added = api.post(path, given)
+    assert (added.status, added.json["last"], added.json["figures"]["assigned"]) == (201, "+41589061009", 1)
+    assert added.json["figures"]["free"] == 9
+    one = f"{path}/{added.json['id']}"
+    assert rows(api, path) == [api.get(one).json]
+    assert api.get(f"{one}/free?count=3").json == {
+        "numbers": ["+41589061002", "+41589061003", "+41589061004"]
+    }
+    assert api.get(f"{one}/free?count=0").status == 422
+    changed = api.patch(one, {"last": "+41589061001"}, If_Match='"v1"')
+    assert (changed.status, changed.json["numbers"], changed.json["row_version"]) == (200, 2, 2)
+    assert api.patch(one, {"name": "Late"}, If_Match='"v1"').status == 412
+    twin = api_of(Role.OPERATOR, cast.fabrikam).post(f"tenants/{cast.fabrikam.id}/number-ranges", given)
+    assert (twin.status, twin.code) == (409, "number_range_taken")
+    assert "another customer has numbers of it" in twin.text
+    assert "Zurich" not in twin.text
+    assert api_of(Role.CUSTOMER_ADMIN, cast.contoso).post(path, given).status == 403
+    assert api.delete(one).status == 204
+
+
+def test_holds_by_program(api_of: ApiMaker, filled: str, cast: Cast) -> None:
+    api, path = api_of(Role.CUSTOMER_ADMIN, cast.contoso), f"{filled}/number-holds"
+    wish = {
+        "state": "reserved",
+        "numbers": ["+41589061001"],
+        "holder": "Bea",
+        "until": "2099-01-01T00:00:00Z",
+    }
+    assert api.post(path, wish).json == {"held": ["+41589061001"], "numbers": 1}
+    twice = api.post(path, wish)
+    assert (twice.status, twice.code) == (409, "number_held")
+    (number,) = rows(api, f"{filled}/numbers?state=reserved")
+    assert (number["hold"]["holder"], number["hold"]["state"]) == ("Bea", "reserved")
+    for change, field in (
+        ({"state": "blocked", "holder": "Bea", "until": None, "note": "x"}, "holder"),
+        ({"holder": ""}, "holder"),
+        ({"numbers": ["+4158906"], "until": "2001-01-01T00:00:00Z"}, "until"),
+        ({"numbers": ["41589061001"]}, "numbers"),
+    ):
+        answer = api.post(path, {**wish, **change})
+        assert (answer.status, answer.fields) == (422, {field}), answer.text
+    unsaid = api.post(path, {"state": "blocked", "numbers": wish["numbers"]})
+    assert (unsaid.status, unsaid.fields) == (422, {"note"})
+    (hold,) = rows(api, path)
+    assert api.post(f"{path}/release", {"numbers": ["+41589061[000-999]"]}).json == {"numbers": 1}
+    assert api.delete(f"{path}/{hold['id']}").status == 404
+    assert api_of(Role.CUSTOMER_MONITOR, cast.contoso).post(path, wish).status == 403
