@@ -206,29 +206,55 @@ def writes(plan: Plan) -> int:
     return sum(int(plan.figures.get(act, 0)) for act in ("give", "change", "take"))
 
 
-@transaction.atomic
-def undo(actor: Actor, tenant: Tenant, plan: Plan) -> tuple[Asked, list[Line]]:
-    """Ask for the inverse of what a plan did; what is left as it is comes back with it.
+@dataclasses.dataclass(frozen=True)
+class Undoing:
+    """What an undo of a plan would take back, and what it would leave as it is."""
+
+    back: list[Line]
+    left: list[Line]
+    later: set[Thing]
+
+    @property
+    def wishes(self) -> list[Wish]:
+        return [Wish(thing_of(line), line.before) for line in self.back]
+
+    def why_left(self, line: Line) -> str:
+        """In a sentence."""
+        if thing_of(line) in self.later:
+            return "A later plan of the portal has changed it again."
+        return "Somebody has changed it at Microsoft since."
+
+
+def thing_of(line: Line) -> Thing:
+    return Thing(line.subject_id, line.aspect)
+
+
+def what_undo(tenant: Tenant, plan: Plan) -> Undoing:
+    """What `undo` would do; nothing is kept. Raises Conflict (nothing_to_undo).
 
     A line is left where somebody has changed the thing since: his word is newer. What nobody knows the end of is
-    taken back as well. Raises Conflict (nothing_to_undo).
+    taken back as well.
     """
     rows = Line.objects.filter(plan=plan, state__in=[LineState.DONE, LineState.UNSEEN, LineState.SENT])
     lines = list(rows.exclude(act="nothing").order_by("-place", "-id"))
     if not lines:
         raise Conflict("nothing_to_undo")
-    now = judging.current([Thing(line.subject_id, line.aspect) for line in lines], tenant)
-    later = _changed_later(lines)
-    back: list[Line] = []
-    left: list[Line] = []
+    now = judging.current([thing_of(line) for line in lines], tenant)
+    found = Undoing([], [], _changed_later(lines))
     for line in lines:
-        thing = Thing(line.subject_id, line.aspect)
+        thing = thing_of(line)
         moved = thing in now and now[thing] not in (line.after, line.before)
-        (left if moved or thing in later else back).append(line)
-    wishes = [Wish(Thing(line.subject_id, line.aspect), line.before) for line in back]
+        (found.left if moved or thing in found.later else found.back).append(line)
+    return found
+
+
+@transaction.atomic
+def undo(actor: Actor, tenant: Tenant, plan: Plan) -> tuple[Asked, list[Line]]:
+    """Ask for the inverse of what a plan did; what is left as it is comes back with it. Raises as `what_undo`."""
+    found = what_undo(tenant, plan)
     title = f"Undo of the changes of {plan.drawn_at:%d %b %Y, %H:%M} UTC"
-    asked = ask(actor, tenant, wishes, source=Source.UNDO, title=title, undo_of=plan)
-    return asked, left
+    asked = ask(actor, tenant, found.wishes, source=Source.UNDO, title=title, undo_of=plan)
+    return asked, found.left
 
 
 def _changed_later(lines: Sequence[Line]) -> set[Thing]:

@@ -105,6 +105,7 @@ urlpatterns = [
     path("", include("replication.urls")),
     path("", include("directory.urls")),
     path("", include("domains.urls")),
+    path("", include("provisioning.urls")),
     path("", include("telephony.urls")),
     path("", include("sites.template_urls")),
     path("", include("webhooks.urls")),

@@ -40,6 +40,7 @@ from tenants.services import add_tenant, delete_tenant, set_connection
 from tests.cast import Cast
 from tests.directorypages.test_directory_pages import licence, person, read, team
 from tests.pages.helpers import change, failed, verified
+from tests.provisioning.making import add_change, add_line, add_plan
 from tests.queuepages.test_lists import change as change_command
 from tests.queuepages.test_lists import claim, submit
 from tests.telephony.making import add_number, add_person, keep_stream
@@ -98,6 +99,7 @@ def build(cast: Cast) -> Stage:
             **scripts(),
             **sites_of(cast.contoso),
             "view_id": view(cast),
+            "plan_id": written(cast.contoso),
             "flow_id": flow(cast.contoso),
             "key_id": keys(cast.contoso),
             "user_id": cast.olga.id,
@@ -113,6 +115,17 @@ def onboardings(customers: dict[str, Tenant]) -> None:
             onboarding.start_again(SYSTEM, customers[name])
     with scope.one(customers["never"].id):
         onboarding.cancel(SYSTEM, customers["never"])
+
+
+def written(tenant: Tenant) -> uuid.UUID:
+    """A plan that was applied in part, for somebody with a long name, and a change that waits."""
+    one = person(tenant, f"Wanda {LONG}")
+    plan = add_plan(tenant, state="partial", figures={"give": 2, "written": 1, "failed": 1})
+    add_line(plan, one.object_id, str(one))
+    add_line(plan, one.object_id, str(one), "user:city", state="failed", after=LONG, change_state="failed",
+             problem={"code": "write_lost", "message": LONG, "advice": "Try again."})  # fmt: skip
+    add_change(tenant.id, one.object_id, str(one), "user:jobTitle", wanted=LONG)
+    return plan.uid
 
 
 def flow(tenant: Tenant) -> uuid.UUID:

@@ -36,6 +36,7 @@ from tenants.access import SYSTEM, Actor
 from tenants.models import Connection, SignInFlow, Tenant
 from tests.cast import CANARY_CONTOSO, CANARY_FABRIKAM, Cast, assemble, sign_in
 from tests.photograph import Photograph
+from tests.provisioning.making import add_line, add_plan
 from tests.walls.routes import Route, routes
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -126,6 +127,8 @@ class Stage:
             hold_id = NumberHold.objects.get(tenant=tenant).uid
             run = VerifyRun.objects.create(started_by="somebody")
             VerifyRow.objects.create(run=run, tenant=tenant, left_out="paused")
+            written = add_plan(tenant, actor_label=canary)
+            add_line(written, user.object_id, f"Person {canary}", after=canary)
         return {
             "run_id": run.id,
             "domain_id": domain.id,
@@ -134,6 +137,7 @@ class Stage:
             "range_id": pool.uid,
             "hold_id": hold_id,
             "plan": "CustDialPlan",
+            "plan_id": written.uid,
             "flow_id": flow.id,
             "key_id": key.key_id,
             "number": command.id,

@@ -97,6 +97,8 @@ def _provider_tree(request: HttpRequest, actor: Actor) -> list[Entry]:
             "Replication",
             "refresh-cw",
             _entry(request, "Queue", "/queue/", count=counted.commands["open"], age=counted.age),
+            _entry(request, "Plans", "/replication/plans/"),
+            _entry(request, "History", "/replication/history/"),
         ),
         _group(
             "SBC",
@@ -176,6 +178,7 @@ TABS = (
     ("Numbers", "numbers/", Ability.VIEW_DIRECTORY),
     ("Groups", "groups/", Ability.VIEW_DIRECTORY),
     ("Licences", "licences/", Ability.VIEW_DIRECTORY),
+    ("Changes", "changes/", Ability.VIEW_DIRECTORY),
     ("Queue", "queue/", Ability.VIEW_QUEUE),
     ("History", "history/", Ability.VIEW_AUDIT),
     ("Connection", "connection/", Ability.VIEW_TENANT),

@@ -1,0 +1,28 @@
+"""Routes of changes, plans and their history, from the root."""
+
+from django.urls import path
+
+from provisioning import plan_views, views
+
+CHANGES = "tenants/<uuid:uid>/changes"
+PLAN = f"{CHANGES}/plans/<uuid:plan_id>"
+
+urlpatterns = [
+    path("replication/plans/", plan_views.everywhere, name="plans"),
+    path("replication/plans/export.csv", plan_views.everywhere_csv, name="plans-csv"),
+    path(f"{CHANGES}/", views.changes, name="changes"),
+    path(f"{CHANGES}/live/", views.changes_live, name="changes-live"),
+    path(f"{CHANGES}/export.csv", views.changes_csv, name="changes-csv"),
+    path(f"{CHANGES}/withdraw/", views.withdraw, name="changes-withdraw"),
+    path(f"{CHANGES}/retry/", views.retry, name="changes-retry"),
+    path(f"{CHANGES}/draw/", views.draw, name="changes-draw"),
+    path(f"{CHANGES}/drawing/<int:number>/", plan_views.drawing, name="plan-drawing"),
+    path(f"{CHANGES}/drawing/<int:number>/live/", plan_views.drawing_live, name="plan-drawing-live"),
+    path(f"{CHANGES}/plans/", plan_views.of_tenant, name="tenant-plans"),
+    path(f"{CHANGES}/plans/export.csv", plan_views.of_tenant_csv, name="tenant-plans-csv"),
+    path(f"{PLAN}/", plan_views.plan, name="tenant-plan"),
+    path(f"{PLAN}/live/", plan_views.plan_live, name="tenant-plan-live"),
+    path(f"{PLAN}/export.csv", plan_views.plan_csv, name="tenant-plan-csv"),
+    path(f"{PLAN}/apply/", plan_views.apply, name="tenant-plan-apply"),
+    path(f"{PLAN}/undo/", plan_views.undo, name="tenant-plan-undo"),
+]
