@@ -4,9 +4,13 @@ import dataclasses
 import threading
 import uuid
 from collections.abc import Callable
+from itertools import islice
 from typing import Any, TypeVar
 
 from django.conf import settings
+from django.db import DEFAULT_DB_ALIAS
+from django.db import connection as database
+from django.db.models import Model
 
 from core.errors import UmpError
 from core.http import Outbound, OutboundConfig, session_of_thread
@@ -16,15 +20,17 @@ from m365.clouds import outbound_config as config_for
 from m365.graph import CallRecord, GraphClient
 from m365.identity_delegated import Grant, Proof, redeem
 from m365.pacing import pacer_for
-from tenants import grants, provider_app, secrets
+from tenants import grants, provider_app, scope, secrets
 from tenants.models import (
     AppOwner,
     Connection,
     ProviderApp,
     ProviderStandby,
+    Secret,
     SecretKind,
     SignIn,
     Tenant,
+    TenantKey,
 )
 from tenants.models import Cloud as CloudName
 
@@ -208,14 +214,53 @@ def open_line(tenant_id: uuid.UUID) -> Line:
 
     Raises UmpError: connection_missing, tenant_not_given, secret_unreadable, key_unavailable.
     """
-    connection: Connection | None = (
-        Connection.objects.filter(tenant_id=tenant_id)
-        .select_related("secret", "secret__key", "tenant")
-        .first()
-    )
-    if connection is None:
+    scope.require()
+    with database.cursor() as cursor:
+        cursor.execute(_OF_LINE, [tenant_id])
+        row = cursor.fetchone()
+    if row is None:
         raise UmpError.of("connection_missing")
-    return line_through(connection)
+    return line_through(_connection(row))
+
+
+def _part(alias: str, model: type[Model], *names: str) -> tuple[str, type[Model], tuple[str, ...]]:
+    """Columns in the model's own order, in which `from_db` takes them."""
+    return (
+        alias,
+        model,
+        tuple(field.attname for field in model._meta.concrete_fields if field.attname in names),
+    )
+
+
+_PARTS = (
+    _part("c", Connection, "id", "tenant_id", "cloud", "method", "app_owner", "client_id", "secret_id",
+          "certificate", "account", "granted_id"),
+    _part("t", Tenant, "id", "name", "entra_tenant_id"),
+    _part("s", Secret, "id", "tenant_id", "key_id", "kind", "sealed"),
+    _part("k", TenantKey, "id", "tenant_id", "kek_id", "wrapped_private"),
+)  # fmt: skip
+_OF_LINE = f"""
+    SELECT {", ".join(f"{alias}.{name}" for alias, _, names in _PARTS for name in names)}
+      FROM tenants_connection c JOIN tenants_tenant t ON t.id = c.tenant_id
+      LEFT JOIN tenants_secret s ON s.id = c.secret_id LEFT JOIN tenants_tenantkey k ON k.id = s.key_id
+     WHERE c.tenant_id = %s
+"""  # noqa: S608  names of our own
+"""What a line is made of. As text, because nearly every command begins with it, and the same queryset takes a
+quarter of a command's time to build."""
+
+
+def _connection(row: tuple[Any, ...]) -> Connection:
+    """As `select_related` would have it; every other field is read when somebody asks for it."""
+    values = iter(row)
+    made: list[Any] = [
+        model.from_db(DEFAULT_DB_ALIAS, names, list(islice(values, len(names)))) for _, model, names in _PARTS
+    ]
+    connection: Connection
+    connection, connection.tenant, secret, key = made
+    if connection.secret_id is not None:
+        secret.key = key
+        connection.secret = secret
+    return connection
 
 
 def line_through(connection: Connection) -> Line:

@@ -74,7 +74,8 @@ def some(tenant_ids: Iterable[uuid.UUID]) -> Iterator[Scope]:
 @contextlib.contextmanager
 def every(reason: str) -> Iterator[Scope]:
     """Every tenant. Rare and grep-able; opens a transaction, because SET LOCAL ROLE ends with one."""
-    with transaction.atomic(), _enter(Scope(None, reason)) as scope:
+    within = connections[DEFAULT_DB_ALIAS].in_atomic_block
+    with transaction.atomic(), _enter(Scope(None, reason), role_ends=not within) as scope:
         yield scope
 
 
@@ -105,7 +106,8 @@ def open_in_session(scope: contextlib.AbstractContextManager[Scope]) -> Scope:
 
 
 @contextlib.contextmanager
-def _enter(scope: Scope | None) -> Iterator[Any]:
+def _enter(scope: Scope | None, *, role_ends: bool = False) -> Iterator[Any]:
+    """`role_ends`: the transaction is over when the scope is, and takes the role along."""
     before = _current.get()
     token = _current.set(scope)
     try:
@@ -113,10 +115,12 @@ def _enter(scope: Scope | None) -> Iterator[Any]:
         yield scope
     finally:
         _current.reset(token)
-        _tell(connections[DEFAULT_DB_ALIAS], scope, before)
+        _tell(connections[DEFAULT_DB_ALIAS], scope, before, role=not role_ends)
 
 
-def _tell(connection: BaseDatabaseWrapper, before: Scope | None, now: Scope | None) -> None:
+def _tell(
+    connection: BaseDatabaseWrapper, before: Scope | None, now: Scope | None, *, role: bool = True
+) -> None:
     """Send what differs. Nothing goes to a closed connection (it is told when it opens) or a broken
     transaction: its rollback restores what was, and a second error would hide the first."""
     if connection.connection is None or _broken(connection):
@@ -124,7 +128,7 @@ def _tell(connection: BaseDatabaseWrapper, before: Scope | None, now: Scope | No
     was_every, is_every = (scope is not None and scope.tenants is None for scope in (before, now))
     setting_was, setting_is = (scope.setting if scope else "" for scope in (before, now))
     with connection.cursor() as cursor:
-        if was_every != is_every:
+        if role and was_every != is_every:
             cursor.execute("SET LOCAL ROLE ump_every" if is_every else "SET LOCAL ROLE NONE")
         if setting_was != setting_is:
             cursor.execute("SELECT set_config('app.tenant', %s, false)", [setting_is])

@@ -17,7 +17,7 @@ from replication import runner, states
 from replication.models import Command, State
 from tenants import lines, scope, secrets, selectors
 from tenants.access import SYSTEM
-from tenants.models import Secret, SecretKind, TenantKey
+from tenants.models import Connection, Secret, SecretKind, TenantKey
 from tests.cast import CANARY_CONTOSO, Cast
 
 pytestmark = pytest.mark.django_db
@@ -32,6 +32,20 @@ def test_a_worker_opens_what_the_web_sealed(cast: Cast) -> None:
     with scope.one(cast.contoso.id):
         assert secrets.open_secret(_secret(cast)) == VALUE
         assert lines.open_line(cast.contoso.id).credential.secret == VALUE
+
+
+def test_a_line_opens_by_one_statement(cast: Cast, django_assert_num_queries: Any) -> None:
+    with scope.one(cast.contoso.id), django_assert_num_queries(1):
+        lines.open_line(cast.contoso.id)
+    with scope.one(cast.contoso.id):
+        Connection.objects.filter(tenant=cast.contoso).update(secret=None)
+        with pytest.raises(UmpError) as caught:
+            lines.open_line(cast.contoso.id)
+        assert caught.value.code == "connection_missing"
+        with pytest.raises(UmpError):  # another customer's lies out of the scope
+            lines.open_line(cast.fabrikam.id)
+    with pytest.raises(scope.NoScope):
+        lines.open_line(cast.contoso.id)
 
 
 def test_a_process_without_the_key_encryption_key_cannot_open(cast: Cast, settings: Any) -> None:
