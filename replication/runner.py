@@ -40,6 +40,10 @@ SETTLE_AGAIN = 0.5
 """Seconds after which an outcome that could not be written down is tried again."""
 LONGEST_TICK = 60.0
 POLL = 0.05
+GATHER = 0.02
+"""Seconds in which threads come free before the next claim, while there is more than they can take at once."""
+RESTED = 1.0
+"""Seconds after which a thread asks whether its connection is still alive."""
 DEFAULT_WAIT = 30.0
 """Seconds to sleep when Microsoft throttles without saying for how long."""
 
@@ -84,6 +88,7 @@ class _Process:
 
 
 _process = _Process()
+_thread = threading.local()
 
 
 def drain(longest: float = LONGEST_TICK) -> bool:
@@ -107,7 +112,9 @@ def drain(longest: float = LONGEST_TICK) -> bool:
         futures |= {pool.submit(_carry_out, command) for command in claimed}
         if not futures:
             return True
-        if not claimed:
+        if claimed and len(claimed) == free:
+            concurrent.futures.wait(futures, timeout=GATHER)
+        elif not claimed:
             _wait(futures)
     # Told to stop: the process ends with this tick, so the slices must have reached their safe point before.
     concurrent.futures.wait(futures, timeout=settings.COMMAND_LEASE_SECONDS)
@@ -235,11 +242,13 @@ def _context(command: Claimed) -> Context:
 def _carry_out(command: Claimed) -> None:
     """One slice in a pool's thread. What cannot even be written down is left to the lease and the sweeper."""
     # A thread that rested while the database went away still holds a dead connection; Django looks only when told.
-    connection.close_if_unusable_or_obsolete()
+    if time.monotonic() - getattr(_thread, "worked", 0.0) > RESTED:
+        connection.close_if_unusable_or_obsolete()
     verdict = run_one(command)
     ends = time.monotonic() + settings.COMMAND_LEASE_SECONDS
     while not _settled(command, verdict, patient=time.monotonic() < ends and not _process.stopping.is_set()):
         time.sleep(SETTLE_AGAIN)
+    _thread.worked = time.monotonic()
 
 
 def _settled(command: Claimed, verdict: Verdict, *, patient: bool) -> bool:

@@ -345,7 +345,9 @@ def move(
     if to not in MOVES[from_]:
         raise ValueError(f"A command cannot go from {from_} to {to}.")
     scope.require()
-    values = {name: _as_json(value) if name in _JSON else value for name, value in fields.items()}
+    values: dict[str, Any] = {
+        name: _as_json(value) if name in _JSON else value for name, value in fields.items()
+    }
     values |= {"id": command_id, "from": from_, "to": to, "fence": fence, "delay": delay or dt.timedelta()}
     if told:
         values |= {"line_attempt": told.attempt, "line_level": told.level, "line_text": told.text[:500]}
