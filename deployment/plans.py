@@ -85,14 +85,15 @@ def wanted(tenant: Tenant) -> Routing:
         raise UmpError.of("deploy_unfit", tenant=tenant.name, why=why) from error
 
 
-def of_site(site: Site, own: SiteVoice | None, cloud: Cloud) -> Routing:
-    """Raises UmpError (invalid_input)."""
-    if not site.gateway:
+def of_site(site: Site, own: SiteVoice | None, cloud: Cloud, *, gateway: str = "") -> Routing:
+    """Through that gateway, or its own. Raises InvalidInput."""
+    gateway = gateway or site.gateway
+    if not gateway:
         raise InvalidInput(field=f"PSTN Gateway of {site.name}", why="none was entered")
     own = own or SiteVoice()
     return voice.for_site(
         name_of(site),
-        site.gateway,
+        gateway,
         own_gateway=site.trunk == Trunk.OWN,
         port=own.port,
         media_bypass=own.media_bypass,

@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from audit.services import Changes, record
-from core.errors import Conflict, UmpError
+from core.errors import Conflict, InvalidInput, UmpError
 from deployment import ledger, plans
 from deployment.models import OPEN, Act, Run, RunState, SiteVoice
 from events.models import Type
@@ -33,6 +33,8 @@ from tenants.models import Connection, DeployState, Service, Tenant
 DEPLOY, UNDO, VOICE = "deploy", "undo_deploy", "voice_routing"
 KINDS = {Act.DEPLOY: DEPLOY, Act.UNDO: UNDO}
 BATCH = 500
+FIELDS = {"Number pattern": "pattern", "SIP signalling port": "port", "Concurrent sessions": "max_sessions"}
+"""What m365.voice calls them; whatever else it refuses is a rule of the dial plan."""
 BUSY = (RunState.RUNNING, RunState.BY_HAND)
 
 
@@ -335,7 +337,11 @@ def set_voice(actor: Actor, site: Site, *, rules: Sequence[Rule] = (), **given: 
     row.rules = [
         {"name": each.name, "pattern": each.pattern, "translation": each.translation} for each in rules
     ]
-    plans.of_site(site, row, plans.cloud_of(site.tenant))
+    try:
+        plans.of_site(site, row, plans.cloud_of(site.tenant), gateway=site.gateway or "unknown.site.example")
+    except InvalidInput as error:
+        name = str(error.fields["field"])
+        raise InvalidInput(field=FIELDS.get(name, "rules"), why=error.fields["why"]) from error
     row.changed_by = actor.label
     row.save()
     record(

@@ -244,6 +244,7 @@ def _page(request: HttpRequest, tenant: Tenant, site_id: uuid.UUID) -> dict[str,
             and site.template_id is not None,
             "remove": may and not busy and shown.on_sbc,
             "numbers": actor.may(Ability.EDIT_TENANT, tenant.id),
+            "voice": may,
         },
     }
 

@@ -113,6 +113,7 @@ urlpatterns = [
     path("", include("sites.number_urls")),
     path("", include("sites.import_urls")),
     path("", include("sites.urls")),
+    path("", include("deployment.urls")),
     path("", include("invitations.urls")),
     path("", include("onboarding.urls")),
 ]

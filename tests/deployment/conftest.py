@@ -29,12 +29,13 @@ def contoso(cast: Cast) -> Tenant:
 def teams(monkeypatch: pytest.MonkeyPatch, db: None) -> PretendTeams:
     pretend = PretendTeams()
     monkeypatch.setattr(Line, "teams", lambda self, *, stop=None: pretend.session())
-    there()
     return pretend
 
 
 @pytest.fixture
 def ready(contoso: Tenant, teams: PretendTeams, site: Site) -> Tenant:
+    """With a worker that has PowerShell."""
+    there()
     return contoso
 
 

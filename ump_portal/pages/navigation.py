@@ -185,6 +185,7 @@ TABS = (
     ("Domains", "domains/", Ability.VIEW_TENANT),
     ("Sites", "sites/", Ability.VIEW_TENANT),
     ("Prefixes", "prefixes/", Ability.VIEW_TENANT),
+    ("Deploy", "deploy/", Ability.MANAGE_SBC),
     ("Invitations", "invitations/", Ability.VIEW_INVITATIONS),
     ("People", "people/", Ability.MANAGE_PEOPLE),
     ("Edit", "edit/", Ability.EDIT_TENANT),

@@ -176,6 +176,9 @@ def _menu(tenant: Tenant, may: frozenset[Ability]) -> list[dict[str, Any]]:
         )
     if Ability.MANAGE_SBC in may:
         found.append({"label": "Add SBC Site", "url": f"{base}sites/add/", "icon": "plus"})
+        undo = tenant.deploy_state == DeployState.DEPLOYED
+        word, path = ("Undo Deploy", "undo-deploy/") if undo else ("Deploy", "deploy/")
+        found.append({"label": word, "url": f"{base}{path}", "icon": "rotate-ccw" if undo else "rocket"})
     if Ability.PAUSE_TENANT in may:
         word, icon = ("Resume", "circle-play") if tenant.paused_at else ("Pause", "circle-pause")
         found.append({"label": word, "url": f"{base}pause/", "icon": icon, "modal": True})
