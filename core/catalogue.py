@@ -482,7 +482,7 @@ _ASKING: tuple[_Row, ...] = (
      ("Nobody can switch that on. A Teams Administrator of the customer sees them in the Teams admin center of that "
       "cloud, or by Teams PowerShell.")),
     ("not_offered", 422, _NEVER, _PROVIDER, "none",
-     "{thing} is not offered to this customer. {why}",
+     "{thing} is not offered to this customer: {why}.",
      ("Service, sync, licence and service level decide what a customer can do; its overview lists all of it. "
       "The service provider changes them under Edit.")),
     ("licence_customers_used", 422, _NEVER, _PROVIDER, "none",

@@ -161,7 +161,7 @@ def require(tenant: Tenant, key: str) -> None:
     """Raises UmpError (not_offered) where the customer cannot do it."""
     may, why = offered(tenant, key)
     if not may:
-        raise UmpError.of("not_offered", thing=FEATURES[key].title, why=why)
+        raise UmpError.of("not_offered", thing=FEATURES[key].title, why=why.rstrip("."))
 
 
 def _why_not(tenant: Tenant, feature: Feature) -> str:
