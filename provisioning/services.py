@@ -242,8 +242,9 @@ def what_undo(tenant: Tenant, plan: Plan) -> Undoing:
     now = judging.current([thing_of(line) for line in lines], tenant)
     found = Undoing([], [], _changed_later(lines))
     for line in lines:
-        thing = thing_of(line)
-        moved = thing in now and now[thing] not in (line.after, line.before)
+        thing, family = thing_of(line), aspect_of(line.aspect)
+        known = (line.after, line.before)
+        moved = thing in now and not any(family.same(now[thing], each) for each in known)
         (found.left if moved or thing in found.later else found.back).append(line)
     return found
 
