@@ -9,10 +9,10 @@ from drf_spectacular.utils import extend_schema, extend_schema_field, extend_sch
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.reverse import reverse
 
 from api import examples
 from api.filters import Flag, search
+from api.links import link
 from api.permissions import tenant
 from api.serializers import Out
 from api.views import ApiView, ListView
@@ -63,7 +63,7 @@ class UserOut(Out):
         return [_licence(sku_id, words.get(sku_id)) for sku_id in row.sku_ids]
 
     def get_url(self, row: DirectoryUser) -> str:
-        return _url(self.context["request"], "api:user", row.tenant_id, row.object_id)
+        return link(self.context["request"], "user", uid=row.tenant_id, object_id=row.object_id)
 
 
 @extend_schema_serializer(examples=[examples.GROUP])
@@ -88,7 +88,7 @@ class GroupOut(Out):
         return int(self.context["members"].get(row.object_id, 0))
 
     def get_url(self, row: DirectoryGroup) -> str:
-        return _url(self.context["request"], "api:group", row.tenant_id, row.object_id)
+        return link(self.context["request"], "group", uid=row.tenant_id, object_id=row.object_id)
 
 
 class MemberOut(Out):
@@ -158,10 +158,6 @@ def _licence(sku_id: uuid.UUID, known: browse.Licence | None) -> dict[str, Any]:
     if known is None:
         return {"sku_id": str(sku_id), "part_number": "", "name": str(sku_id)}
     return {"sku_id": str(sku_id), "part_number": known.part_number, "name": known.name}
-
-
-def _url(request: Request, name: str, tenant_id: uuid.UUID, object_id: uuid.UUID) -> str:
-    return reverse(name, kwargs={"uid": tenant_id, "object_id": object_id}, request=request)
 
 
 class Users(ListView):

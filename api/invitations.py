@@ -11,13 +11,13 @@ from drf_spectacular.utils import extend_schema, extend_schema_field, extend_sch
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.reverse import reverse
 
 from accounts import installation
 from api import etags, examples
 from api.connections import TroubleOut, trouble
 from api.filters import Flag, search
 from api.idempotency import idempotent
+from api.links import link
 from api.permissions import every, provider, tenant
 from api.serializers import CommandRef, In, Nothing, Out
 from api.views import ApiView, ListView, accepted
@@ -87,8 +87,7 @@ class InvitationRow(Out):
         return services.version_of(row)
 
     def get_url(self, row: Invitation) -> str:
-        where = {"uid": row.tenant_id, "invitation_id": row.pk}
-        return reverse("api:invitation", kwargs=where, request=self.context["request"])
+        return link(self.context["request"], "invitation", uid=row.tenant_id, invitation_id=row.pk)
 
 
 @extend_schema_serializer(examples=[examples.INVITATION])

@@ -9,12 +9,12 @@ from drf_spectacular.utils import extend_schema, extend_schema_field, extend_sch
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.reverse import reverse
 
 from api import examples
 from api.connections import CredentialIn, TroubleOut, trouble
 from api.filters import Flag, search
 from api.idempotency import idempotent
+from api.links import link
 from api.permissions import every, provider, tenant
 from api.serializers import CommandRef, In, Nothing, Out
 from api.tenants import TenantFields
@@ -57,7 +57,7 @@ class OnboardingRow(Out):
         return trouble(row.problem)
 
     def get_url(self, row: Onboarding) -> str:
-        return reverse("api:onboarding", kwargs={"uid": row.tenant_id}, request=self.context["request"])
+        return link(self.context["request"], "onboarding", uid=row.tenant_id)
 
 
 class AccessOut(Out):

@@ -10,7 +10,6 @@ from drf_spectacular.utils import extend_schema, extend_schema_field, extend_sch
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.reverse import reverse
 
 from accounts.models import User
 from accounts.selectors import with_factor
@@ -18,6 +17,7 @@ from api import examples
 from api.choices import ROLES
 from api.filters import Flag, search
 from api.idempotency import idempotent
+from api.links import link
 from api.permissions import provider, tenant
 from api.serializers import In, Out
 from api.views import ApiView, ListView
@@ -62,7 +62,7 @@ class PersonOut(AccountOut):
         return [dict(PlaceOut(place).data) for place in places]
 
     def get_url(self, row: User) -> str:
-        return reverse("api:person", kwargs={"user_id": row.id}, request=self.context["request"])
+        return link(self.context["request"], "person", user_id=row.id)
 
 
 @extend_schema_serializer(examples=[examples.TENANT_PERSON])
@@ -77,8 +77,8 @@ class TenantPersonOut(AccountOut):
         return Role(self.context["roles"][row.id])
 
     def get_url(self, row: User) -> str:
-        keys = {"uid": self.context["tenant"].id, "user_id": row.id}
-        return reverse("api:tenant-person", kwargs=keys, request=self.context["request"])
+        uid = self.context["tenant"].id
+        return link(self.context["request"], "tenant-person", uid=uid, user_id=row.id)
 
 
 class Invited(Out):

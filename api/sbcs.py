@@ -9,11 +9,11 @@ from drf_spectacular.utils import extend_schema, extend_schema_field, extend_sch
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.reverse import reverse
 
 from api import etags, examples
 from api.connections import TroubleOut, trouble
 from api.idempotency import idempotent
+from api.links import link
 from api.permissions import provider
 from api.serializers import CommandRef, In, Nothing, Out
 from api.views import ApiView, ListView, accepted, queued
@@ -114,7 +114,7 @@ class SbcOut(Out):
 
     @extend_schema_field(serializers.URLField())
     def get_url(self, row: Sbc) -> str:
-        return reverse("api:sbc", kwargs={"sbc_id": row.uid}, request=self.context.get("request"))
+        return link(self.context.get("request"), "sbc", sbc_id=row.uid)
 
 
 class SbcKept(SbcOut):

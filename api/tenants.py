@@ -9,12 +9,12 @@ from drf_spectacular.utils import extend_schema, extend_schema_field, extend_sch
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.reverse import reverse
 
 from api import etags, examples
 from api.connections import ConnectionIn
 from api.filters import Flag, search
 from api.idempotency import idempotent
+from api.links import link
 from api.permissions import every, provider, tenant
 from api.serializers import CommandRef, In, Nothing, Out
 from api.views import ApiView, ListView, queued
@@ -181,7 +181,7 @@ class TenantFilters(django_filters.FilterSet):
 
 
 def tenant_url(request: Request, row: Tenant) -> str:
-    return reverse("api:tenant", kwargs={"uid": row.id}, request=request)
+    return link(request, "tenant", uid=row.id)
 
 
 def around(rows: list[Tenant]) -> dict[str, Any]:

@@ -7,11 +7,11 @@ from django.db.models import QuerySet
 from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.reverse import reverse
 
 from api import addresses, problems
 from api.authentication import actor_of
 from api.filters import Filters, Unfiltered
+from api.links import link
 from api.pagination import Cursor
 from api.schema import ApiSchema
 from api.serializers import In
@@ -107,8 +107,8 @@ class Missing(ApiView):
 def command_url(request: Request, command: Command) -> str:
     """Where a command is followed."""
     if command.tenant_id is None:
-        return reverse("api:command-any", kwargs={"number": command.id}, request=request)
-    return reverse("api:command", kwargs={"uid": command.tenant_id, "number": command.id}, request=request)
+        return link(request, "command-any", number=command.id)
+    return link(request, "command", uid=command.tenant_id, number=command.id)
 
 
 def queued(request: Request, command: Command) -> dict[str, Any]:

@@ -9,10 +9,10 @@ from drf_spectacular.utils import extend_schema, extend_schema_field, extend_sch
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.reverse import reverse
 
 from api import etags, examples
 from api.idempotency import idempotent
+from api.links import link
 from api.permissions import every, provider
 from api.serializers import In, Nothing, Out
 from api.views import ApiView, ListView
@@ -109,7 +109,7 @@ class WebhookOut(Out):
 
     @extend_schema_field(serializers.URLField())
     def get_url_here(self, row: Endpoint) -> str:
-        return reverse("api:webhook", kwargs={"endpoint_id": row.id}, request=self.context.get("request"))
+        return link(self.context.get("request"), "webhook", endpoint_id=row.id)
 
 
 @extend_schema_serializer(examples=[examples.WEBHOOK_MADE])
