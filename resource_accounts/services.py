@@ -122,7 +122,7 @@ def _save(row: Design) -> None:
 def look(actor: Actor, row: Design, kind: str = BUILD) -> Command:
     """Read what Teams has of it, and what would be done; nothing is written. Work that waits for a person ends.
 
-    Raises UmpError: powershell_missing where no worker has it, not_offered.
+    Raises UmpError: not_offered, and Conflict where no worker has PowerShell.
     """
     _refuse_without_line(row.tenant)
     _end_waiting(actor, row)
@@ -134,7 +134,7 @@ def build(actor: Actor, row: Design, plan: str) -> Command:
     """Carry out the plan of this fingerprint, which somebody has seen.
 
     Raises InvalidInput when somebody whom it names is gone; Conflict when the plan is another one by now, waits for a
-    decision, or is being carried out; UmpError: powershell_missing, not_offered.
+    decision, is being carried out, or no worker has PowerShell; UmpError: not_offered.
     """
     _refuse_without_line(row.tenant)
     row = _locked(row)
@@ -179,7 +179,9 @@ def _end_waiting(actor: Actor, row: Design) -> None:
 def _refuse_without_line(tenant: Tenant) -> None:
     offers.require(tenant, selectors.FEATURE)
     if not selectors.powershell_is_there():
-        raise UmpError.of("powershell_missing")
+        raise Conflict(
+            thing="this portal", why="no worker of it has PowerShell, so use the ready script and Verify"
+        )
 
 
 # --- By hand --------------------------------------------------------------------------------------------------

@@ -107,6 +107,7 @@ urlpatterns = [
     path("", include("domains.urls")),
     path("", include("provisioning.urls")),
     path("", include("telephony.urls")),
+    path("", include("resource_accounts.urls")),
     path("", include("sites.template_urls")),
     path("", include("webhooks.urls")),
     path("", include("sbc.urls")),

@@ -26,6 +26,7 @@ from invitations.models import Invitation
 from onboarding.models import Onboarding
 from replication import services as queue
 from replication.models import Command, Removal, RemovalPlan, State
+from resource_accounts.models import Design
 from sbc.models import Sbc
 from sites.models import Prefix, Site
 from telephony import holds, ranges
@@ -125,6 +126,10 @@ class Stage:
             pool = ranges.add(SYSTEM, tenant, name=canary, kind="directRouting", first=number, note=canary)
             holds.reserve(SYSTEM, tenant, [pool.rule], holder=canary)
             hold_id = NumberHold.objects.get(tenant=tenant).uid
+            design = Design.objects.create(
+                tenant=tenant, kind="call_queue", name=f"Desk {canary}", upn=f"desk@{canary}.example",
+                spec={"greeting": canary}, created_by=canary,
+            )  # fmt: skip
             run = VerifyRun.objects.create(started_by="somebody")
             VerifyRow.objects.create(run=run, tenant=tenant, left_out="paused")
             written = add_plan(tenant, actor_label=canary)
@@ -134,6 +139,9 @@ class Stage:
             "domain_id": domain.id,
             "site_id": site.uid,
             "prefix_id": prefix.uid,
+            "design_id": design.uid,
+            "template_id": uuid.uuid4(),
+            "which": "verify",
             "range_id": pool.uid,
             "hold_id": hold_id,
             "plan": "CustDialPlan",

@@ -123,6 +123,7 @@ def _provider_tree(request: HttpRequest, actor: Actor) -> list[Entry]:
             else None,
             _entry(request, "License", "/settings/license/") if provider else None,
             _entry(request, "DNS zone", "/settings/dns-zone/") if provider else None,
+            _entry(request, "Resource account templates", "/resource-account-templates/") if provider else None,
             _entry(request, "Users & roles", "/settings/people/")
             if actor.may(Ability.MANAGE_PEOPLE)
             else None,
@@ -151,6 +152,7 @@ def _customer_tree(request: HttpRequest, actor: Actor) -> list[Entry]:
         _entry(request, "Microsoft 365 Settings", f"{base}connection/", "plug"),
         _entry(request, "Users", f"{base}users/", "users"),
         _entry(request, "Numbers", f"{base}numbers/", "phone"),
+        _entry(request, "Resource accounts", f"{base}resource-accounts/", "phone-forwarded"),
         _entry(request, "Groups", f"{base}groups/", "users-round"),
         _entry(request, "Sites", f"{base}sites/", "server"),
         _entry(request, "Prefixes", f"{base}prefixes/", "list-tree"),
@@ -176,6 +178,7 @@ TABS = (
     ("Overview", "", Ability.VIEW_TENANT),
     ("Users", "users/", Ability.VIEW_DIRECTORY),
     ("Numbers", "numbers/", Ability.VIEW_DIRECTORY),
+    ("Resource accounts", "resource-accounts/", Ability.VIEW_DIRECTORY),
     ("Groups", "groups/", Ability.VIEW_DIRECTORY),
     ("Licences", "licences/", Ability.VIEW_DIRECTORY),
     ("Changes", "changes/", Ability.VIEW_DIRECTORY),
