@@ -37,6 +37,7 @@ TITLES = {
     "invitations": "Invitations",
     "invitation-settings": "The mail of invitations",
     "license": "The licence",
+    "usage": "Usage, for billing",
     "commands": "Commands of all customers",
     "queue": "The queue",
     "provider-app": "The provider's app registration",

@@ -648,6 +648,23 @@ PREFIXES_CHANGE = _takes(
         "add": [{"prefix": "+44587996[01-10]", "tag": "vip.contoso.example"}],
     },
 )
+USAGE = _gives(
+    "A customer's month",
+    {
+        "tenant": TENANT_ID,
+        "customer": "Contoso",
+        "entra_tenant_id": ENTRA_ID,
+        "plan": "pro",
+        "service": "direct_routing",
+        "licensed_users": 250,
+        "active_users": 231,
+        "resource_accounts": 6,
+        "days": 22,
+        "last_day": "2026-11-22",
+        "why": "",
+        "deleted_at": None,
+    },
+)
 RANGE_ADD = _takes(
     "A hundred numbers of Direct Routing",
     {"name": "Zurich", "type": "directRouting", "first": "+41589062000", "last": "+41589062099"},

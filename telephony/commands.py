@@ -12,7 +12,7 @@ from m365.clouds import CLOUDS
 from replication import services
 from replication.context import Context, Outcome
 from replication.registry import chore, register
-from telephony import holds  # noqa: F401  what ends by itself is a chore of its own
+from telephony import holds, usage  # noqa: F401  for their chores
 from telephony.models import Stream
 from telephony.reading import Reading
 from tenants import scope

@@ -30,6 +30,7 @@ __all__ = [
     "TeamsPolicy",
     "TeamsStream",
     "TeamsUser",
+    "Usage",
     "UserPolicy",
 ]
 
@@ -266,3 +267,17 @@ class NumberHold(Interval):
         indexes = [
             models.Index(fields=["until"], name="holds_that_end", condition=models.Q(until__isnull=False))
         ]
+
+
+# --- For billing --------------------------------------------------------------------------------------------
+class Usage(TenantOwned):
+    """How many a customer had on one day, and nothing else: no name and no number is kept (SPEC USR-10)."""
+
+    day = models.DateField(help_text="In UTC.")
+    active_users = models.PositiveIntegerField(help_text="Users with enterprise voice and a number.")
+    resource_accounts = models.PositiveIntegerField()
+
+    class Meta(TenantOwned.Meta):
+        db_table = "telephony_usage"
+        ordering = ["day", "id"]
+        constraints = [models.UniqueConstraint(fields=["tenant", "day"], name="usage_once_a_day")]

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from telephony import hold_views, range_views, views
+from telephony import hold_views, range_views, usage_views, views
 
 TENANT = "tenants/<uuid:uid>"
 NUMBERS = f"{TENANT}/numbers"
@@ -11,6 +11,8 @@ RANGE = f"{NUMBERS}/ranges/<uuid:range_id>"
 urlpatterns = [
     path("numbers/", views.everywhere, name="numbers-everywhere"),
     path("numbers/export.csv", views.everywhere_csv, name="numbers-everywhere-csv"),
+    path("settings/license/usage/", usage_views.index, name="usage"),
+    path("settings/license/usage/export.csv", usage_views.index_csv, name="usage-csv"),
     path(f"{NUMBERS}/", views.of_tenant, name="tenant-numbers"),
     path(f"{NUMBERS}/export.csv", views.of_tenant_csv, name="tenant-numbers-csv"),
     path(f"{NUMBERS}/read/", views.read, name="tenant-numbers-read"),

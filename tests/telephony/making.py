@@ -49,11 +49,10 @@ def add_person(tenant: Tenant, name: str, number: str = "", **about: Any) -> uui
             tenant=tenant,
             object_id=object_id,
             user_principal_name=address,
-            account_type="user",
             number=number,
             numbers=number,
             search=f"{address} {number}".strip(),
-            **{"features": "PhoneSystem Teams", "voice": bool(number), **about},
+            **{"account_type": "user", "features": "PhoneSystem Teams", "voice": bool(number), **about},
         )
     return object_id
 
