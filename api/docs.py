@@ -191,7 +191,18 @@ def _noun(path: str) -> str:
         parts[0] == "tenants"
         and len(parts) > 1
         and parts[1]
-        in {"commands", "connection", "domains", "groups", "invitations", "people", "sites", "users"}
+        in {
+            "changes",
+            "commands",
+            "connection",
+            "domains",
+            "groups",
+            "invitations",
+            "people",
+            "plans",
+            "sites",
+            "users",
+        }
     )
     return "-".join(parts[:2]) if of_tenant else parts[0]
 

@@ -750,3 +750,76 @@ INVITATION_SETTINGS = _takes(
     "Let links live longer, and remind later",
     {"invitation_days": 7, "invitation_reminder_days": 3},
 )
+USER_ID = "1d2c3b4a-5f6e-4a70-8b91-2c3d4e5f6a70"
+PLAN_ID = "8e1f0a2b-3c4d-4e5f-9a6b-7c8d9e0f1a2b"
+EDIT_ID = "b7a6c5d4-e3f2-4a1b-8c0d-9e8f7a6b5c4d"
+NUMBER_CHANGE = {
+    "user_id": USER_ID,
+    "user_name": "Adele Vance",
+    "what": "number",
+    "title": "Phone number",
+    "before": None,
+    "problem": None,
+}
+CHANGE = _gives(
+    "A number that waits to be given",
+    {
+        **NUMBER_CHANGE,
+        "id": 815,
+        "wanted": "+41589061500 (Direct Routing)",
+        "state": "pending",
+        "edit_id": EDIT_ID,
+        "source": "api",
+        "asked_by": "OVOC",
+        "asked_at": "2026-11-20T08:14:03Z",
+        "plan_id": None,
+        "changed_at": "2026-11-20T08:14:03Z",
+    },
+)
+WISHES = [
+    {"user": "adele.vance@contoso.com", "what": "number", "value": "+41589061500"},
+    {"user": "adele.vance@contoso.com", "what": "policy:TeamsCallingPolicy", "value": "AllowCalling"},
+    {"user": USER_ID, "what": "user:department", "value": None},
+]
+CHANGES_PREVIEW = _takes("A number, a policy, and no department", {"changes": WISHES})
+CHANGES_ASK = _takes("A number, a policy, and no department", {"title": "New colleagues", "changes": WISHES})
+APPLY_COMMAND = {**CHECK, "kind": "apply_changes"}
+CHANGES_ASKED = _gives(
+    "One of two is kept",
+    {
+        "edit_id": EDIT_ID,
+        "command": APPLY_COMMAND,
+        "items": [
+            {**NUMBER_CHANGE, "user": "adele.vance@contoso.com", "outcome": "kept", "hint": ""},
+            {
+                **NUMBER_CHANGE,
+                "user": "lee.gu@contoso.com",
+                "user_name": "Lee Gu",
+                "outcome": "refused",
+                "hint": "",
+                "problem": {
+                    "code": "number_asked_twice",
+                    "message": "+41589061500 is asked for by two users at once.",
+                    "advice": "A number belongs to one user: change one of the two.",
+                    "who": "provider",
+                    "detail": {},
+                },
+            },
+        ],
+    },
+)
+USER_PLAN = _gives(
+    "A plan to look at",
+    {
+        "id": PLAN_ID,
+        "state": "ready",
+        "figures": {"give": 10, "take": 1},
+        "fingerprint": "9f2b6c1d" * 8,
+        "drawn_at": "2026-11-20T08:14:09Z",
+        "drawn_by": "OVOC",
+        "started_at": None,
+        "finished_at": None,
+        "command": 4713,
+        "url": f"{BASE}/tenants/{TENANT_ID}/plans/{PLAN_ID}",
+    },
+)

@@ -36,6 +36,7 @@ PATHS = {
     "hold_id": "The `id` of the reservation or block.",
     "invitation_id": "The invitation's `id`.",
     "run_id": "The run's `id`.",
+    "plan_id": "The plan's `id`.",
     "domain_id": "The domain's `id`.",
     "key_id": "Microsoft's id of the secret or certificate.",
 }

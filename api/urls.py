@@ -4,6 +4,7 @@ from django.urls import include, path, re_path
 
 from api import (
     audit,
+    changes,
     checks,
     commands,
     connections,
@@ -31,6 +32,7 @@ from api import (
     tokens,
     usage,
     user_filter,
+    user_plans,
     verify_runs,
     views,
     webhooks,
@@ -44,6 +46,7 @@ RANGE = f"{TENANT}/number-ranges/<uuid:range_id>"
 PREFIXES = f"{TENANT}/sites/<uuid:site_id>/prefixes"
 SITE = f"{TENANT}/sites/<uuid:site_id>"
 INVITATION = f"{TENANT}/invitations/<int:invitation_id>"
+PLAN = f"{TENANT}/plans/<uuid:plan_id>"
 COMMAND = f"{TENANT}/commands/<int:number>"
 
 v1 = [
@@ -120,6 +123,15 @@ v1 = [
     path(f"{TENANT}/users/<uuid:object_id>", directory.OneUser.as_view(), name="user"),
     path(f"{TENANT}/user-filter", user_filter.OneFilter.as_view(), name="user-filter"),
     path(f"{TENANT}/user-filter/preview", user_filter.Preview.as_view(), name="user-filter-preview"),
+    path(f"{TENANT}/changes", changes.Changes.as_view(), name="changes"),
+    path(f"{TENANT}/changes/preview", changes.Preview.as_view(), name="changes-preview"),
+    path(f"{TENANT}/changes/withdraw", changes.Withdraw.as_view(), name="changes-withdraw"),
+    path(f"{TENANT}/changes/retry", changes.Retry.as_view(), name="changes-retry"),
+    path(f"{TENANT}/plans", user_plans.UserPlans.as_view(), name="user-plans"),
+    path(PLAN, user_plans.OneUserPlan.as_view(), name="user-plan"),
+    path(f"{PLAN}/lines", user_plans.UserPlanLines.as_view(), name="user-plan-lines"),
+    path(f"{PLAN}/apply", user_plans.Apply.as_view(), name="user-plan-apply"),
+    path(f"{PLAN}/undo", user_plans.Undo.as_view(), name="user-plan-undo"),
     path(f"{TENANT}/qoe", qoe.OneQoe.as_view(), name="qoe"),
     path(f"{TENANT}/qoe/check", qoe.CheckQoe.as_view(), name="qoe-check"),
     path(f"{TENANT}/numbers", telephony.TenantNumbers.as_view(), name="tenant-numbers"),
