@@ -7,7 +7,7 @@ half of what somebody needs may be worse than nothing. What is exported can be r
 import dataclasses
 import re
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from core.errors import UmpError
 from directory.browse import as_uuid
@@ -15,8 +15,10 @@ from directory.models import DirectoryGroup, DirectoryUser, GroupMember
 from provisioning import judging, services
 from provisioning.aspects import COLUMNS, EDITABLE, TITLES, Thing, Value, policy_title
 from provisioning.judging import Verdict, Wish
+from provisioning.models import Source
 from provisioning.people import groups_named, users_named
 from telephony.models import NumberKind, PhoneNumber, TeamsPolicy
+from tenants.access import Actor
 from tenants.models import Tenant
 from tenants.sheets import bad, lines_of, plain
 
@@ -71,7 +73,7 @@ def _columns(cells: Sequence[str], kinds: Sequence[str]) -> list[str]:
         raise bad("its first line has no column User, with user principal names or object ids")
     twice = next((each for each in found if each and found.count(each) > 1), "")
     if twice:
-        raise bad(f"its first line has the column {_title(twice)} twice")
+        raise bad(f"its first line has the column {title_of(twice)} twice")
     return found
 
 
@@ -79,7 +81,7 @@ def _bare(title: str) -> str:
     return re.sub(r"[^a-z0-9]", "", title.lower())
 
 
-def _title(column: str) -> str:
+def title_of(column: str) -> str:
     """How a column is called in the head."""
     family, _, key = column.partition(":")
     return policy_title(key) if family == "policy" else TITLES[key] if family == "user" else column
@@ -144,7 +146,7 @@ def read(tenant: Tenant, text: str) -> Sheet:
     lines = lines_of(text)
     columns = _columns(next(lines)[1], kinds_of(tenant))
     rows = [_row(columns, line, cells) for line, cells in lines]
-    sheet = Sheet([_title(column) for column in columns if column], rows)
+    sheet = Sheet([title_of(column) for column in columns if column], rows)
     _understand(tenant, sheet)
     _judge(tenant, sheet)
     return sheet
@@ -158,7 +160,7 @@ def _row(columns: Sequence[str], line: int, cells: Sequence[str]) -> Row:
     for column, cell in row.cells.items():
         if len(cell) > LONGEST_CELL:
             row.cells[column] = ""
-            row.trouble.append((_title(column), bad(f"it is longer than {LONGEST_CELL:,} characters")))
+            row.trouble.append((title_of(column), bad(f"it is longer than {LONGEST_CELL:,} characters")))
     return row
 
 
@@ -220,7 +222,7 @@ def _things(row: Row, subject: uuid.UUID) -> Iterator[tuple[str, Wish]]:
         if cell and ":" in column:
             policy = column.startswith("policy:")
             wanted = None if cell == CLEAR else {"name": cell} if policy else cell
-            yield _title(column), _wish(row, subject, column, wanted)
+            yield title_of(column), _wish(row, subject, column, wanted)
 
 
 def _memberships(row: Row, subject: uuid.UUID, groups: dict[str, list[str]]) -> Iterator[tuple[str, Wish]]:
@@ -267,6 +269,11 @@ def _take(row: Row, column: str, verdict: Verdict) -> None:
         row.hints.append(verdict.hint)
 
 
+def ask(actor: Actor, tenant: Tenant, sheet: Sheet, *, title: str) -> services.Asked:
+    """Ask for what the right lines say; what was taken meanwhile is among what it refuses."""
+    return services.ask(actor, tenant, sheet.wishes(), source=Source.CSV, title=title)
+
+
 def explained(error: UmpError) -> tuple[str, str]:
     """(what is wrong, what to do)."""
     if error.code != "invalid_input":
@@ -292,15 +299,8 @@ def result(sheet: Sheet, *, wrong_only: bool) -> Iterator[list[Sequence[object]]
         ]
 
 
-def present(
-    tenant: Tenant, batches: Iterable[Sequence[DirectoryUser]], kinds: Sequence[str]
-) -> Iterator[list[list[str]]]:
-    """What the copy says of these users, in the form that is read; five queries a batch."""
-    for batch in batches:
-        yield _batch(tenant, batch, kinds)
-
-
-def _batch(tenant: Tenant, batch: Sequence[DirectoryUser], kinds: Sequence[str]) -> list[list[str]]:
+def present(tenant: Tenant, batch: Sequence[DirectoryUser], kinds: Sequence[str]) -> list[list[str]]:
+    """What the copy says of these users, in the form that is read; as many queries for one as for a thousand."""
     ids = [user.object_id for user in batch]
     things = [
         Thing(each, aspect) for each in ids for aspect in ("number", *(f"policy:{kind}" for kind in kinds))

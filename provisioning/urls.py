@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from provisioning import plan_views, views
+from provisioning import csv_views, plan_views, views
 
 CHANGES = "tenants/<uuid:uid>/changes"
 PLAN = f"{CHANGES}/plans/<uuid:plan_id>"
@@ -13,6 +13,9 @@ urlpatterns = [
     path(f"{CHANGES}/", views.changes, name="changes"),
     path(f"{CHANGES}/live/", views.changes_live, name="changes-live"),
     path(f"{CHANGES}/export.csv", views.changes_csv, name="changes-csv"),
+    path(f"{CHANGES}/import/", csv_views.import_file, name="changes-import"),
+    path(f"{CHANGES}/import/template.csv", csv_views.template, name="changes-template"),
+    path(f"{CHANGES}/import/present.csv", csv_views.present, name="changes-present"),
     path(f"{CHANGES}/withdraw/", views.withdraw, name="changes-withdraw"),
     path(f"{CHANGES}/retry/", views.retry, name="changes-retry"),
     path(f"{CHANGES}/draw/", views.draw, name="changes-draw"),
