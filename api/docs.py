@@ -37,6 +37,7 @@ TITLES = {
     "invitations": "Invitations",
     "invitation-settings": "The mail of invitations",
     "license": "The licence",
+    "resource-account-templates": "Templates of resource accounts",
     "usage": "Usage, for billing",
     "commands": "Commands of all customers",
     "queue": "The queue",

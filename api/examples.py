@@ -702,6 +702,45 @@ SITE = _gives(
         "row_version": 1,
     },
 )
+_ATTENDANT = {
+    "language": "en-GB",
+    "time_zone": "GMT Standard Time",
+    "greeting": "Welcome to Contoso.",
+    "menu": "For sales, press 1.",
+    "key_1": "number",
+    "key_1_target": "+442071234567",
+    "monday": "09:00-12:00, 13:00-17:00",
+    "closed_greeting": "We are closed.",
+    "holidays": "2026-12-24 to 2026-12-26 Christmas",
+}
+DESIGN_ADD = _takes(
+    "A reception",
+    {
+        "type": "auto_attendant",
+        "name": "Reception",
+        "account": "reception@contoso.com",
+        "number": "+442079460000",
+        "settings": _ATTENDANT,
+    },
+)
+DESIGN = _gives(
+    "A reception that answers",
+    {
+        "id": "b7f6c0de-52b8-4e0f-9f6b-6f0a5c1c7a55",
+        "type": "auto_attendant",
+        "name": "Reception",
+        "account": "reception@contoso.com",
+        "number": "+442079460000",
+        "settings": _ATTENDANT,
+        "state": "built",
+        "by_hand": False,
+        "problem": None,
+        "checked_at": "2026-11-20T08:00:00Z",
+        "built_at": "2026-11-20T08:00:00Z",
+        "created_at": "2026-11-20T07:50:00Z",
+        "row_version": 1,
+    },
+)
 INVITATION = _gives(
     "An invitation that was opened",
     {

@@ -30,6 +30,7 @@ PATHS = {
     "sbc_id": "The SBC's `id`.",
     "script_id": "The script template's `id`.",
     "user_id": "The person's `id`.",
+    "design_id": "The design of a resource account.",
     "site_id": "The site's `id`.",
     "prefix_id": "The rule's `id`.",
     "range_id": "The number range's `id`.",

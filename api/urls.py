@@ -23,6 +23,7 @@ from api import (
     qoe,
     queue,
     registrations,
+    resource_accounts,
     sbcs,
     script_templates,
     site_prefixes,
@@ -45,6 +46,7 @@ DOMAIN = f"{TENANT}/domains/<uuid:domain_id>"
 RANGE = f"{TENANT}/number-ranges/<uuid:range_id>"
 PREFIXES = f"{TENANT}/sites/<uuid:site_id>/prefixes"
 SITE = f"{TENANT}/sites/<uuid:site_id>"
+DESIGN = f"{TENANT}/resource-account-designs/<uuid:design_id>"
 INVITATION = f"{TENANT}/invitations/<int:invitation_id>"
 PLAN = f"{TENANT}/plans/<uuid:plan_id>"
 COMMAND = f"{TENANT}/commands/<int:number>"
@@ -87,6 +89,14 @@ v1 = [
     path(f"{SITE}/preview", sites.Preview.as_view(), name="site-preview"),
     path(f"{SITE}/deploy", sites.Deploy.as_view(), name="site-deploy"),
     path(f"{SITE}/remove", sites.Remove.as_view(), name="site-remove"),
+    path(f"{TENANT}/resource-accounts", resource_accounts.Accounts.as_view(), name="resource-accounts"),
+    path(f"{TENANT}/resource-account-designs", resource_accounts.Designs.as_view(), name="designs"),
+    path(DESIGN, resource_accounts.OneDesign.as_view(), name="design"),
+    path(f"{DESIGN}/plan", resource_accounts.Plan.as_view(), name="design-plan"),
+    path(f"{DESIGN}/look", resource_accounts.Look.as_view(), name="design-look"),
+    path(f"{DESIGN}/build", resource_accounts.Build.as_view(), name="design-build"),
+    path(f"{DESIGN}/remove", resource_accounts.Remove.as_view(), name="design-remove"),
+    path("resource-account-templates", resource_accounts.Templates.as_view(), name="design-templates"),
     path(f"{TENANT}/domains", domains.Domains.as_view(), name="domains"),
     path(DOMAIN, domains.OneDomain.as_view(), name="domain"),
     path(f"{DOMAIN}/look", domains.LookNow.as_view(), name="domain-look"),

@@ -364,6 +364,7 @@ SPECTACULAR_SETTINGS = {
         "PlanStateEnum": "provisioning.models.PlanState",
         "ScriptPurposeEnum": "sites.models.Purpose",
         "SiteStateEnum": "api.sites.STATES",
+        "DesignTypeEnum": "resource_accounts.models.Kind",
     },
 }
 API_REQUESTS_PER_MINUTE = env.int("API_REQUESTS_PER_MINUTE", default=600)
