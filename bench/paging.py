@@ -24,7 +24,7 @@ from django.test.utils import CaptureQueriesContext  # noqa: E402
 
 from accounts.models import User  # noqa: E402
 from accounts.services import create_token  # noqa: E402
-from bench import plain_list  # noqa: E402
+from bench import plain_list, rows  # noqa: E402
 from tenants import scope, services  # noqa: E402
 from tenants.abilities import ABILITIES, Role  # noqa: E402
 from tenants.access import SYSTEM  # noqa: E402
@@ -130,21 +130,11 @@ def fill(*, tenants: int, users: int, commands: int, entries: int) -> Figures:
             """,
             [users // tenants],
         )
-        cursor.execute(
-            """
-            INSERT INTO replication_command (tenant_id, lane_id, kind, target, params, dry_run, state, reason,
-                outcome, message, result, attempts, max_attempts, deaths, slices, checkpoint, progress, not_before,
-                lease_owner, fence, actor_kind, actor_id, actor_label, queued_at, started_at, finished_at)
-            SELECT l.tenant_id, l.id, 'quick_replication', '', '{}', false,
-                CASE WHEN n %% 50 = 0 THEN 'failed' ELSE 'succeeded' END, '', 'complete', 'Nothing changed.', '{}',
-                0, 10, 0, 1, '{}', '{}', now(), '', 1, 'system', '', 'schedule', at, at, at
-            FROM (SELECT id, tenant_id, row_number() OVER (ORDER BY id) AS place, count(*) OVER () AS all_of_them
-                  FROM replication_lane WHERE name = 'data') l
-            JOIN generate_series(1, %s) AS n ON n %% l.all_of_them = l.place - 1
-            CROSS JOIN LATERAL (SELECT now() - n * interval '2 seconds' AS at) when_
-            """,
-            [commands],
-        )
+        rows.commands(
+            cursor, commands, lanes="name = 'data'", at="now() - n * interval '2 seconds'",
+            **rows.FINISHED | {"kind": "'quick_replication'", "message": "'Nothing changed.'",
+                               "state": "CASE WHEN n %% 50 = 0 THEN 'failed' ELSE 'succeeded' END"},
+        )  # fmt: skip
         _copies(
             cursor, "audit_entry", entries, request_id="gen_random_uuid()", at="now() - n * interval '3 seconds'",
             source="(SELECT * FROM audit_entry WHERE tenant_id IS NOT NULL ORDER BY id LIMIT 1)",

@@ -11,6 +11,7 @@ from typing import Any
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ump_portal.settings")
 
 from bench import queue_app  # noqa: I001  sets Django up
+from bench import rows
 from bench.verifying import plant
 
 import redis
@@ -18,8 +19,9 @@ from django.db import connection, connections, transaction
 from django.db.models import Count, Max, Min
 
 from replication import doorbell, states
-from replication.models import FINAL, Command, State
+from replication.models import FINAL, OPEN, Command, State
 from replication.services import submit
+from telephony.models import Stream
 from tenants import lines, scope
 from tenants.access import SYSTEM
 from tenants.models import Tenant
@@ -39,28 +41,49 @@ def customers(*, file: str) -> Figures:
         return {"token": lines.open_line(first.id).token().value}
 
 
-def wishes(*, commands: int) -> Figures:
+def quiet() -> Figures:
+    """Once all is done: for a day the schedule starts nothing of its own, which is not what is measured."""
+    _until(_nothing_open)
+    with connections["owner"].cursor() as cursor:
+        cursor.execute("UPDATE tenants_tenant SET next_cycle_at = now() + interval '1 day'")
+        cursor.execute("UPDATE tenants_connection SET next_check_at = now() + interval '1 day'")
+        cursor.execute(
+            "INSERT INTO telephony_stream (tenant_id, stream, rows, left_out, asked_at, next_at)"
+            " SELECT id, unnest(%s), 0, 0, now(), now() + interval '1 day' FROM tenants_tenant"
+            " ON CONFLICT (tenant_id, stream) DO UPDATE SET asked_at = now(), next_at = excluded.next_at",
+            [Stream.values],
+        )
+    return {}
+
+
+def wishes(*, commands: int, label: str) -> Figures:
     """That many commands, evenly over the customers; nobody is told."""
     with scope.every(EVERY):
         tenants = list(Tenant.objects.order_by("id"))
         with transaction.atomic():
             for number in range(commands):
-                submit(SYSTEM, CALL, tenants[number % len(tenants)], target=f"{number}")
+                submit(SYSTEM, CALL, tenants[number % len(tenants)], target=f"{label} {number}")
             transaction.get_connection().run_on_commit.clear()
     return {}
 
 
-def drained(*, commands: int) -> Figures:
+def drained(*, commands: int, label: str) -> Figures:
     """Ring, and wait for the last one: commands a second between the first beginning and the last end."""
     for _ in range(4):
         doorbell.ring()
-    _until(lambda: _final(CALL) >= commands)
+    _until(partial(_all_final, label, commands))
     with scope.every(EVERY):
-        found = Command.objects.filter(kind=CALL)
+        found = Command.objects.filter(kind=CALL, target__startswith=f"{label} ")
         ended = found.aggregate(first=Min("started_at"), last=Max("finished_at"))
-        states_ = dict(found.values_list("state").annotate(number=Count("id")))
+        states_ = dict(found.order_by().values_list("state").annotate(number=Count("id")))
     seconds = (ended["last"] - ended["first"]).total_seconds()
     return {"rate": commands / seconds, "seconds": seconds, "states": states_}
+
+
+def _all_final(label: str, commands: int) -> bool:
+    with scope.every(EVERY):
+        found = Command.objects.filter(kind=CALL, target__startswith=f"{label} ", state__in=FINAL)
+        return found.count() >= commands
 
 
 def starts(*, number: int) -> Figures:
@@ -172,25 +195,26 @@ def _all_ended(ids: list[int] | None, tenants: list[Any]) -> bool:
 
 def _many_calls(tenant: Tenant, number: int) -> None:
     with connections["owner"].cursor() as cursor:
-        cursor.execute(
-            """
-            INSERT INTO replication_command (tenant_id, lane_id, kind, target, params, dry_run, state, reason,
-                outcome, message, result, attempts, max_attempts, deaths, slices, checkpoint, progress, not_before,
-                lease_owner, fence, actor_kind, actor_id, actor_label)
-            SELECT tenant_id, id, 'bench_call', 'large ' || n, '{}', false, 'queued', '', '', '', '{}',
-                0, 10, 0, 0, '{}', '{}', now(), '', 0, 'system', '', 'bench'
-            FROM replication_lane, generate_series(1, %s) AS n WHERE tenant_id = %s AND name = 'data'
-            """,
-            [number, tenant.id],
+        rows.commands(
+            cursor, number, lanes=f"tenant_id = '{tenant.id}' AND name = 'data'", target="'large ' || n"
         )
+
+
+def _nothing_open() -> bool:
+    with scope.every(EVERY):
+        return not Command.objects.filter(state__in=OPEN).exists()
 
 
 def claims(*, finished: int, lanes: int) -> Figures:
     """Milliseconds of a claim of twenty: among few rows, among many finished ones, among many lanes too."""
     found = {"few rows": _claims()}
-    _history(finished)
+    with connections["owner"].cursor() as cursor:
+        rows.commands(cursor, finished, lanes="tenant_id IS NOT NULL", **rows.FINISHED)
     found[f"{finished:,} finished rows"] = _claims()
-    _lanes(lanes)
+    with connections["owner"].cursor() as cursor:
+        rows.customers(cursor, lanes)
+        rows.commands(cursor, lanes, lanes="name = 'data' AND due_at IS NULL", target="'due'")
+        rows.due(cursor)
     found[f"and {lanes:,} due lanes"] = _claims()
     return found
 
@@ -214,54 +238,6 @@ def _claims(rounds: int = 60) -> Figures:
             assert len(claimed) == 20
             transaction.set_rollback(True)
     return _spread(took)
-
-
-def _history(rows: int) -> None:
-    """Finished commands, as years leave them behind."""
-    with connections["owner"].cursor() as cursor:
-        cursor.execute(
-            """
-            INSERT INTO replication_command (tenant_id, lane_id, kind, target, params, dry_run, state, reason,
-                outcome, message, result, attempts, max_attempts, deaths, slices, checkpoint, progress, not_before,
-                lease_owner, fence, actor_kind, actor_id, actor_label, queued_at, started_at, finished_at)
-            SELECT l.tenant_id, l.id, 'bench_call', '', '{}', false, 'succeeded', '', 'complete', 'Called.', '{}',
-                0, 10, 0, 1, '{}', '{}', now(), '', 1, 'system', '', 'bench', now(), now(), now()
-            FROM (SELECT id, tenant_id, row_number() OVER (ORDER BY id) AS place, count(*) OVER () AS all_of_them
-                  FROM replication_lane WHERE tenant_id IS NOT NULL) l
-            JOIN generate_series(1, %s) AS n ON n %% l.all_of_them = l.place - 1
-            """,
-            [rows],
-        )
-
-
-def _lanes(number: int) -> None:
-    """Customers that each have something to do, now."""
-    with connections["owner"].cursor() as cursor:
-        cursor.execute(
-            "SELECT column_name FROM information_schema.columns WHERE table_name = 'tenants_tenant'"
-        )
-        columns = [row[0] for row in cursor.fetchall()]
-        own = {"id": "gen_random_uuid()", "name": "'Lane ' || n", "entra_tenant_id": "NULL", "number": "NULL"}
-        taken = ", ".join(own.get(name, f't."{name}"') for name in columns)
-        names = ", ".join(f'"{name}"' for name in columns)
-        cursor.execute(
-            f"""
-            WITH made AS (
-                INSERT INTO tenants_tenant ({names})
-                SELECT {taken} FROM (SELECT * FROM tenants_tenant ORDER BY id LIMIT 1) t, generate_series(1, %s) AS n
-                RETURNING id
-            ), lanes AS (
-                INSERT INTO replication_lane (tenant_id, name, suspended_code, due_at)
-                SELECT id, 'data', '', now() FROM made RETURNING id, tenant_id
-            )
-            INSERT INTO replication_command (tenant_id, lane_id, kind, target, params, dry_run, state, reason,
-                outcome, message, result, attempts, max_attempts, deaths, slices, checkpoint, progress, not_before,
-                lease_owner, fence, actor_kind, actor_id, actor_label)
-            SELECT tenant_id, id, 'bench_call', '', '{{}}', false, 'queued', '', '', '', '{{}}',
-                0, 10, 0, 0, '{{}}', '{{}}', now(), '', 0, 'system', '', 'bench' FROM lanes
-            """,
-            [number],
-        )
 
 
 def _final(kind: str) -> int:
@@ -289,7 +265,19 @@ def _spread(values: list[float]) -> Figures:
 
 MEASURES = {
     one.__name__: one
-    for one in (customers, wishes, drained, starts, messages, answered, replicate, burst, finished, claims)
+    for one in (
+        customers,
+        quiet,
+        wishes,
+        drained,
+        starts,
+        messages,
+        answered,
+        replicate,
+        burst,
+        finished,
+        claims,
+    )
 }
 
 if __name__ == "__main__":
