@@ -63,7 +63,8 @@ def _page(request: HttpRequest, form: ProviderAppForm | None = None) -> HttpResp
     """The whole page; `form` is one that was sent and refused."""
     actor = actor_of(request)
     sort, order = tables.order_of(request.GET, status.COLUMNS, "name")
-    page = tables.page_of(request.GET, status.matching(request.GET).order_by(*order))
+    app = provider_app.current()
+    page = tables.page_of(request.GET, status.matching(request.GET, app).order_by(*order))
     page.object_list = status.rows(
         actor, page.object_list, tables.without(request.GET) if request.GET else ""
     )
@@ -85,7 +86,7 @@ def _page(request: HttpRequest, form: ProviderAppForm | None = None) -> HttpResp
         "page_url": PAGE,
     }
     if actor.may(Ability.VIEW_PROVIDER):
-        context |= _card(request, form)
+        context |= _card(request, app, form)
     return render(request, "authstatus/status.html", context, status=422 if form and form.errors else 200)
 
 
@@ -199,8 +200,8 @@ def app_live(request: HttpRequest) -> HttpResponse:
     )
 
 
-def _card(request: HttpRequest, form: ProviderAppForm | None) -> dict[str, Any]:
-    actor, app = actor_of(request), provider_app.current()
+def _card(request: HttpRequest, app: ProviderApp, form: ProviderAppForm | None) -> dict[str, Any]:
+    actor = actor_of(request)
     may_change = actor.may(Ability.CHANGE_SETTINGS)
     if form is None and may_change and is_fresh(request):
         form = ProviderAppForm(initial=ProviderAppForm.stored(app))
@@ -217,7 +218,10 @@ def _card(request: HttpRequest, form: ProviderAppForm | None) -> dict[str, Any]:
 
 def _checked(app: ProviderApp) -> dict[str, Any]:
     """The card's state. Call it in the scope of every tenant: the command is the provider's."""
-    last = Command.objects.filter(tenant=None, kind=VERIFY_APP).order_by("-id").first()
+    kinds = [VERIFY_APP, registrations.RENEW_APP]
+    newest = Command.objects.filter(tenant=None, kind__in=kinds).order_by("kind", "-id").distinct("kind")
+    by_kind = {command.kind: command for command in newest}
+    last = by_kind.get(VERIFY_APP)
     is_open = last is not None and last.state in OPEN
     current = last is not None and last.state == State.SUCCEEDED and last.queued_at >= app.changed_at
     return {
@@ -225,7 +229,7 @@ def _checked(app: ProviderApp) -> dict[str, Any]:
         "app_check": last,
         "app_check_open": is_open,
         "app_problem": app.problem | {"who": status.who_in_words(app.problem)} if app.problem else None,
-        "renewal": _renewal(app),
+        "renewal": _renewal(app, by_kind.get(registrations.RENEW_APP)),
         "untried": last is not None and (last.error or {}).get("code") == "provider_app_untried",
         "checklist": _checklist(app, last.result if last is not None and current else {}, checked=current),
         "app_days": (app.secret.expires_at - timezone.now()).days
@@ -234,11 +238,8 @@ def _checked(app: ProviderApp) -> dict[str, Any]:
     }
 
 
-def _renewal(app: ProviderApp) -> Command | None:
-    """The renewal that is under way, or that failed for the credential in use."""
-    last: Command | None = (
-        Command.objects.filter(tenant=None, kind=registrations.RENEW_APP).order_by("-id").first()
-    )
+def _renewal(app: ProviderApp, last: Command | None) -> Command | None:
+    """The last renewal when it is under way, or failed for the credential in use."""
     if last is None or last.state in OPEN:
         return last
     return last if last.state == State.FAILED and last.queued_at >= app.changed_at else None

@@ -119,14 +119,16 @@ def _list(request: HttpRequest, tenant: Tenant | None) -> dict[str, Any]:
 def _state_of_things(actor: Actor, tenant: Tenant | None, paused: object) -> dict[str, Any]:
     """What stands above the rows: the counters, who waits how long, what keeps work from starting."""
     lane = selectors.lane_of(tenant) if tenant else None
+    counters = selectors.counters()
+    queued = counters["queued"] > 0
     return {
-        "counters": selectors.counters(),
-        "waiting": watch.waiting(tenant),
+        "counters": counters,
+        "waiting": watch.waiting(tenant) if queued else watch.NOTHING_WAITS,
         "paused": paused,
         "silent_since": None if paused else watch.silent_since(),
         "held": words.held(lane, actor, branding.current().provider) if lane else None,
         "broken": words.broken_lines(actor, branding.current().provider, tenant),
-        "pending": selectors.pending(tenant) if tenant else None,
+        "pending": selectors.pending(tenant) if tenant and queued else None,
         "may_pause_all": tenant is None and actor.may(Ability.PAUSE_ALL),
         **_replicating(actor, tenant),
         "may_pause": tenant is not None and actor.may(Ability.PAUSE_TENANT, tenant.id),

@@ -34,6 +34,9 @@ class Waiting:
     number: int
 
 
+NOTHING_WAITS = Waiting(None, 0)
+
+
 def waiting(tenant: Tenant | None = None) -> Waiting:
     """Over the scope in force, or one customer of it. What waits for its own time does not count."""
     due = Command.objects.filter(state=State.QUEUED, not_before__lte=Now()).order_by()

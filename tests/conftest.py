@@ -13,9 +13,9 @@ from django.test import Client, TransactionTestCase
 
 from accounts import branding, installation
 from accounts.models import User
+from tenants import recent
 from tests.cast import Cast, assemble, sign_in
 from tests.photograph import Photograph
-from ump_portal.pages import tally
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -71,7 +71,7 @@ def read_when_changed(monkeypatch: pytest.MonkeyPatch) -> None:
 
     Otherwise the number of queries of a page would depend on how quick the machine is.
     """
-    monkeypatch.setattr(tally, "FRESH_SECONDS", -1.0)
+    monkeypatch.setattr(recent, "FRESH_SECONDS", -1.0)
     for kept in (installation, branding):
         monkeypatch.setattr(kept, "FRESH_SECONDS", 3_600.0)
         monkeypatch.setattr(kept._cache, "read_at", time.monotonic())

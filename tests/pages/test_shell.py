@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 from django.urls import resolve
 
-from tenants import services
+from tenants import recent, services
 from tenants.abilities import Role
 from tenants.access import SYSTEM
 from tests.cast import Cast
@@ -99,7 +99,7 @@ def test_kept_counts_are_of_the_customers_somebody_sees(
     cast: Cast, client_of: SignIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever looks first fills what is kept; nobody is shown numbers of customers that are not his."""
-    monkeypatch.setattr(tally, "FRESH_SECONDS", 3_600.0)
+    monkeypatch.setattr(recent, "FRESH_SECONDS", 3_600.0)
     tally.forget()
     olga, otto = client_of(cast.olga), client_of(cast.otto)
 

@@ -4,8 +4,6 @@ A process keeps them by the customers that were counted, so that two people shar
 same customers. Pages whose subject the numbers are count anew.
 """
 
-import collections
-import contextlib
 import dataclasses
 import time
 import uuid
@@ -14,9 +12,7 @@ from replication import states
 from tenants import health, scope
 from tenants.abilities import Ability
 from tenants.access import Actor
-
-FRESH_SECONDS = 10.0
-MOST_KEPT = 256
+from tenants.recent import Recent
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,35 +33,30 @@ class Tally:
         return f"Counted {seconds} s ago" if seconds else "Counted just now"
 
 
-_kept: collections.OrderedDict[frozenset[uuid.UUID] | None, Tally] = collections.OrderedDict()
+_kept: Recent[Tally] = Recent()
 
 
 def recent(actor: Actor) -> Tally:
     """What was counted over the actor's customers in the last seconds, or is counted now; two queries at most."""
-    found = _kept.get(_visible(actor))
-    if found is None or time.monotonic() - found.at > FRESH_SECONDS:
-        found = count(actor)
-    return found
+    return _kept.get(_visible(actor), lambda: _counted(_visible(actor)))
 
 
 def count(actor: Actor) -> Tally:
     """Count over the actor's customers now, and keep it."""
-    seen = _visible(actor)
+    return _kept.put(_visible(actor), _counted(_visible(actor)))
+
+
+def _counted(seen: frozenset[uuid.UUID] | None) -> Tally:
     every = "counts beside the tree, for somebody who may see every customer"
     with scope.every(every) if seen is None else scope.some(seen):
-        made = Tally(health.counts(), states.count_open(), time.monotonic())
-    _kept[seen] = made
-    while len(_kept) > MOST_KEPT:
-        with contextlib.suppress(KeyError):  # another thread was quicker
-            _kept.popitem(last=False)
-    return made
+        return Tally(health.counts(), states.count_open(), time.monotonic())
+
+
+def forget() -> None:
+    """Count anew at the next question."""
+    _kept.forget()
 
 
 def _visible(actor: Actor) -> frozenset[uuid.UUID] | None:
     """The customers whom the actor may see at all; None for every customer."""
     return None if actor.may(Ability.VIEW_TENANT) else frozenset(actor.tenant_roles)
-
-
-def forget() -> None:
-    """Count anew at the next question."""
-    _kept.clear()
