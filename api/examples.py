@@ -702,6 +702,48 @@ SITE = _gives(
         "row_version": 1,
     },
 )
+DEPLOYMENT = _gives(
+    "A plan that waits for a decision",
+    {
+        "id": "0d3c1a55-7a4e-4a57-9a0e-5b0f8d1c2b36",
+        "act": "deploy",
+        "state": "planned",
+        "plan": "7e0c2d4b9f1a6c83d5e7f90a1b2c3d4e",
+        "obstacle": None,
+        "problem": None,
+        "told": "",
+        "by_hand": False,
+        "verify_script": "",
+        "ready_script": "",
+        "sites": [
+            {
+                "id": SITE_ID,
+                "name": "Zurich",
+                "told": "5 rows would come into being on sbc1.provider.example.",
+                "rows": 5,
+                "prefixes": 0,
+                "problem": None,
+            }
+        ],
+        "steps": [
+            {
+                "part": "PSTN usage",
+                "name": "UMP-Zurich",
+                "action": "create",
+                "before": {},
+                "after": {"Name": "UMP-Zurich"},
+                "why": "a site needs it and Teams does not have it",
+            }
+        ],
+        "read_at": "2026-11-20T08:00:00Z",
+        "began_at": "2026-11-20T07:59:40Z",
+        "began_by": "olga@provider.example",
+        "decided_at": None,
+        "decided_by": "",
+        "ended_at": None,
+        "command": 5311,
+    },
+)
 _ATTENDANT = {
     "language": "en-GB",
     "time_zone": "GMT Standard Time",

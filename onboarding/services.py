@@ -12,6 +12,7 @@ from audit.services import record
 from authstatus import services as access
 from authstatus import shared_app
 from core.errors import Conflict, InvalidInput, UmpError
+from deployment.selectors import done_since as deployed_since
 from domains import services as domains
 from domains.selectors import current as current_domain
 from events.models import Type as Told
@@ -28,7 +29,7 @@ from replication.registry import chore
 from tenants import scope
 from tenants import services as customers
 from tenants.access import SYSTEM, Actor
-from tenants.models import Cloud, Connection, Plan, Tenant, Verification
+from tenants.models import Cloud, Connection, DeployState, Plan, Tenant, Verification
 
 DISCOVER = "discover_tenant"
 FIRST = ("quick_replication", "sync")
@@ -314,6 +315,35 @@ def _begin_dns(onboarding: Onboarding) -> dict[str, Any] | None:
     except UmpError as error:
         return dict(error.to_dict())
     return None
+
+
+@chore
+def finish_deployed() -> int:
+    """Step 3 is done when Deploy is: those onboardings are finished, looked at or not; how many (TEN-13)."""
+    with scope.every("onboardings whose customer was deployed are looked for"):
+        waiting = Onboarding.objects.filter(
+            step=Step.ROUTE,
+            finished_at=None,
+            cancelled_at=None,
+            tenant__deleted_at=None,
+            tenant__deploy_state=DeployState.DEPLOYED,
+        )
+        ids = list(waiting.order_by("step_since").values_list("tenant_id", flat=True)[:FOLLOWED])
+    return sum(_finish_one(tenant_id) for tenant_id in ids)
+
+
+def _finish_one(tenant_id: uuid.UUID) -> bool:
+    """Unless it was deployed before this attempt began: then a person says when it is finished."""
+    with scope.one(tenant_id), transaction.atomic():
+        onboarding = Onboarding.objects.select_related("tenant").filter(tenant_id=tenant_id).first()
+        if onboarding is None or not deployed_since(onboarding.tenant, onboarding.started_at):
+            return False
+        try:
+            with transaction.atomic():
+                finish(SYSTEM, onboarding.tenant)
+        except Conflict:  # somebody was faster, or access was lost again
+            return False
+        return True
 
 
 def _locked(tenant: Tenant) -> Onboarding:

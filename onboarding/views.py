@@ -15,6 +15,10 @@ from authstatus import shared_app, shown
 from authstatus.forms import CredentialForm
 from authstatus.views import needed, told
 from core.errors import Conflict, InvalidInput, UmpError
+from deployment import selectors as deployments
+from deployment import services as deploying
+from deployment.models import Act
+from deployment.selectors import Shown as Deployment
 from domains import services as domains
 from domains.forms import DomainForm
 from domains.selectors import current as current_domain
@@ -196,11 +200,13 @@ def route_step(request: HttpRequest, tenant: Tenant) -> HttpResponse:
 
 
 @tenant_view(needs=Ability.EDIT_TENANT)
-@conditional_page
 def route_live(request: HttpRequest, tenant: Tenant) -> HttpResponse:
     """The domain and the first replication, asked for while somebody looks."""
-    context = _routing(selectors.the_newest_of(tenant), actor_of(request))
-    return render(request, "onboarding/route_live.html", context)
+    onboarding = selectors.the_newest_of(tenant)
+    if not onboarding.is_open:
+        return HttpResponseClientRedirect(f"/tenants/{tenant.id}/")
+    context = _routing(onboarding, actor_of(request))
+    return conditional_page(lambda asked: render(asked, "onboarding/route_live.html", context))(request)
 
 
 def _route_page(request: HttpRequest, tenant: Tenant, form: DomainForm) -> dict[str, Any]:
@@ -242,6 +248,9 @@ def _routing(onboarding: Onboarding, actor: Actor) -> dict[str, Any]:
         "domain": shown_domain(domain) if domain else None,
         "dns_problem": told(onboarding.problem, actor) if onboarding.problem else None,
         "first": first,
+        "deploy": Deployment(run) if (run := deployments.newest_of(tenant, Act.DEPLOY)) else None,
+        "deploy_url": f"/tenants/{tenant.id}/deploy/" if actor.may(Ability.MANAGE_SBC) else "",
+        "deploy_refused": deploying.why_not(tenant, Act.DEPLOY),
         "live_url": f"/tenants/{tenant.id}/onboarding/voice-route/live/",
     }
 

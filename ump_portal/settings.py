@@ -365,6 +365,8 @@ SPECTACULAR_SETTINGS = {
         "ScriptPurposeEnum": "sites.models.Purpose",
         "SiteStateEnum": "api.sites.STATES",
         "DesignTypeEnum": "resource_accounts.models.Kind",
+        "DeployActEnum": "deployment.models.Act",
+        "DeployStateEnum": "deployment.models.RunState",
     },
 }
 API_REQUESTS_PER_MINUTE = env.int("API_REQUESTS_PER_MINUTE", default=600)
