@@ -66,6 +66,11 @@ def users_csv(request: HttpRequest, tenant: Tenant) -> HttpResponseBase:
     return tables.csv_answer("users", head, ([_user_cells(one, words) for one in batch] for batch in batches))
 
 
+def wanted_users(request: HttpRequest, tenant: Tenant) -> QuerySet[DirectoryUser]:
+    """The users that the list's address asks for: what "all that match" means."""
+    return _users(request, tenant, browse.licences(tenant), scoping.sieve_of(tenant))
+
+
 def _users(
     request: HttpRequest, tenant: Tenant, skus: list[SubscribedSku], sieve: scoping.Sieve | None
 ) -> QuerySet[DirectoryUser]:

@@ -2,14 +2,22 @@
 
 from django.urls import path
 
-from provisioning import csv_views, plan_views, views
+from provisioning import bulk_views, csv_views, plan_views, user_views, views
 
+USERS = "tenants/<uuid:uid>/users"
 CHANGES = "tenants/<uuid:uid>/changes"
 PLAN = f"{CHANGES}/plans/<uuid:plan_id>"
 
 urlpatterns = [
     path("replication/plans/", plan_views.everywhere, name="plans"),
     path("replication/plans/export.csv", plan_views.everywhere_csv, name="plans-csv"),
+    path("replication/history/", user_views.everywhere, name="writes"),
+    path("replication/history/export.csv", user_views.everywhere_csv, name="writes-csv"),
+    path(f"{USERS}/edit-together/", bulk_views.together, name="users-together"),
+    path(f"{USERS}/<uuid:object_id>/edit/", user_views.edit, name="user-edit"),
+    path(f"{USERS}/<uuid:object_id>/history/", user_views.history, name="user-history"),
+    path(f"{CHANGES}/history/", user_views.of_tenant, name="tenant-writes"),
+    path(f"{CHANGES}/history/export.csv", user_views.of_tenant_csv, name="tenant-writes-csv"),
     path(f"{CHANGES}/", views.changes, name="changes"),
     path(f"{CHANGES}/live/", views.changes_live, name="changes-live"),
     path(f"{CHANGES}/export.csv", views.changes_csv, name="changes-csv"),
