@@ -7,11 +7,12 @@ whole value: to write it twice comes to the same.
 
 import abc
 import dataclasses
+import functools
 import re
 import uuid
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, ClassVar, TypeVar
 
 from django.db.models import QuerySet
 
@@ -77,6 +78,7 @@ class Progress:
     error: UmpError | None = None
 
 
+Given = TypeVar("Given")
 Answers = dict[int, "Sent | UmpError"]
 Found = dict[Thing, Value]
 
@@ -118,7 +120,7 @@ class Aspect(abc.ABC):
         """Each of these, with its answer. What stops more than one write (`stops`) is raised."""
         answers: Answers = {}
         for one in intents:
-            answers[one.id] = _answer(lambda one=one: self.write(graph, one))
+            answers[one.id] = _answer(functools.partial(self.write, graph, one))
         return answers
 
     def progress(self, graph: GraphClient, one: Intent, operation: str) -> Progress:
@@ -146,9 +148,9 @@ class Aspect(abc.ABC):
         return 0 if self.takes(before, after) else 2
 
 
-def _answer(send: Any) -> "Sent | UmpError":
+def _answer(send: Callable[[], Given]) -> "Given | UmpError":
     try:
-        return send()  # type: ignore[no-any-return]  # it is a write
+        return send()
     except UmpError as error:
         if stops(error):
             raise
@@ -331,10 +333,13 @@ class Policy(Aspect):
         answers: Answers = {}
         for gives in (False, True):
             part = [one for one in intents if bool(one.after) == gives]
+            ids = {one.id: _answer(functools.partial(self._id, graph, one)) for one in part}
+            answers |= {key: found for key, found in ids.items() if isinstance(found, UmpError)}
+            part = [one for one in part if one.id not in answers]
             if not part:
                 continue
             wishes = [
-                teams_writes.Wish(str(one.thing.subject_id), one.thing.key, self._id(graph, one), one.name)
+                teams_writes.Wish(str(one.thing.subject_id), one.thing.key, str(ids[one.id]), one.name)
                 for one in part
             ]
             send = teams_writes.assign_policies if gives else teams_writes.unassign_policies

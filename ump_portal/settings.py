@@ -59,6 +59,7 @@ INSTALLED_APPS = [
     "telephony",
     "resource_accounts",
     "provisioning",
+    "user_templates",
     "invitations",
     "onboarding",
     "api",

@@ -17,6 +17,7 @@ from authstatus import helper_app, qoe, registration_keys, registrations
 from authstatus import services as checks
 from deployment import services as deployment
 from deployment.models import Act
+from directory.models import DirectoryGroup
 from domains import services as domains
 from domains.models import CustomDomain
 from events.models import Type
@@ -47,7 +48,7 @@ from tenants import provider_app, scope, services
 from tenants.access import SYSTEM
 from tenants.credentials import Given
 from tenants.lines import Line
-from tenants.models import Cloud, SecretKind, Verification
+from tenants.models import Cloud, SecretKind, Tenant, Verification
 from tests.authstatus.renewing import OLGA, another, app_of, let_it_renew
 from tests.authstatus.test_delegated import Stage
 from tests.authstatus.test_registration_create import RIGHTS, allow
@@ -58,9 +59,9 @@ from tests.domains.conftest import allow as allow_domains
 from tests.domains.conftest import enter_zone
 from tests.invitations.stage import HUB, Way, build, visits_of
 from tests.m365.teams_apps_model import TeamsApps
+from tests.provisioning.helpers import allow as allow_changes
 from tests.resource_accounts.stage import Stage as AccountStage
 from tests.resource_accounts.stage import pretend_teams
-from tests.provisioning.helpers import allow as allow_changes
 from tests.sbc.conftest import fresh, wish
 from tests.sites.conftest import OTHERS, act, pair
 from tests.sites.conftest import wish as site_wish
@@ -68,6 +69,7 @@ from tests.sites.numbers import FOREIGN, place
 from tests.sites.numbers import add as add_prefixes
 from tests.sites.test_importing import PLANS
 from tests.webhooks.receiver import Receiver
+from user_templates import services as user_templates
 from webhooks import digests
 from webhooks import services as webhooks
 
@@ -572,3 +574,20 @@ def _apply_changes(world: World) -> None:
     wishes = [Wish(Thing(uuid.UUID(one), "user:department"), "Night shift") for one in people]
     with scope.one(customer.tenant.id):
         changes.ask(SYSTEM, customer.tenant, wishes, source=Source.EDIT)
+
+
+@scenario("apply_templates")
+def _apply_templates(world: World) -> None:
+    """What the templates ask for waits as changes; Apply changes has a scenario of its own."""
+    customer = _phones(world)
+    world.worker.run(customer, "sync")
+    with scope.one(customer.tenant.id):
+        Tenant.objects.filter(id=customer.tenant.id).update(licensed_users=100)
+        customer.tenant.refresh_from_db()
+        group = DirectoryGroup.objects.filter(tenant=customer.tenant).order_by("object_id")[0]
+        for at, name in enumerate(("Night", "Day"), start=1):
+            values = [[f"user:{('department', 'city')[at - 1]}", name]]
+            made = user_templates.add(
+                SYSTEM, customer.tenant, name=name, group_id=group.object_id, values=values
+            )
+            user_templates.confirm(SYSTEM, made, made.row_version)

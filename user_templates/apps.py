@@ -1,0 +1,5 @@
+from django.apps import AppConfig
+
+
+class UserTemplatesConfig(AppConfig):
+    name = "user_templates"

@@ -1,0 +1,48 @@
+"""What the worker may do about templates: ask for what members lack."""
+
+from core.errors import UmpError
+from replication.context import Again, Context, Done, Outcome
+from replication.registry import Kind, register
+from tenants import offers
+from tenants.abilities import Ability
+from tenants.models import Tenant
+from user_templates import services, work
+from user_templates.models import UserTemplate
+
+
+@register
+class ApplyTemplates(Kind):
+    """Each template that is on, in its order; nothing is written at Microsoft here, but asked for (Apply changes)."""
+
+    name = services.KIND
+    title = "Apply templates"
+    ability = Ability.EDIT_USERS
+    reconcile = (
+        "Asks in the portal only. What a template asked for is kept in the same transaction as the request, so a run "
+        "that was cut off asks for the rest."
+    )
+
+    def run(self, ctx: Context) -> Outcome:
+        """One round of one template a slice."""
+        with ctx.transaction():
+            tenant: Tenant = Tenant.objects.get(id=ctx.customer)
+            may, why = offers.offered(tenant, "templates")
+            if not may:
+                UserTemplate.objects.filter(tenant=tenant).update(on=False)
+                return Done(f"Templates are off. {why}", outcome="partial")
+            done: list[int] = ctx.state.get("done", [])
+            left = [each for each in work.in_order(tenant) if each.id not in done]
+            if not left:
+                asked = int(ctx.state.get("asked", 0))
+                return Done(
+                    f"{asked:,} changes asked for." if asked else "Everybody has what the templates give."
+                )
+            try:
+                found = services.run(left[0])
+            except UmpError as error:  # such as a range that is gone: this one stops, the others go on
+                UserTemplate.objects.filter(id=left[0].id).update(on=False, told={"error": error.message})
+                ctx.checkpoint(done=[*done, left[0].id])
+                return Again()
+            asked = int(ctx.state.get("asked", 0)) + len(found.wishes) + len(found.leavers)
+            ctx.checkpoint(asked=asked, done=done if found.more and found.wishes else [*done, left[0].id])
+        return Again()

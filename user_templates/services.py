@@ -1,0 +1,213 @@
+"""Templates as people keep them, and a run of one. Each act in one transaction with its audit entry."""
+
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F, Max
+from django.db.models.functions import Now
+
+from audit.services import Changes, record
+from core.errors import Conflict, InvalidInput
+from directory.models import DirectoryGroup
+from provisioning import services as provisioning
+from provisioning.aspects import Thing, Value, aspect_of
+from provisioning.models import Source
+from replication import services as queue
+from replication.models import OPEN, Command
+from replication.registry import chore
+from telephony import ranges
+from tenants import offers, scope
+from tenants.access import SYSTEM, Actor
+from tenants.models import Tenant
+from user_templates import work
+from user_templates.models import Given, UserTemplate
+from user_templates.work import Work
+
+KIND = "apply_templates"
+MOST = 100
+"""Templates of one customer."""
+A_SWEEP = 50
+"""Customers whose templates are looked at in one round of the sweeper."""
+RULES = ("group_id", "except_users", "except_groups", "numbers", "replace", "values", "leaving")
+NOBODY = uuid.UUID(int=0)
+
+
+@transaction.atomic
+def add(actor: Actor, tenant: Tenant, **given: Any) -> UserTemplate:
+    """At the end of the order, and off. Raises InvalidInput naming the field; not_offered."""
+    offers.require(tenant, "templates")
+    rows = UserTemplate.objects.filter(tenant=tenant)
+    if rows.count() >= MOST:
+        raise InvalidInput(field="name", why=f"the customer has {MOST} templates already")
+    last = rows.aggregate(last=Max("rank"))["last"] or 0
+    template = UserTemplate(tenant=tenant, rank=last + 1, created_by=actor.label)
+    _fill(template, given)
+    template.save()
+    _note(actor, "template.added", template)
+    return template
+
+
+@transaction.atomic
+def change(actor: Actor, template: UserTemplate, *, version: int | None = None, **given: Any) -> UserTemplate:
+    """Another rule stops it until a person has seen what it would do now; a name does not.
+
+    Raises InvalidInput naming the field; Conflict (conflict_version) when somebody was faster; not_offered.
+    """
+    offers.require(template.tenant, "templates")
+    row = UserTemplate.objects.select_for_update(no_key=True).get(id=template.id)
+    if version is not None and row.row_version != version:
+        raise Conflict("conflict_version", thing=row.name)
+    before = {name: getattr(row, name) for name in ("name", "rank", *RULES)}
+    _fill(row, given)
+    changes = {
+        name: (str(old), str(getattr(row, name))) for name, old in before.items() if getattr(row, name) != old
+    }
+    if changes.keys() & set(RULES):
+        row.on, row.confirmed_by, row.changed_at = False, "", Now()
+    row.row_version += 1
+    row.save()
+    _note(actor, "template.changed", row, changes)
+    return UserTemplate.objects.get(id=row.id)
+
+
+def _fill(template: UserTemplate, given: dict[str, Any]) -> None:
+    for name, value in given.items():
+        setattr(template, name, value)
+    tenant = template.tenant
+    template.name = " ".join(template.name.split())
+    if not template.name:
+        raise InvalidInput(field="name", why="a template needs a name")
+    same = UserTemplate.objects.filter(tenant=tenant, name__iexact=template.name).exclude(id=template.id)
+    if same.exists():
+        raise InvalidInput(field="name", why="another template has this name")
+    group = DirectoryGroup.objects.filter(tenant=tenant, object_id=template.group_id).first()
+    if group is None:
+        raise InvalidInput(field="group", why="the copy of the directory has no such group")
+    template.group_name = str(group)
+    if template.numbers not in {"", "take"}:
+        ranges.get(tenant, uuid.UUID(template.numbers))
+    template.values = [[aspect, _value(aspect, value)] for aspect, value in template.values]
+    if len({aspect for aspect, _ in template.values}) < len(template.values):
+        raise InvalidInput(field="values", why="the same thing is given twice")
+    if not template.values and not template.numbers:
+        raise InvalidInput(field="numbers", why="say what the members get")
+
+
+def _value(aspect: str, value: Value) -> Value:
+    """Policies, attributes and memberships; a number comes from a range."""
+    family = aspect_of(aspect)
+    if family.family not in {"policy", "user", "member"}:
+        raise InvalidInput(field="values", why=f"a template does not give {family.many}")
+    return family.clean(Thing(NOBODY, aspect), value)
+
+
+@transaction.atomic
+def confirm(actor: Actor, template: UserTemplate, version: int) -> Command:
+    """A person has seen what it would do as it stands: it is on from now. Raises Conflict (conflict_version)."""
+    offers.require(template.tenant, "templates")
+    begun = UserTemplate.objects.filter(id=template.id, row_version=version).update(
+        on=True, confirmed_by=actor.label, row_version=F("row_version") + 1
+    )
+    if not begun:
+        raise Conflict("conflict_version", thing=template.name)
+    _note(actor, "template.started", template)
+    return queue.submit(actor, KIND, template.tenant)
+
+
+@transaction.atomic
+def stop(actor: Actor, template: UserTemplate) -> None:
+    """It gives nothing any more; what it gave stays."""
+    UserTemplate.objects.filter(id=template.id).update(on=False, row_version=F("row_version") + 1)
+    _note(actor, "template.stopped", template)
+
+
+@transaction.atomic
+def remove(actor: Actor, template: UserTemplate) -> None:
+    """What it gave stays."""
+    _note(actor, "template.removed", template)
+    template.delete()
+
+
+@transaction.atomic
+def move(actor: Actor, template: UserTemplate, *, up: bool) -> None:
+    """One place earlier or later. Those that change places are looked at anew before they go on."""
+    rows = list(
+        UserTemplate.objects.select_for_update(no_key=True)
+        .filter(tenant=template.tenant)
+        .order_by("rank", "id")
+    )
+    at = next(index for index, row in enumerate(rows) if row.id == template.id)
+    to = at - 1 if up else at + 1
+    if not 0 <= to < len(rows):
+        return
+    rows[at], rows[to] = rows[to], rows[at]
+    for rank, row in enumerate(rows, start=1):
+        row.rank = rank
+    UserTemplate.objects.bulk_update(rows, ["rank"])
+    _note(actor, "template.moved", template, {"order": (at + 1, to + 1)})
+
+
+# --- A run ----------------------------------------------------------------------------------------------------
+def run(template: UserTemplate) -> Work:
+    """Ask for what its members lack, and for what leavers have too much. In a transaction."""
+    tenant = template.tenant
+    found = work.of_template(tenant, template)
+    actor = Actor(kind="system", id=SYSTEM.id, label=f"Template {template.name}")
+    wishes: Sequence[Any] = [*found.wishes, *found.leavers]
+    if wishes:
+        asked = provisioning.ask(
+            actor, tenant, wishes, source=Source.TEMPLATE, title=f"Template {template.name}"
+        )
+        _keep(template, [each.wish for each in asked.kept])
+    UserTemplate.objects.filter(id=template.id).update(ran_at=Now(), told=found.figures)
+    return found
+
+
+def _keep(template: UserTemplate, wishes: Sequence[Any]) -> None:
+    rows = [
+        Given(
+            tenant_id=template.tenant_id,
+            template=template,
+            subject_id=wish.thing.subject_id,
+            aspect=wish.thing.aspect,
+            value=wish.wanted,
+        )
+        for wish in wishes
+    ]
+    Given.objects.bulk_create(
+        rows,
+        batch_size=work.BATCH,
+        update_conflicts=True,
+        unique_fields=["tenant", "subject_id", "aspect"],
+        update_fields=["template", "value", "given_at"],
+    )
+
+
+@chore
+def schedule() -> int:
+    """After a replication the templates are looked at again; how many customers that were."""
+    with scope.every("the sweeper looks whose templates are due"):
+        due = UserTemplate.objects.filter(on=True, tenant__deleted_at=None, tenant__paused_at=None)
+        late = due.filter(tenant__last_replicated_at__gt=F("ran_at")) | due.filter(
+            ran_at=None, tenant__last_replicated_at__isnull=False
+        )
+        busy = Command.objects.filter(kind=KIND, state__in=OPEN).values("tenant_id")
+        ids = late.exclude(tenant_id__in=busy).order_by().values_list("tenant_id", flat=True).distinct()
+        customers = list(Tenant.objects.filter(id__in=list(ids[:A_SWEEP])))
+        for tenant in customers:
+            queue.submit(SYSTEM, KIND, tenant)
+    return len(customers)
+
+
+def _note(actor: Actor, action: str, template: UserTemplate, changes: Changes | None = None) -> None:
+    record(
+        actor,
+        action,
+        tenant_id=template.tenant_id,
+        object_kind="template",
+        object_id=template.uid,
+        object_label=template.name,
+        changes=changes,
+    )
