@@ -147,7 +147,7 @@ class _Work:
         user = activation.find(graph, account)
         if user is None:
             raise UmpError.of("resource_account_propagating", thing=self.design.upn)
-        if user.phone or user.skus:
+        if user.phone:
             return
         country = activation.country(graph, self.line.name)
         graph.patch(f"/users/{segment(account)}", {"usageLocation": country})

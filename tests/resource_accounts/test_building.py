@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from core.errors import Conflict, OutcomeUnknown, UmpError
+from m365 import activation
 from m365.powershell import handout
 from m365.resource_account_plan import Action
 from m365.resource_accounts import Part
@@ -135,6 +137,46 @@ def test_no_app_makes_an_account_but_the_rest_goes_on_with_a_persons(stage: Stag
     assert stage.carried_out(stage.build(design)).state == "succeeded"
     stage.carried_out(stage.remove(design))
     assert len(stage.teams.accounts) == 1, "what a person made stays"
+
+
+def test_what_its_sign_in_meets_concerns_nothing_else(stage: Stage) -> None:
+    """SYN-17: a fault that would count against the connection does not, and is told as what it is."""
+    design = stage.add()
+
+    def refused(cmdlet: str) -> None:
+        raise UmpError.of("secret_expired", app="the app", tenant="Contoso")
+
+    stage.teams.before_write = refused
+    command = stage.carried_out(stage.build(design))
+    assert (command.state, code_of(command)) == ("suspended", "service_account_failed")
+    with scope.one(stage.tenant.id):
+        assert not Lane.objects.filter(tenant=stage.tenant).exclude(suspended_code="").exists()
+        assert Connection.objects.get(tenant=stage.tenant).problem is None
+
+
+def test_an_account_is_licensed_before_it_takes_a_number(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    users = iter([None, activation.User("a", "desk@contoso.test", frozenset(), phone=False)])
+    done: list[Any] = []
+    free = [activation.Licence("e5", "E5", 9, 0), activation.Licence("r", "Resource", 1, 2)]
+    graph = SimpleNamespace(patch=lambda path, body: done.append((path, body)))
+    monkeypatch.setattr(activation, "find", lambda graph, account: next(users))
+    monkeypatch.setattr(activation, "country", lambda graph, tenant: "DE")
+    monkeypatch.setattr(activation, "phone_licences", lambda graph: free)
+    monkeypatch.setattr(
+        activation, "assign", lambda graph, user, licence, tenant: done.append(licence.sku_id)
+    )
+    work: Any = SimpleNamespace(
+        line=SimpleNamespace(graph=lambda **how: graph, name="Contoso"),
+        ctx=SimpleNamespace(stop=None),
+        design=stage.add(),
+    )
+    with pytest.raises(UmpError, match="does not know the new account"):
+        commands._Work.license(work, "a")
+    commands._Work.license(work, "a")
+    assert done == [("/users/a", {"usageLocation": "DE"}), "r"]
 
 
 def wish(stage: Stage, design: Design) -> Any:
