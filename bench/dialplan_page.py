@@ -30,14 +30,22 @@ def measure(rules: int) -> dict[str, Any]:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ump_portal.settings")
     django.setup()
 
-    from django.db import connection, transaction
-    from django.test import Client
+    from django.db import connection
 
+    person, tenant, sbc = _stage()
+    found = _readings(sbc, rules)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE sbc_rule")
+    found |= _pages(person, sbc) | _numbers(tenant, sbc)
+    connection.close()
+    return found
+
+
+def _stage() -> tuple[Any, Any, Any]:
+    """A person, a customer and a device that holds a site of his."""
     from accounts import installation
     from accounts.models import User
-    from sbc import prefixes
-    from sbc.models import Rule, Sbc
-    from sites import csv_numbers, numbers
+    from sbc.models import Sbc
     from sites.models import Configuration, Site
     from tenants import scope, services
     from tenants.abilities import Role
@@ -50,10 +58,18 @@ def measure(rules: int) -> dict[str, Any]:
     tenant = services.add_tenant(SYSTEM, name="Contoso", entra_tenant_id=None)
     sbc = Sbc.objects.create(name="full", address="169.254.4.9", user="ump", created_by="bench")
     with scope.one(tenant.id):
-        site = Site.objects.create(
+        Site.objects.create(
             tenant=tenant, sbc=sbc, name="Zurich", gateway="zurich.example", created_by="bench",
             configuration=Configuration.SIP_TRUNK,
         )  # fmt: skip
+    return person, tenant, sbc
+
+
+def _readings(sbc: Any, rules: int) -> dict[str, Any]:
+    from django.db import transaction
+
+    from sbc import prefixes
+    from sbc.models import Rule, Sbc
 
     def keep(text: str) -> None:
         with transaction.atomic():
@@ -68,8 +84,12 @@ def measure(rules: int) -> dict[str, Any]:
         "keep one more": seconds(lambda: keep(f"{more}\n\n[ \\DialPlanRule ]\n")),
     }
     assert Rule.objects.count() == rules + 1
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE sbc_rule")
+    return found
+
+
+def _pages(person: Any, sbc: Any) -> dict[str, Any]:
+    from django.test import Client
+
     browser = Client(SERVER_NAME="localhost")
     browser.force_login(person, backend="allauth.account.auth_backends.AuthenticationBackend")
 
@@ -83,24 +103,29 @@ def measure(rules: int) -> dict[str, Any]:
         return min(seconds(look) for _ in range(TURNS))
 
     base = f"/sbcs/{sbc.uid}/prefixes/"
-    found["first page"] = page(base)
-    found["first page, 100 entries"] = page(f"{base}?size=100")
-    found["search a number, this SBC"] = page(f"{base}?q=%2B40000042123")
-    found["search a number, all SBCs"] = page("/prefixes/?q=%2B40000042123")
-    found["search words"] = page(f"{base}?q=c42.carrier")
+    return {
+        "first page": page(base),
+        "first page, 100 entries": page(f"{base}?size=100"),
+        "search a number, this SBC": page(f"{base}?q=%2B40000042123"),
+        "search a number, all SBCs": page("/prefixes/?q=%2B40000042123"),
+        "search words": page(f"{base}?q=c42.carrier"),
+    }
+
+
+def _numbers(tenant: Any, sbc: Any) -> dict[str, Any]:
+    from sites import csv_numbers, numbers
+    from sites.models import Site
+    from tenants import scope
+    from tenants.access import SYSTEM
+
     lines = "\n".join(f"+5{number:06d}[00-99]" for number in range(10_000))
+    text = f"DialPlanName,Prefix\n{lines}".replace("\n+", "\nCustDialPlan,+")
 
     def add() -> None:
         with scope.one(tenant.id):
-            numbers.add(
-                SYSTEM,
-                site,
-                csv_numbers.read(f"DialPlanName,Prefix\n{lines}".replace("\n+", "\nCustDialPlan,+")),
-            )
+            numbers.add(SYSTEM, Site.objects.get(sbc=sbc), csv_numbers.read(text))
 
-    found["10,000 numbers of a file judged and kept"] = seconds(add)
-    connection.close()
-    return found
+    return {"10,000 numbers of a file judged and kept": seconds(add)}
 
 
 def main() -> None:
