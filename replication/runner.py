@@ -108,7 +108,8 @@ def drain(longest: float = LONGEST_TICK) -> bool:
             if not futures:
                 return False
             free = 0
-        claimed = _claim(free) if free > 0 else []
+        # By a thread of the pool, which keeps its connection: Celery closes this one's after each tick.
+        claimed = pool.submit(_claim, free).result() if free > 0 else []
         futures |= {pool.submit(_carry_out, command) for command in claimed}
         if not futures:
             return True
@@ -134,8 +135,22 @@ def _take_back() -> None:
 
 
 def _claim(limit: int) -> list[Claimed]:
-    with scope.every("a worker claims work of any tenant"):
-        return states.claim(_process.owner, limit, spare=settings.WORKER_THREADS // 4)
+    """Raises DatabaseError or InterfaceError while the database is away."""
+    _refresh_connection()
+    try:
+        with scope.every("a worker claims work of any tenant"):
+            return states.claim(_process.owner, limit, spare=settings.WORKER_THREADS // 4)
+    except (DatabaseError, InterfaceError):
+        connection.close()
+        raise
+    finally:
+        _thread.worked = time.monotonic()
+
+
+def _refresh_connection() -> None:
+    """Whoever rested while the database went away still holds a dead connection; Django looks only when told."""
+    if time.monotonic() - getattr(_thread, "worked", 0.0) > RESTED:
+        connection.close_if_unusable_or_obsolete()
 
 
 def shut_down() -> None:
@@ -241,9 +256,7 @@ def _context(command: Claimed) -> Context:
 
 def _carry_out(command: Claimed) -> None:
     """One slice in a pool's thread. What cannot even be written down is left to the lease and the sweeper."""
-    # A thread that rested while the database went away still holds a dead connection; Django looks only when told.
-    if time.monotonic() - getattr(_thread, "worked", 0.0) > RESTED:
-        connection.close_if_unusable_or_obsolete()
+    _refresh_connection()
     verdict = run_one(command)
     ends = time.monotonic() + settings.COMMAND_LEASE_SECONDS
     while not _settled(command, verdict, patient=time.monotonic() < ends and not _process.stopping.is_set()):
