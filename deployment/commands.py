@@ -7,7 +7,6 @@ transaction that queued it; so whoever takes over goes on where it stopped.
 
 import datetime as dt
 from collections.abc import Callable
-from typing import Any
 
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -82,34 +81,22 @@ class _Parent(Kind):
 
     # Looking
     def _look(self, ctx: Context, run: Run) -> Outcome:
+        if run.state != RunState.LOOKING:  # shown by a run that died before its end
+            return Done(_summary(run), result={"plan": run.plan})
         asked = [self._ask_for(ctx, run, part) for part in run.sites]
         waiting = [command for command in asked if command is not None and command.state not in FINAL]
         teams = self._teams_look(ctx, run) if run.voice and not run.by_hand else None
         if teams is not None and not _stands(teams):
+            _look_for_powershell(ctx, teams)
             waiting.append(teams)
         if waiting and timezone.now() - run.began_at < dt.timedelta(minutes=15):
             return Again(f"{len(waiting)} looks are under way.", LOOK_AGAIN)
         with ctx.transaction():
             ctx.checkpoint(shown=True)
-            if (
-                not Run.objects.select_for_update(no_key=True)
-                .filter(id=run.id, state=RunState.LOOKING)
-                .exists()
-            ):
-                return Done("Nothing was done: this look was set aside.")
             for part, command in zip(run.sites, asked, strict=True):
                 _told_of(part, command)
-            found: list[dict[str, Any]] = []
-            if teams is not None:
-                found = list(teams.result.get("steps", []))
-                run.problem = teams.result.get("problem") or (
-                    None if "steps" in teams.result else teams.error
-                )
-                if run.problem is None and "steps" in teams.result:
-                    run.read_at = timezone.now()
-                elif run.problem is None:
-                    run.problem = dict(UmpError.of("powershell_missing").to_dict())
-            services.show(run, plans.of_json(found))
+            steps = _found(ctx, run, teams) if teams is not None else ()
+            services.show(run, steps)
         return Done(_summary(run), result={"plan": run.plan})
 
     @staticmethod
@@ -241,6 +228,18 @@ def _look_for_powershell(ctx: Context, command: Command) -> None:
 def _fares(command: Command) -> str:
     doing = str(command.progress.get("label") or command.message or command.get_state_display())
     return f"Teams: {doing.rstrip('.')}."[:500]
+
+
+def _found(ctx: Context, run: Run, teams: Command) -> tuple[Step, ...]:
+    """The steps that a look at Teams came to; what kept it from any stands with the run."""
+    if "steps" in teams.result:
+        run.read_at = timezone.now()
+        return plans.of_json(teams.result["steps"])
+    if teams.state not in FINAL:
+        queue.cancel(ctx.asker(), teams)
+    late = dict(UmpError.of("deploy_late", thing="Teams").to_dict())
+    run.problem = teams.result.get("problem") or teams.error or late
+    return ()
 
 
 def _told_of(part: SitePart, command: Command | None) -> None:

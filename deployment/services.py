@@ -245,7 +245,10 @@ def verify(actor: Actor, tenant: Tenant, pasted: str) -> Run:
 
 
 def show(run: Run, steps: Iterable[Step]) -> None:
-    """The plan is whole; call it in a transaction."""
+    """The plan is whole, unless somebody set the run aside meanwhile; call it in a transaction."""
+    looked_at = Run.objects.filter(id=run.id, state__in=(RunState.LOOKING, RunState.PLANNED))
+    if not looked_at.select_for_update(no_key=True).exists():
+        return
     run.steps = [voice_plan.to_json(step) for step in steps]
     run.plan, run.state, run.planned_at = plans.digest(run), RunState.PLANNED, timezone.now()
     run.save()

@@ -22,6 +22,8 @@ from tests.breakers.hands import make_due, run_due
 from tests.deployment.conftest import Sites, tenant_now
 from tests.deployment.teams import PretendTeams
 from tests.sites.conftest import again, tables
+from tests.sites.numbers import rows as prefixes
+from tests.sites.numbers import written
 
 pytestmark = pytest.mark.django_db
 MADE = {
@@ -133,6 +135,20 @@ def test_what_was_planned_is_done_and_undone_as_if_it_had_never_been(
         )
         assert ledger.owned(ready) == {}
     assert told == ["deploy.done", "deploy.undone"]
+
+
+def test_prefixes_go_before_the_site(ready: Tenant, teams: PretendTeams, device: Device, site: Site) -> None:
+    before = tables(device)
+    deployed(ready)
+    written(again(site), "+4158906", "+4158907[10-19]")
+    planted = len(device.running.ini())
+    run = looked(ready, Act.UNDO)
+    assert run.sites[0]["prefixes"] == 2
+    run = decided(run)
+    assert (run.state, run.problem) == (RunState.DONE, None)
+    assert tables(device) == before
+    assert len(device.running.ini()) < planted
+    assert prefixes(site) == {}
 
 
 def test_what_was_there_before_stays(ready: Tenant, teams: PretendTeams) -> None:
