@@ -26,7 +26,13 @@ from tenants.abilities import Role
 from tenants.access import SYSTEM
 from tenants.models import Cloud, Connection, Method, Plan, Service, Tenant
 from tenants.selectors import tenants
-from ump_portal.management import sample_domains, sample_invitations, sample_onboardings, sample_sites
+from ump_portal.management import (
+    sample_domains,
+    sample_invitations,
+    sample_numbers,
+    sample_onboardings,
+    sample_sites,
+)
 
 PASSWORD = "correct horse battery staple"  # noqa: S105  the demo's, printed at its start
 UNTRUSTED = "sbc3.geneva.provider.example"
@@ -65,6 +71,7 @@ class Command(BaseCommand):
         self._people(known)
         sample_domains.plant(known, _simulator)
         sample_sites.plant(known, _simulator)
+        sample_numbers.plant(known)
         for email, name, role, which in PEOPLE:
             of = f" of {known[which].name}" if which is not None else ""
             self.stdout.write(f"{email:<24} {name}, {role.words}{of}")
