@@ -59,7 +59,7 @@ def assert_in_step(customer: Customer) -> None:
         for index in shelf.indices(customer.now()):
             user = shelf.view(index)
             if state.in_teams(user):
-                row = state.user_row(user)
+                row = state.user_row(user, customer.now())
                 wanted[row["id"]] = row
     assert {str(row["object_id"]) for row in held["TeamsUser"]} == set(wanted)
     assert {(str(row["user_id"]), row["kind"]) for row in held["UserPolicy"]} == {

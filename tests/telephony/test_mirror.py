@@ -64,7 +64,7 @@ def test_what_changes_at_microsoft_changes_here(phones: Customer, worker: Worker
     taken, free = there(phones, "userAssigned")[0], there(phones, "unassigned")[0]
     user = str(taken.target)
     with phones.directory.lock:
-        state._take(taken.number)
+        state._take(taken.number, phones.now())
         state.granted[user, "TeamsCallingPolicy"] = "No forwarding"
         state.granted[user, "OnlineVoiceRoutingPolicy"] = None
         del state.numbers[free.number]
@@ -94,7 +94,7 @@ def test_killed_anywhere_and_run_again_ends_the_same(
         for one in there(phones, "unassigned")[:3]:
             del pretend(phones).numbers[one.number]
         for one in there(phones, "userAssigned")[:3]:
-            pretend(phones)._take(one.number)
+            pretend(phones)._take(one.number, phones.now())
     killed = [run_with_a_kill(phones, worker, dies, kind, at) for kind in ALL]
     assert any(killed)
     assert_in_step(phones)
