@@ -112,6 +112,13 @@ def figures(tenant: Tenant, rows: Iterable[NumberRange]) -> dict[int, Figures]:
     return {row.id: _figures(row, counts[row.id], known[row.id]) for row in ranges.values()}
 
 
+def running_low(tenant: Tenant) -> list[tuple[NumberRange, Figures]]:
+    """Ranges that are used up or nearly so; three queries."""
+    rows = list(of_tenant(tenant).order_by("span")[:MOST])
+    told = figures(tenant, rows)
+    return [(row, told[row.id]) for row in rows if told[row.id].few]
+
+
 def _figures(row: NumberRange, counts: dict[str, int], known: int) -> Figures:
     """Direct Routing numbers that Microsoft does not know are free: it learns of them when they are assigned."""
     if row.kind == NumberKind.DIRECT_ROUTING:

@@ -14,7 +14,7 @@ from replication import services as queue
 from replication import words as queue_words
 from replication.words import Chip
 from sbc.models import Rule
-from telephony import holds, numbers, selectors
+from telephony import holds, numbers, ranges, selectors
 from telephony.commands import KINDS
 from telephony.models import NumberKind, PhoneNumber, Stream
 from telephony.numbers import State
@@ -56,7 +56,8 @@ class Row:
     rules: list[Rule]
     mismatch: bool = False
     read_at: dt.datetime | None = None
-    held: bool = False
+    held: str = ""
+    """Reserved or Blocked, by people."""
 
     @property
     def actions(self) -> list[dict[str, Any]]:
@@ -94,6 +95,7 @@ def of_tenant(request: HttpRequest, tenant: Tenant) -> HttpResponse:
         "filters": shown,
         "chips": tables.chips(request.GET, shown),
         "totals": _totals(tenant),
+        "low": ranges.running_low(tenant),
         "read": read,
         "ruled": ruled,
         "for_provider": actor_of(request).may(Ability.VIEW_PROVIDER),
@@ -123,19 +125,20 @@ def _rows(page: Iterable[PhoneNumber], own: Mapping[Any, numbers.Own], *, ruled:
     listed = list(page)
     people, taken = selectors.holders(listed), numbers.rules_of(listed, own)
     held = holds.of_numbers(listed)
-    return [
-        Row(
+    found = []
+    for one in listed:
+        key = one.tenant_id, one.object_id
+        hold = held.get(key)
+        row = Row(
             one,
-            numbers.chip(
-                one, holds.words(hold) if (hold := held.get((one.tenant_id, one.object_id))) else ""
-            ),
+            numbers.chip(one, holds.words(hold) if hold else ""),
             people.get((one.tenant_id, one.target_id)) if one.target_id else None,
-            taken[one.tenant_id, one.object_id],
+            taken[key],
             ruled and bool(getattr(one, "mismatch", False)),
-            held=(one.tenant_id, one.object_id) in held,
+            held=hold.get_kind_display() if hold else "",
         )
-        for one in listed
-    ]
+        found.append(row)
+    return found
 
 
 def hold_actions(actor: Actor, tenant: Tenant) -> list[dict[str, Any]]:
