@@ -174,10 +174,15 @@ def ask(*, rounds: int) -> Figures:
     )  # fmt: skip
     bearer = {"HTTP_AUTHORIZATION": f"Bearer {token}", "REMOTE_ADDR": "169.254.0.1"}
     found: Figures = {"pages": {}, "lists": {}, "search": {}}
-    for what, paths, headers in (("pages", PAGES, {}), ("lists", LISTS, bearer), ("search", SEARCHES, {})):
+    program = Client()  # keeps no cookies: a program sends none
+    for what, by, paths, headers in (
+        ("pages", client, PAGES, {}),
+        ("lists", program, LISTS, bearer),
+        ("search", client, SEARCHES, {}),
+    ):
         base = [] if what == "search" else ["plain"]
         calls: dict[str, Callable[[], Any]] = {
-            path: _call(client, path.format(uid=tenant.id), headers) for path in paths
+            path: _call(by, path.format(uid=tenant.id), headers) for path in paths
         }
         for name in base:
             calls[name] = _plain(plain, "/plain/" if what == "pages" else "/plain-api/")

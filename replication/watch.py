@@ -2,10 +2,9 @@
 
 import dataclasses
 import datetime as dt
-from typing import Any
 
 from django.db import connection
-from django.db.models import Min, QuerySet
+from django.db.models import Count, Min, QuerySet
 from django.db.models.functions import Now
 
 from replication import states
@@ -42,8 +41,7 @@ def waiting(tenant: Tenant | None = None) -> Waiting:
     due = Command.objects.filter(state=State.QUEUED, not_before__lte=Now()).order_by()
     if tenant is not None:
         due = due.filter(tenant=tenant)
-    found: dict[str, Any] = due.aggregate(since=Min("not_before"))
-    return Waiting(found["since"], due.count() if found["since"] else 0)
+    return Waiting(**due.aggregate(since=Min("not_before"), number=Count("id")))
 
 
 def debounced(tenant: Tenant) -> QuerySet[Command]:
