@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 
 from core.errors import InvalidInput, UmpError
+from directory.browse import as_uuid
 from telephony import holds, intervals, numbers, selectors, views
 from telephony.forms import BlockForm, BlockRangeForm, ReserveForm, ReserveRangeForm
 from telephony.models import HoldKind, NumberHold, PhoneNumber
@@ -132,23 +133,15 @@ def _many(request: HttpRequest, tenant: Tenant, name: str) -> HttpResponse:
 
 def _chosen(request: HttpRequest, tenant: Tenant) -> tuple[list[Any], int]:
     """(the numbers that are ticked, or the first that match the list's filters; how many match)."""
-    ids = [each for sent in request.POST.getlist("id") if (each := _uuid(sent))]
+    ids = [each for sent in request.POST.getlist("id") if (each := as_uuid(sent))]
     if ids or request.method == "POST":
         rows = numbers.of(tenant).filter(object_id__in=ids[:MOST])
         return list(rows.order_by("search", "object_id")), len(ids)
-    one = _uuid(request.GET.get("number", ""))
+    one = as_uuid(request.GET.get("number", ""))
     if one is not None:
         return list(numbers.of(tenant).filter(object_id=one)), 1
-    own = numbers.own_rules([tenant])[tenant.id]
-    rows = views.wanted(request, numbers.with_rules(numbers.of(tenant), own), ruled=own.rules.exists())
+    rows, _, _ = views.listed(request, tenant)
     return list(rows.order_by("search", "object_id")[:MOST]), rows.count()
-
-
-def _uuid(text: str) -> uuid.UUID | None:
-    try:
-        return uuid.UUID(text)
-    except ValueError:
-        return None
 
 
 def _sorted_out(name: str, chosen: list[Any]) -> tuple[list[Any], list[tuple[Any, str]]]:

@@ -10,11 +10,12 @@ from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 
+from directory.browse import as_uuid
 from replication import services as queue
 from replication import words as queue_words
 from replication.words import Chip
 from sbc.models import Rule
-from telephony import holds, numbers, ranges, selectors
+from telephony import holds, intervals, numbers, ranges, selectors
 from telephony.commands import KINDS
 from telephony.models import NumberKind, PhoneNumber, Stream
 from telephony.numbers import State
@@ -44,6 +45,8 @@ HEAD = (
     "Changed",
 )
 MOST_UNKNOWN = 20
+MOST_POOLS = 100
+"""Ranges that the filter offers."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,10 +82,12 @@ class Row:
 # --- One customer -------------------------------------------------------------------------------------------
 @tenant_view(needs=Ability.VIEW_DIRECTORY)
 def of_tenant(request: HttpRequest, tenant: Tenant) -> HttpResponse:
-    own = numbers.own_rules([tenant])
-    read, ruled = numbers.rules_read(), own[tenant.id].rules.exists()
-    shown = tables.filters(request.GET, CHOICES | ({"sbc": ("SBC", SBC_CHOICES)} if ruled else {}))
-    found = wanted(request, numbers.with_rules(numbers.of(tenant), own[tenant.id]), ruled=ruled)
+    found, own, ruled = listed(request, tenant)
+    read = numbers.rules_read()
+    shown = tables.filters(
+        request.GET,
+        CHOICES | ({"sbc": ("SBC", SBC_CHOICES)} if ruled else {}) | {"range": ("Range", _pools(tenant))},
+    )
     sort, order = tables.order_of(request.GET, numbers.ORDERS, "number")
     first = numbers.FIRST if ruled and "sort" not in request.GET else order
     page = tables.page_of(request.GET, found.order_by(*first), bounded=False)
@@ -106,6 +111,24 @@ def of_tenant(request: HttpRequest, tenant: Tenant) -> HttpResponse:
     return render(request, "telephony/numbers.html", context)
 
 
+def listed(request: HttpRequest, tenant: Tenant) -> tuple[Any, dict[Any, numbers.Own], bool]:
+    """(a customer's numbers as the list's search and filters ask for, its rules, whether an SBC has any of these)."""
+    own = numbers.own_rules([tenant])
+    ruled = own[tenant.id].rules.exists()
+    found = wanted(request, numbers.with_rules(numbers.of(tenant), own[tenant.id]), ruled=ruled)
+    chosen = as_uuid(request.GET.get("range", ""))
+    if chosen is not None:
+        low, high = intervals.envelope([ranges.get(tenant, chosen).rule])
+        found = found.filter(place__gte=low, place__lt=high)
+    return found, own, ruled
+
+
+def _pools(tenant: Tenant) -> list[tuple[str, str]]:
+    """(id, name) of the ranges to choose from."""
+    rows = ranges.of_tenant(tenant).order_by("name")[:MOST_POOLS]
+    return [(str(row.uid), row.name) for row in rows]
+
+
 def wanted(request: HttpRequest, rows: Any, *, ruled: bool) -> Any:
     """Those of these numbers that the list's search and filters ask for."""
     params = request.GET
@@ -122,11 +145,11 @@ def wanted(request: HttpRequest, rows: Any, *, ruled: bool) -> Any:
 
 
 def _rows(page: Iterable[PhoneNumber], own: Mapping[Any, numbers.Own], *, ruled: bool = False) -> list[Row]:
-    listed = list(page)
-    people, taken = selectors.holders(listed), numbers.rules_of(listed, own)
-    held = holds.of_numbers(listed)
+    every = list(page)
+    people, taken = selectors.holders(every), numbers.rules_of(every, own)
+    held = holds.of_numbers(every)
     found = []
-    for one in listed:
+    for one in every:
         key = one.tenant_id, one.object_id
         hold = held.get(key)
         row = Row(
@@ -185,9 +208,7 @@ def freshness(request: HttpRequest, tenant: Tenant, stream: Stream) -> dict[str,
 
 @tenant_view(needs=Ability.VIEW_DIRECTORY)
 def of_tenant_csv(request: HttpRequest, tenant: Tenant) -> HttpResponseBase:
-    own = numbers.own_rules([tenant])
-    ruled = own[tenant.id].rules.exists()
-    found = wanted(request, numbers.with_rules(numbers.of(tenant), own[tenant.id]), ruled=ruled)
+    found, _, _ = listed(request, tenant)
     rows = numbers.with_holders(found).order_by("search", "object_id")
     batches = tables.in_batches(rows, _behind)
     return tables.csv_answer("numbers", HEAD, ([_line(one) for one in batch] for batch in batches))

@@ -143,6 +143,9 @@ def test_ranges_are_added_changed_and_removed(cast: Cast, base: str, client_of: 
     )
     with scope.one(cast.contoso.id):
         row = NumberRange.objects.get()
+    of_range = text_of(client, f"{url(cast.contoso, 'numbers/')}?range={row.uid}&state=assigned")
+    assert of_range.count('<th scope="row">') == 1
+    assert "Range: Zurich" in of_range
     changed = {**given, "last": "+41589061000", "version": "1"}
     post(client, f"{base}{row.uid}/change/", changed)
     assert "Used up" in text_of(client, base)
