@@ -1,6 +1,7 @@
 """Changes of users as a file: every wrong line told, the right ones kept, and what is exported asks for nothing.
 
-10,000 lines with 3 % wrong cost 43 queries to judge, and as many with 30 lines as with 300 (below).
+Measured once: 10,000 lines of two changes each, 3 % of them wrong, took 139 queries to judge (twice, the second time
+without the wrong ones) and 112 to keep; each question is put 2,000 lines at a time.
 """
 
 import csv
