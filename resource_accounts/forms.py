@@ -86,7 +86,7 @@ class DesignForm(forms.Form):
         return {**{name: given[name] for name in _BASIC}, "spec": spec}
 
     @property
-    def groups(self) -> list[Group]:
+    def sections(self) -> list[Group]:
         names = [*_BASIC, "language", "time_zone", "greeting"]
         return [Group("What callers reach", "", [self[name] for name in names])]
 
@@ -119,10 +119,10 @@ class AttendantForm(DesignForm):
             self.fields[day] = _text(day.capitalize(), longest=120)
 
     @property
-    def groups(self) -> list[Group]:
+    def sections(self) -> list[Group]:
         days = [self[day] for day in DAYS]
         return [
-            *super().groups,
+            *super().sections,
             Group(
                 "Keys",
                 f"What callers may press. {TARGET_HELP}",
@@ -142,7 +142,7 @@ class AttendantForm(DesignForm):
 
 class QueueForm(DesignForm):
     users = _long("People", "Their addresses, one a line; at most 20.", longest=4000)
-    groups_ = _long("Groups", "Their names or addresses, one a line: all members answer.", longest=4000)
+    groups = _long("Groups", "Their names or addresses, one a line: all members answer.", longest=4000)
     routing = forms.ChoiceField(
         label="Routing method",
         choices=[
@@ -170,17 +170,12 @@ class QueueForm(DesignForm):
     timed_out_target = _text("Who, after that", longest=120)
     voicemail_text = _long("Before voicemail", "Read aloud before somebody may leave a message.")
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        # The form has an attribute of the field's name.
-        self.fields["groups"] = self.fields.pop("groups_")
-
     @property
-    def groups(self) -> list[Group]:
+    def sections(self) -> list[Group]:
         who = [self[name] for name in ("users", "groups", "routing", "alert", "opt_out", "presence")]
         late = [self[name] for name in ("most", "timeout", "voicemail_text")]
         return [
-            *super().groups,
+            *super().sections,
             Group("Who answers", "", who),
             Group("When nobody does", TARGET_HELP, late, [self._pair("overflow"), self._pair("timed_out")]),
         ]

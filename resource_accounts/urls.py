@@ -22,7 +22,11 @@ urlpatterns = [
     path(f"{ONE}/scripts/<slug:which>/", views.script, name="resource-account-script"),
     path(f"{ONE}/verify/", views.verify, name="resource-account-verify"),
     path(f"{TEMPLATES}/", views.templates, name="resource-account-templates"),
-    path(f"{TEMPLATES}/add/", views.add_template, name="resource-account-template-add"),
+    path(
+        f"{TEMPLATES}/add/<uuid:uid>/<uuid:design_id>/",
+        views.add_template,
+        name="resource-account-template-add",
+    ),
     path(
         f"{TEMPLATES}/<uuid:template_id>/delete/",
         views.delete_template,

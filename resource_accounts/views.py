@@ -210,7 +210,7 @@ def _page(request: HttpRequest, tenant: Tenant, design_id: uuid.UUID) -> dict[st
         "powershell": selectors.powershell_is_there(),
         "may": may,
         "may_template": actor.may(Ability.ADD_TENANT),
-        "template_url": f"{TEMPLATES}add/?tenant={tenant.id}&design={design.uid}",
+        "template_url": f"{TEMPLATES}add/{tenant.id}/{design.uid}/",
         "at_microsoft": bool(design.owned),
     }
 
@@ -347,11 +347,10 @@ def templates(request: HttpRequest) -> HttpResponse:
 
 
 @provider_view(needs=Ability.ADD_TENANT, methods=WRITES)
-def add_template(request: HttpRequest) -> HttpResponse:
+def add_template(request: HttpRequest, uid: uuid.UUID, design_id: uuid.UUID) -> HttpResponse:
     """A customer's design becomes a template."""
-    uid = _uid(request.GET.get("tenant", ""))
     tenant = tenant_for(actor_of(request), uid, needs=Ability.VIEW_DIRECTORY)
-    design = selectors.design(tenant, _uid(request.GET.get("design", "")))
+    design = selectors.design(tenant, design_id)
     form = TemplateForm(request.POST or None, initial={"name": design.name})
     if request.method == "POST" and form.is_valid():
         try:
@@ -366,7 +365,7 @@ def add_template(request: HttpRequest) -> HttpResponse:
         "ask": f"The design of {tenant.name} without its people, for other customers.",
         "form": form,
         "submit": "Save",
-        "form_action": f"{TEMPLATES}add/?tenant={tenant.id}&design={design.uid}",
+        "form_action": f"{TEMPLATES}add/{tenant.id}/{design.uid}/",
         "cancel_url": address(tenant, design),
     }
     return render(request, "resource_accounts/ask.html", context, status=422 if form.errors else 200)

@@ -23,6 +23,8 @@ from replication import runner, services, states
 from replication.context import Done
 from replication.models import Command, Removal, RemovalPlan
 from replication.runner import Verdict
+from resource_accounts import services as resource_accounts
+from resource_accounts.models import Design, Write
 from sbc import prefixes
 from sbc.models import Link, Sbc
 from sbc.services import add as add_sbc
@@ -98,6 +100,7 @@ def build(cast: Cast) -> Stage:
             **devices(),
             **scripts(),
             **sites_of(cast.contoso),
+            **designs_of(cast.contoso),
             "view_id": view(cast),
             "plan_id": written(cast.contoso),
             "flow_id": flow(cast.contoso),
@@ -401,6 +404,30 @@ def sites_of(tenant: Tenant) -> dict[str, uuid.UUID]:
     result = {"plan": "p" * 32, "lines": [f"no ip-group {'9' * 90}"] * 5, "rows": [f"IPGroup 3 {LONG}"] * 3}
     change_command(look, state="succeeded", finished_at=timezone.now(), result=result | {"notes": [LONG]})
     return {"site_id": good.uid, "failed_site": bad.uid, "prefix_id": number.uid}
+
+
+def designs_of(tenant: Tenant) -> dict[str, uuid.UUID]:
+    """An attendant of which a part is built, and the template made of it."""
+    told = {"menu": LONG, "key_1": "number", "key_1_target": "+41589061000", "monday": "09:00-12:00"}
+    problem = UmpError.of("resource_account_needs_person", thing=f"{'r' * 60}@contoso.example")
+    with scope.one(tenant.id):
+        row = resource_accounts.add(
+            SYSTEM, tenant, kind="auto_attendant", name=LONG[:64], upn=f"{'r' * 60}@contoso.example",
+            number="+4922112345602", spec=told | {"holidays": f"2026-12-24 to 2026-12-26 {'h' * 60}"},
+        )  # fmt: skip
+        made = resource_accounts.save_template(SYSTEM, row, "Small office")
+        own = {"name": row.upn, "id": str(uuid.uuid4()), "digest": "", "at": timezone.now().isoformat()}
+        Design.objects.filter(pk=row.pk).update(
+            state="failed",
+            problem=dict(problem.to_dict()),
+            owned={"resource account": own},
+            checked_at=timezone.now(),
+        )
+        Write.objects.create(
+            tenant=tenant, design=row, command_id=1, action="create", part="resource account", name=row.upn,
+            call={"cmdlet": "New-CsOnlineApplicationInstance"}, outcome="refused", said=LONG,
+        )  # fmt: skip
+    return {"design_id": row.uid, "template_id": made.uid}
 
 
 def first_ids(cast: Cast) -> dict[str, Any]:

@@ -110,7 +110,7 @@ def test_a_template_carries_no_person_and_no_name_to_another_customer(
         spec = {name: text for name, text in DESK.items() if name in shapes.FIELDS[Kind.AUTO_ATTENDANT]}
         design = services.add(SYSTEM, cast.contoso, kind=Kind.AUTO_ATTENDANT, spec=spec, **wish)
     olga = client_of(cast.olga)
-    where = f"?tenant={cast.contoso.id}&design={design.uid}"
+    where = f"{cast.contoso.id}/{design.uid}/"
     assert olga.post(f"/resource-account-templates/add/{where}", {"name": "Small office"}).status_code == 303
     kept = DesignTemplate.objects.get()
     assert "ontoso" not in str(kept.spec) + kept.design_name
