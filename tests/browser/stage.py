@@ -32,6 +32,8 @@ from sbc.services import set_ovoc
 from sites import services as sites
 from sites import template_selectors, templates
 from sites.models import Prefix, ScriptTemplate, Site
+from telephony import holds, ranges
+from telephony.intervals import between
 from telephony.models import Stream
 from tenants import provider_app, scope
 from tenants.abilities import ABILITIES, Role
@@ -82,7 +84,7 @@ def build(cast: Cast) -> Stage:
     onboardings(customers)
     numbers = commands(customers)
     directory(cast.contoso)
-    telephony(cast.contoso)
+    pools = telephony(cast.contoso)
     ids = {name: tenant.id for name, tenant in customers.items()}
     health(customers, cast)
     own_app()
@@ -101,6 +103,7 @@ def build(cast: Cast) -> Stage:
             **scripts(),
             **sites_of(cast.contoso),
             **designs_of(cast.contoso),
+            **pools,
             "view_id": view(cast),
             "plan_id": written(cast.contoso),
             "flow_id": flow(cast.contoso),
@@ -369,8 +372,8 @@ def directory(tenant: Tenant) -> None:
         )
 
 
-def telephony(tenant: Tenant) -> None:
-    """A number in each state, in use by names of all kinds."""
+def telephony(tenant: Tenant) -> dict[str, uuid.UUID]:
+    """A number in each state, in use by names of all kinds; a range of them, some kept back."""
     for number, name in (("+4922112345601", LONG), ("+97144000001", RTL)):
         add_number(tenant, number, add_person(tenant, name, number))
     add_number(tenant, "+4922112345602")
@@ -379,6 +382,13 @@ def telephony(tenant: Tenant) -> None:
     add_number(tenant, "+4922112345605", activation="assignmentFailed", kind="operatorConnect")
     add_number(tenant, "+4922112345606", uuid.uuid4(), city="C" * 200, country="DE")
     keep_stream(tenant, Stream.NUMBERS, synced_at=timezone.now(), rows=7)
+    with scope.one(tenant.id):
+        pool = ranges.add(
+            SYSTEM, tenant, name=LONG[:60], kind="directRouting", first="+49221123456[00-99]", note=LONG[:300]
+        )
+        kept = [between("+49221123456[02-09]")]
+        holds.reserve(SYSTEM, tenant, kept, holder=LONG[:120], note=LONG[:300])
+        return {"range_id": pool.uid, "hold_id": holds.of_tenant(tenant).get().uid}
 
 
 def sites_of(tenant: Tenant) -> dict[str, uuid.UUID]:
