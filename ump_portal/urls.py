@@ -106,6 +106,7 @@ urlpatterns = [
     path("", include("directory.urls")),
     path("", include("domains.urls")),
     path("", include("provisioning.urls")),
+    path("", include("user_templates.urls")),
     path("", include("telephony.urls")),
     path("", include("resource_accounts.urls")),
     path("", include("sites.template_urls")),

@@ -39,6 +39,7 @@ from tests.cast import CANARY_CONTOSO, CANARY_FABRIKAM, Cast, assemble, sign_in
 from tests.photograph import Photograph
 from tests.provisioning.making import add_line, add_plan
 from tests.walls.routes import Route, routes
+from user_templates.models import UserTemplate
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 PEOPLE = ("pia", "olga", "otto", "mona", "adam", "vera", "max", "nora")
@@ -133,6 +134,10 @@ class Stage:
             run = VerifyRun.objects.create(started_by="somebody")
             VerifyRow.objects.create(run=run, tenant=tenant, left_out="paused")
             written = add_plan(tenant, actor_label=canary)
+            of_group = UserTemplate.objects.create(
+                tenant=tenant, name=canary, rank=1, group_id=user.object_id, group_name=canary,
+                values=[["user:city", canary]], created_by=canary,
+            )  # fmt: skip
             add_line(written, user.object_id, f"Person {canary}", after=canary)
         return {
             "run_id": run.id,
@@ -141,6 +146,7 @@ class Stage:
             "prefix_id": prefix.uid,
             "design_id": design.uid,
             "template_id": uuid.uuid4(),
+            "user_template_id": of_group.uid,
             "which": "verify",
             "range_id": pool.uid,
             "hold_id": hold_id,
