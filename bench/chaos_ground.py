@@ -5,14 +5,11 @@ Stage and Microsoft are those of the tests with real processes (tests/system).
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import http.server
 import json
 import os
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -26,78 +23,12 @@ import psycopg2
 from bench.chaos_history import Move, Received, Write
 from bench.chaos_proxy import Proxy
 from tests.system.microsoft import Microsoft
-from tests.system.stage import CHECKOUT, Seen, Stage, end, free_port, processes, spawn, until
+from tests.system.redis_server import Redis
+from tests.system.stage import CHECKOUT, Seen, Stage, processes, until
 from ump_portal import embedded
 
 LEASE, SWEEP = 3, 5
 SQL = Path(__file__).with_name("chaos_watch.sql")
-
-
-class Redis:
-    """A real server that keeps nothing on disk; and a listener that hears everything that is said to it."""
-
-    def __init__(self, directory: Path) -> None:
-        assert shutil.which("redis-server"), "redis-server is missing: bin/setup --dev installs it"
-        self.directory = directory
-        self.port = free_port()
-        self.heard: list[str] = []
-        self._popen: subprocess.Popen[bytes] | None = None
-        self._ended = threading.Event()
-        self._listener = threading.Thread(target=self._listen, name="monitor", daemon=True)
-
-    def __enter__(self) -> Self:
-        self.start()
-        self._listener.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        if self._popen:
-            end(self._popen, 10)
-
-    def start(self) -> None:
-        words = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-        command = ["redis-server", *words, "--dir", str(self.directory)]
-        self._popen = spawn(command, self.directory / "redis.log")
-        until("Redis answers", self._answers, 20)
-
-    def kill(self) -> None:
-        assert self._popen
-        self._popen.send_signal(signal.SIGKILL)
-        self._popen.wait()
-
-    def say(self, *words: str) -> str:
-        """One command of its protocol; the first line of the answer."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as line:
-            parts = [f"*{len(words)}", *(piece for word in words for piece in (f"${len(word)}", word))]
-            line.sendall(("\r\n".join(parts) + "\r\n").encode())
-            return line.makefile("r").readline().strip()
-
-    def _answers(self) -> bool:
-        with contextlib.suppress(OSError):
-            return self.say("PING") == "+PONG"
-        return False
-
-    def _listen(self) -> None:
-        while not self._ended.is_set():
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 5) as line:
-                line.settimeout(None)
-                line.sendall(b"MONITOR\r\n")
-                self.heard.extend(line.makefile("r", errors="replace"))
-            self._ended.wait(0.1)
-
-    def leaks(self, words: set[str]) -> list[str]:
-        """What nobody should have said to it (I10): a message with arguments, or anything of a customer's."""
-        found = set()
-        for line in self.heard:
-            found |= {f"the broker heard {word[:4]}..." for word in words if word in line}
-            if '"LPUSH" "celery" "' in line:
-                with contextlib.suppress(ValueError):
-                    message = json.loads(json.loads(line.partition('"LPUSH" "celery" ')[2].strip()))
-                    arguments, keywords, _ = json.loads(base64.b64decode(message["body"]))
-                    if arguments or keywords:
-                        found.add(f"{message['headers']['task']} carries {arguments} {keywords}")
-        return sorted(found)
 
 
 class Webhook:
@@ -143,7 +74,7 @@ class Ground(Stage):
     def __init__(self, home: Path, microsoft: Microsoft, environment: Mapping[str, str]) -> None:
         super().__init__(home, {})
         self.microsoft = microsoft
-        self.redis = Redis(home)
+        self.redis = Redis(home, listen=True)
         self.lines: dict[str, Proxy] = {}
         self.other: subprocess.Popen[bytes] | None = None
         self.server: embedded.Server | None = None

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -137,15 +136,10 @@ def child(measure: str, /, *, of: str = "bench.measures", **options: Any) -> Fig
 @contextlib.contextmanager
 def redis() -> Iterator[str]:
     """A Redis of our own that keeps nothing; its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-        try:
-            yield f"redis://127.0.0.1:{port}/0"
-        finally:
-            process.terminate()
+    from tests.system.redis_server import Redis
+
+    with tempfile.TemporaryDirectory(prefix="ump-bench-") as folder, Redis(Path(folder)) as server:
+        yield server.url
 
 
 @contextlib.contextmanager
