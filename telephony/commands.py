@@ -1,6 +1,7 @@
 """What the worker may do about telephony: read it (decision 11: Teams users, Teams policies, Number assignments)."""
 
 import datetime as dt
+import time
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -20,6 +21,8 @@ from tenants.access import SYSTEM
 from tenants.models import Service, Tenant
 
 BATCH = 500
+RESTS = 100
+"""Times as long as a look took."""
 
 
 class TelephonyKind(MirrorKind):
@@ -60,7 +63,19 @@ class NumberAssignments(TelephonyKind):
 KINDS = {kind.stream: kind.name for kind in (TeamsUsers, TeamsPolicies, NumberAssignments)}
 
 
+class _Clock:
+    """When this process may look again; the database says what was asked for, so looking often harms nothing."""
+
+    again = float("-inf")
+
+
 @chore
+def look_after_a_rest() -> None:
+    """Looking takes no more than a hundredth of the time: at once with a few customers, seldom with ten thousand."""
+    if time.monotonic() >= _Clock.again:
+        schedule()
+
+
 def schedule() -> int:
     """Telephony is read after the directory, numbers of Operator Connect every few minutes; how many readings.
 
@@ -68,7 +83,9 @@ def schedule() -> int:
     a full one does at once. The next time is set from now, spread a little, so that customers drift apart.
     """
     with scope.every("the sweeper starts readings of telephony"):
+        begun = time.monotonic()
         due = _due()
+        _Clock.again = time.monotonic() + RESTS * (time.monotonic() - begun)
         customers = {each.id: each for each in Tenant.objects.filter(id__in={tenant for tenant, _ in due})}
         for tenant_id, stream in due:
             services.submit(SYSTEM, KINDS[Stream(stream)], customers[tenant_id])
@@ -103,12 +120,14 @@ due AS (
                               THEN %(refresh)s ELSE %(usual)s END AS every
     FROM tenants_tenant t JOIN tenants_connection c ON c.tenant_id = t.id CROSS JOIN stream k
     LEFT JOIN telephony_stream s ON s.tenant_id = t.id AND s.stream = k.name
+    LEFT JOIN (SELECT tenant_id, max(last_full_at) AS last_at FROM directory_stream GROUP BY tenant_id) f
+      ON f.tenant_id = t.id
     WHERE t.deleted_at IS NULL AND t.enabled AND t.with_sync AND t.paused_at IS NULL
       AND t.last_replicated_at IS NOT NULL AND c.verification = 'successful' AND c.cloud = ANY(%(clouds)s)
       AND (s.asked_at IS NULL
            OR s.next_at <= statement_timestamp() AND (t.last_replicated_at > s.asked_at
               OR k.name = %(numbers)s AND t.service = %(connect)s)
-           OR EXISTS (SELECT FROM directory_stream d WHERE d.tenant_id = t.id AND d.last_full_at > s.asked_at))
+           OR f.last_at > s.asked_at)
       AND NOT EXISTS (SELECT FROM replication_command q WHERE q.tenant_id = t.id AND q.kind = k.kind
                       AND q.state IN ('queued', 'executing', 'suspended'))
     ORDER BY s.next_at NULLS FIRST, k.place LIMIT %(batch)s)

@@ -1,5 +1,6 @@
 """When telephony is read without anybody asking."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 from django.db.models.functions import Now
 
 from replication.models import Command
+from telephony import commands
 from telephony.commands import schedule
 from telephony.models import TeamsStream
 from tenants import scope, services
@@ -101,3 +103,13 @@ def _unproven(customer: Customer) -> None:
 def test_who_is_left_alone(replicated: Customer, unfit: Callable[[Customer], None]) -> None:
     unfit(replicated)
     assert asked() == []
+
+
+def test_looking_rests(replicated: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With ten thousand customers a look takes a tenth of a second, and a sweep comes every five."""
+    began = time.monotonic()
+    monkeypatch.setattr(commands._Clock, "again", began + 1000)
+    commands.look_after_a_rest()
+    assert commands._Clock.again == began + 1000, "it did not look"
+    assert asked() == list(ALL), "so everything is still to be asked for"
+    assert began < commands._Clock.again < began + 1000, "and whoever looks rests as long as that took"
