@@ -44,8 +44,8 @@ OUTCOMES = [
     ("left", "Nothing is wrong with it, and nothing was kept"),
 ]
 WHAT = (
-    "`number`, `policy:<type>` such as policy:TeamsCallingPolicy, `user:<attribute>` such as user:department, or "
-    "`member:<object id of a group>`."
+    "`number`, `policy:<type>` such as policy:TeamsCallingPolicy, `user:<attribute>` such as user:department, "
+    "`member:<object id of a group>`, or `route:<id of a site>:<number>` for a rule on its SBC."
 )
 VALUE = "As people read it; null where there is nothing."
 
@@ -104,7 +104,7 @@ class ChangeIn(In):
     value = serializers.CharField(
         max_length=300,
         allow_null=True,
-        help_text="+41589061500, a policy's name, an attribute's text, or `true` for a member; null takes it away.",
+        help_text="Number, policy's name, attribute's text, or `true` for a member or rule; null takes it away.",
     )
     number_type = serializers.ChoiceField(
         choices=NumberKind.choices, required=False, help_text="Of a number that Microsoft does not know yet."

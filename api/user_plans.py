@@ -191,9 +191,10 @@ class Apply(_OfPlan):
 
         409 `changes_moved` when other changes wait by now, or Microsoft has something else: nothing is written then.
         """
+        plan = self.plan()
         offers.require(self.tenant, FEATURE)
         given = self.body(PlanApplyIn)["fingerprint"]
-        return accepted(request, services.apply(self.actor, self.tenant, self.plan(), given))
+        return accepted(request, services.apply(self.actor, self.tenant, plan, given))
 
 
 class Undo(_OfPlan):
@@ -208,9 +209,10 @@ class Undo(_OfPlan):
 
         409 `nothing_to_undo` when it wrote nothing.
         """
+        plan = self.plan()
         self.body(Nothing)
         offers.require(self.tenant, FEATURE)
-        asked, left = services.undo(self.actor, self.tenant, self.plan())
+        asked, left = services.undo(self.actor, self.tenant, plan)
         return self._answer(asked, left)
 
     def _answer(self, asked: Asked, left: Sequence[Line]) -> Response:

@@ -14,6 +14,7 @@ from directory.browse import as_uuid
 from directory.models import DirectoryGroup, DirectoryUser, GroupMember
 from provisioning import judging, services
 from provisioning.aspects import COLUMNS, EDITABLE, TITLES, Thing, Value, policy_title
+from provisioning.editing import VOICE
 from provisioning.judging import Verdict, Wish
 from provisioning.models import Source
 from provisioning.people import groups_named, users_named
@@ -26,15 +27,6 @@ USER, NUMBER, KIND, LOCATION, JOIN, LEAVE = "User", "Number", "Number type", "Lo
 CLEAR = "-"
 TOLD = ("Line", "Outcome", "Column", "Problem", "What to do")
 """Columns of a result; a file that has them is read without them."""
-USUAL = (
-    "OnlineVoiceRoutingPolicy",
-    "TenantDialPlan",
-    "TeamsCallingPolicy",
-    "CallingLineIdentity",
-    "TeamsMeetingPolicy",
-    "TeamsMessagingPolicy",
-)
-"""Types of policies that a file may name by their titles, whether somebody has one or not."""
 LONGEST_CELL = 4_000
 MOST_GROUPS = 100
 """In one cell."""
@@ -46,7 +38,7 @@ _TYPE = re.compile(r"[A-Z][A-Za-z0-9]{2,80}", re.ASCII)
 def kinds_of(tenant: Tenant) -> list[str]:
     """The types of policies that have a column in this customer's files."""
     held = TeamsPolicy.objects.filter(tenant=tenant).order_by().values_list("kind", flat=True).distinct()
-    return [*USUAL, *sorted(set(held) - set(USUAL))]
+    return [*VOICE, *sorted(set(held) - set(VOICE))]
 
 
 def head_of(kinds: Sequence[str]) -> list[str]:
