@@ -39,7 +39,7 @@ TIME_ZONES = (
     "E. South America Standard Time", "Argentina Standard Time", "SA Pacific Standard Time",
 )  # fmt: skip
 """As Windows calls them; Teams takes no other names."""
-KEYS = {"star": "*", "pound": "#", **{digit: digit for digit in "1234567890"}}
+KEYS = {**{digit: digit for digit in "1234567890"}, "star": "*", "pound": "#"}
 """By the name of the field, such as key_1 or key_star."""
 YES = "yes"
 ACTS = {Act.PERSON.value, Act.ACCOUNT.value, Act.NUMBER.value, Act.VOICEMAIL.value, Act.DISCONNECT.value}

@@ -20,6 +20,7 @@ from tenants.access import SYSTEM
 from tenants.models import Tenant
 from tests.cast import Cast
 from tests.telephony.making import add_person
+from ump_portal.management import sample_resource_accounts
 
 pytestmark = pytest.mark.django_db
 SignIn = Callable[[User], Client]
@@ -149,6 +150,14 @@ def _account(tenant: Tenant, number: int) -> None:
     uid = add_person(tenant, f"Attendant {number}", f"+4930111{number}")
     with scope.one(tenant.id):
         TeamsUser.objects.filter(object_id=uid).update(account_type="resourceAccount")
+
+
+def test_the_demo_has_one_to_look_at(cast: Cast) -> None:
+    cast.contoso.name = "Contoso Manufacturing"
+    for _ in range(2):
+        sample_resource_accounts.plant([cast.contoso])
+    assert only(cast.contoso).name == "Contoso Manufacturing reception"
+    assert DesignTemplate.objects.get().design_name == "{customer} reception"
 
 
 def test_without_sync_it_is_not_offered_and_says_why(cast: Cast, client_of: SignIn) -> None:

@@ -31,6 +31,7 @@ from ump_portal.management import (
     sample_invitations,
     sample_numbers,
     sample_onboardings,
+    sample_resource_accounts,
     sample_sites,
 )
 
@@ -72,6 +73,7 @@ class Command(BaseCommand):
         sample_domains.plant(known, _simulator)
         sample_sites.plant(known, _simulator)
         sample_numbers.plant(known)
+        sample_resource_accounts.plant(known)
         for email, name, role, which in PEOPLE:
             of = f" of {known[which].name}" if which is not None else ""
             self.stdout.write(f"{email:<24} {name}, {role.words}{of}")
