@@ -21,6 +21,8 @@ LINE = 15
 """Digits of the line: the longest number of E.164."""
 LONGEST = 50
 """Characters of a Prefix on the device (facts 1.5)."""
+LONGEST_READ = 1_000
+"""Characters of a Prefix that is read at all: nothing on the way measures a device's file."""
 WIDEST = 6
 """Digits of a range's bounds."""
 MOST_INTERVALS = 1_000
@@ -276,6 +278,8 @@ def _holds(groups: tuple[Group, ...], digits: str) -> bool:
 
 def parse_device(text: str) -> Pattern:
     """A rule in the device's own grammar (facts 2.1). Raises GrammarError for what the device would refuse too."""
+    if len(text) > LONGEST_READ:
+        raise GrammarError(text, LONGEST_READ, f"a rule has {LONGEST} characters at most")
     if text == "*":
         return Pattern(plus=None, groups=())
     reader = _Reader(text)

@@ -21,6 +21,7 @@ from operator import itemgetter
 _SECTION = re.compile(r"\n\[[ \t]*(\\?)[ \t]*([A-Za-z][A-Za-z0-9_]*)[ \t]*\][ \t]*(?=\n)")
 _FORMAT = re.compile(r"\nFORMAT[ \t]+\w+[ \t]*=([^;\n]*);[ \t]*(?=\n)")
 _CELL = re.compile(r'\s*("[^"]*"|(?:\[[^\]"]*\]|[^",;\[])*?)\s*([,;])')
+_INDEX = "[0-9]{1,9}"
 _QUOTED, _NUMBER, _BARE = '"([^"]*)"', "([0-9]+)", r"([\w.+-]*)"
 """A quoted value that runs over the end of its line leaves a line over: `at_once` has too few rows then."""
 
@@ -122,15 +123,15 @@ class _Body:
 
     def at_once(self, begins: int) -> list[tuple[str, ...]]:
         """The rows that look like the first one: quotes where it has quotes, and nothing unusual."""
-        first = re.compile(rf"\n{self.name} [0-9]+ = ([^\n]*;)(?=\n)").search(self.text, begins, self.ends)
+        first = re.compile(rf"\n{self.name} {_INDEX} = ([^\n]*;)(?=\n)").search(self.text, begins, self.ends)
         if first is None:
             return []
         shapes = (_shape(cell[1]) for cell in _CELL.finditer(first[1]))
-        row = re.compile(rf"\n{self.name} ([0-9]+) = {', '.join(shapes)};(?=\n)")
+        row = re.compile(rf"\n{self.name} ({_INDEX}) = {', '.join(shapes)};(?=\n)")
         return row.findall(self.text, begins, self.ends)
 
     def slowly(self, width: int) -> list[tuple[str, ...]]:
-        head = re.compile(rf"\s*{self.name}\s+([0-9]+)\s*=")
+        head = re.compile(rf"\s*{self.name}\s+({_INDEX})\s*=")
         rows, formats = [], 0
         lines = self.text[self.begins : self.ends].split("\n")
         for number, line in enumerate(lines, _line(self.text, self.begins)):

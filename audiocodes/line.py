@@ -21,6 +21,7 @@ from requests import Response
 from core.errors import UmpError, WriteRefused
 from core.guard import Guard
 from core.http import MEBIBYTE, Outbound, OutboundConfig
+from core.measure import too_many_values
 
 CONNECT, READ, VISIT = 5.0, 10.0, 180.0
 """Seconds: for a connection, for an answer that is no file, and for all calls of a line."""
@@ -169,7 +170,9 @@ def _description(answer: Response) -> str:
 
 
 def parsed(content: bytes) -> object:
-    """The JSON of an answer without NULs, which PostgreSQL cannot store; None for what is none."""
+    """The JSON of an answer without NULs, which PostgreSQL cannot store; None for what is none, or far too much."""
+    if too_many_values(content):
+        return None
     try:
         return orjson.loads(content.replace(b"\\u0000", b""))
     except orjson.JSONDecodeError:

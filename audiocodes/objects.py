@@ -105,10 +105,15 @@ def _key(known: Known, number: str, values: Values, outer: Mapping[str, Mapping[
     if known.ini not in _INSIDE:
         return known.ini, (int(number),)
     holder, place = (values.pop(name, "") for name in _INSIDE[known.ini])
-    at = int(holder) if holder.isdecimal() else outer.get(BY_PATH[known.inside].ini, {}).get(holder)
-    if at is None or not (place or number).isdecimal():
-        return None
-    return known.ini, (at, int(place or number))
+    at = _whole(holder)
+    if at is None:
+        at = outer.get(BY_PATH[known.inside].ini, {}).get(holder)
+    where = _whole(place or number)
+    return None if at is None or where is None else (known.ini, (at, where))
+
+
+def _whole(text: str) -> int | None:
+    return int(text) if text.isdecimal() and len(text) < 10 else None
 
 
 def _shown(column: str, value: str) -> str:

@@ -74,12 +74,13 @@ def condition(name: str, value: str) -> str:
 
 
 def _device(told: Any, host: str) -> Device:
-    if not isinstance(told, dict) or not isinstance(told.get("id"), int) or isinstance(told["id"], bool):
+    number = told.get("id") if isinstance(told, dict) else None
+    if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < 2**63:
         raise UmpError.of("bad_reply", host=host, why="a device in it has no id")
     nat = told.get("natIpAddresses") or told.get("natIpAddress") or ()
     https = told.get("https", told.get("httpsEnabled"))
     return Device(
-        id=told["id"],
+        id=number,
         address=_text(told.get("ipAddress")),
         fqdn=_text(told.get("fqdn")),
         nat_addresses=tuple(map(_text, nat)) if isinstance(nat, list) else tuple(filter(None, [_text(nat)])),

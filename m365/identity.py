@@ -444,10 +444,9 @@ def _claims(value: str) -> dict[str, Any]:
     if len(parts) != 3:
         return {}
     try:
-        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except (ValueError, binascii.Error, RecursionError):
+        return json_object(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)), "the token")
+    except (ValueError, binascii.Error, UmpError):
         return {}
-    return claims if isinstance(claims, dict) else {}
 
 
 def _words(value: object) -> frozenset[str]:

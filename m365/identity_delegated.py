@@ -321,7 +321,7 @@ def understood(cloud: Cloud) -> Iterator[None]:
         yield
     except RuntimeError as error:
         raise UmpError.of("signin_restart", detail={"cause": "nonce"}) from error
-    except (ValueError, LookupError, TypeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise UmpError.of("bad_reply", host=cloud.authority_host, why="its tokens cannot be read") from error
 
 

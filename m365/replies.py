@@ -10,12 +10,11 @@ from urllib.parse import urlsplit
 import orjson
 
 from core.errors import UmpError
+from core.measure import WORTH_A_LOOK, too_many_values
 from m365.clouds import Cloud
 
 LONGEST_FIELD = 256 * 1024
 LONGEST_LINK = 32 * 1024
-# A page below this size cannot hold a field worth refusing, and looking costs time.
-WORTH_A_LOOK = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +36,8 @@ def json_object(content: bytes, host: str) -> dict[str, Any]:
 
 def json_value(content: bytes, host: str) -> Any:
     """Any JSON value; NUL characters, which PostgreSQL cannot store, are left out of its texts."""
+    if too_many_values(content):
+        raise UmpError.of("bad_reply", host=host, why="it holds far too many values")
     try:
         parsed = orjson.loads(content)
     except orjson.JSONDecodeError as error:

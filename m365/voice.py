@@ -340,7 +340,7 @@ def observed(rows: Mapping[str, Rows]) -> Routing:
                 for row in rows["dial_plans"]
             ),
         )
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise UmpError.of("bad_reply", host="Teams", why="it does not describe voice routing") from None
 
 

@@ -216,7 +216,7 @@ def texts_at(server: Server, name: str, guard: Guard) -> tuple[str, ...]:
             "dns_refused", host=str(server), zone=name, why=f"it answered {dns.rcode.to_text(code)}"
         )
     return tuple(
-        b"".join(record.strings).decode("ascii", "replace")
+        b"".join(record.strings).decode("ascii", "replace").replace("\0", "\ufffd")
         for rrset in answer.answer
         if rrset.rdtype == dns.rdatatype.TXT and rrset.name == wanted
         for record in rrset

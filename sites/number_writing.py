@@ -55,7 +55,7 @@ class OnDevice:
         self.rules: dict[tuple[str, str], tuple[int, Values]] = {}
         self._used: dict[str, set[int]] = defaultdict(set)
         for _, plan, index, name, prefix, tag in reading.rows:
-            if index.isascii() and index.isdecimal():
+            if index.isascii() and index.isdecimal() and len(index) < 18:
                 self.rules.setdefault((plan, prefix), (int(index), Values(name, prefix, tag)))
                 self._used[plan].add(int(index))
         self._next: dict[str, int] = defaultdict(int)

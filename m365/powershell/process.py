@@ -27,6 +27,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self, cast
 
+from core.errors import UmpError
+from m365.replies import json_object
+
 LONGEST_FRAME = 1 << 20
 """Bytes; a row of a dial plan with fifty rules is some ten thousand."""
 KEPT_OF_ERRORS = 16384
@@ -220,12 +223,9 @@ class Process:
         if length != str(len(text)).encode() or len(text) > LONGEST_FRAME:
             raise DiedError("it answered half a line", self.tail)
         try:
-            answer = json.loads(text)
-        except (ValueError, RecursionError):
-            raise DiedError("its answer is no JSON", self.tail) from None
-        if not isinstance(answer, dict):
-            raise DiedError("its answer is no object", self.tail)
-        return answer
+            return json_object(text, "PowerShell")
+        except UmpError:
+            raise DiedError("its answer is no JSON object", self.tail) from None
 
     def close(self, *, gently: bool = True) -> None:
         """End it and all that it started. Gently: let it end by itself first, as it does once its input ends."""
