@@ -137,7 +137,7 @@ class Plugin:
         kept = [item for item in items if _matters(item, behind)]
         config.hook.pytest_deselected(items=[item for item in items if item not in kept])
         # The likeliest first again: pytest-django puts what needs a database before everything else.
-        guards = [str(one).partition("::")[0] for one in config.args]
+        guards = list(config.args)
         items[:] = sorted(kept, key=lambda item: [item.nodeid.startswith(one) for one in guards].index(True))
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
