@@ -434,3 +434,4 @@ class SignInFlow(TenantOwned):
 
     class Meta(TenantOwned.Meta):
         indexes = [models.Index(fields=["tenant", "began_at"], name="flow_of_tenant")]
+        constraints = [models.UniqueConstraint(fields=["tenant", "id"], name="sign_in_flow_of_tenant")]

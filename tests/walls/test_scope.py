@@ -251,3 +251,22 @@ def test_every_policy_lets_through_the_scope_and_nothing_else() -> None:
         wanted[table, f"{table}_scoped"] = ("*", "{ump_app}", f"({column}{inside})", f"({column}{inside})")
         wanted[table, f"{table}_every"] = ("*", "{ump_every}", "true", "true")
     assert found == wanted
+
+
+@pytest.mark.django_db
+def test_every_row_that_points_at_a_customers_row_is_tied_to_the_same_customer() -> None:
+    """Plain foreign keys are checked past row-level security (facts/security.md 1, row R)."""
+    ties = {
+        (table, definition.partition(" DEFERRABLE")[0])
+        for table, definition in _raw(
+            "SELECT conrelid::regclass::text, pg_get_constraintdef(oid) FROM pg_constraint WHERE contype = 'f'"
+        )
+    }
+    for model in set(_walled()) - {Tenant}:
+        for field in model._meta.get_fields():
+            target = field.related_model if field.many_to_one and field.concrete else None
+            if target in {None, Tenant} or not issubclass(target, owned.Owned):
+                continue
+            table, other = model._meta.db_table, target._meta.db_table
+            tie = (table, f"FOREIGN KEY (tenant_id, {field.column}) REFERENCES {other}(tenant_id, id)")
+            assert tie in ties, f"add same_tenant({table!r}, {field.column!r}, {other!r}) to a migration"
