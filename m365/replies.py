@@ -77,8 +77,11 @@ def _without_nul(value: Any) -> Any:
     while waiting:
         box = waiting.pop()
         for key, item in list(box.items() if isinstance(box, dict) else enumerate(box)):
+            name = key.replace("\0", "") if isinstance(key, str) else key
+            if name != key:
+                box[name] = box.pop(key)
             if isinstance(item, str):
-                box[key] = item.replace("\0", "")
+                box[name] = item.replace("\0", "")
             elif isinstance(item, (dict, list)):
                 waiting.append(item)
     return whole[0]

@@ -20,7 +20,7 @@ from m365.identity import Token
 from m365.pacing import Pacer
 from tests.hostile.judge import judged
 from tests.hostile.mutations import answers, share
-from tests.hostile.wire import FarEnd, far_end
+from tests.hostile.wire import FarEnd, far_end, reply
 from tests.m365.desk import ROOT, Clock
 
 GLOBAL = CLOUDS["global"]
@@ -177,6 +177,11 @@ def hostile(far: FarEnd, what: str, data: st.DataObject) -> None:
         graph.session = session
         judged(lambda: read(graph), TOKEN)
     assert far.requests <= 100, "it asks on and on"
+
+
+def test_names_and_texts_lose_what_no_database_keeps(far: FarEnd) -> None:
+    far.answer = lambda _request: [reply(b'{"\\u0000a": {"b\\u0000": ["c\\u0000"]}}')]
+    assert judged(lambda: client().post("/users", {})) == {"a": {"b": ["c"]}}
 
 
 @pytest.mark.parametrize("what", sorted(READERS))
