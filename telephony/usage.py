@@ -6,6 +6,7 @@ whoever was there for a day is not missed. What is counted is kept as numbers of
 
 import datetime as dt
 import re
+import time
 from typing import Any
 
 from django.db import connection
@@ -20,12 +21,25 @@ from tenants.models import Tenant
 
 BATCH = 500
 """Customers that one sweep counts."""
+REST_SECONDS = 600.0
 MONTHS = 13
 """As many are offered to look at; older ones are there too."""
 _MONTH = re.compile(r"(20[0-9]{2})-(0[1-9]|1[0-2])", re.ASCII)
 
 
+class _Clock:
+    """When this process looks again; the database says who was counted, so looking often harms nothing."""
+
+    again = float("-inf")
+
+
 @chore
+def count_after_a_rest() -> None:
+    """Batch after batch until nobody is due, and then not in each sweep: a day is long."""
+    if time.monotonic() >= _Clock.again and count_today() == 0:
+        _Clock.again = time.monotonic() + REST_SECONDS
+
+
 def count_today() -> int:
     """Count each customer whose Teams users were read and who was not counted today; how many."""
     with scope.every("active users are counted once a day for billing"), connection.cursor() as cursor:

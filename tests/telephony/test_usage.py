@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import User
+from replication.registry import chores
 from telephony import usage
 from telephony.models import Stream, Usage
 from tenants import scope
@@ -60,6 +61,16 @@ def test_each_customer_is_counted_once_a_day(counted: Cast) -> None:
     assert usage.count_today() == 1
     assert days(counted.contoso) == [(2, 1), (3, 1)]
     assert days(counted.fabrikam) == []
+
+
+def test_who_has_counted_everybody_rests(counted: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(usage._Clock, "again", float("-inf"))
+    asked: list[int] = []
+    monkeypatch.setattr(usage, "count_today", lambda: asked.append(1) or (1 if len(asked) == 1 else 0))
+    for _ in range(4):
+        usage.count_after_a_rest()
+    assert len(asked) == 2, "again while somebody was due, and then not for a while"
+    assert usage.count_after_a_rest in chores()
 
 
 def test_a_month_is_told_by_its_highest_day(counted: Cast) -> None:
