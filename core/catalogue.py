@@ -770,7 +770,7 @@ _SBC: tuple[_Row, ...] = (
 
 _TEAMS: tuple[_Row, ...] = (
     ("deploy_unfit", 422, _FIX, _PROVIDER, "target",
-     "{tenant} cannot be deployed yet: {why}.",
+     "The deployment of {tenant} has to wait: {why}.",
      "See to what is said, then look again. Nothing was changed."),
     ("deploy_plan_stale", 409, _NEVER, _PROVIDER, "target",
      "What would be done for {tenant} is no longer what was looked at.",

@@ -90,7 +90,7 @@ class _Parent(Kind):
             _look_for_powershell(ctx, teams)
             waiting.append(teams)
         if waiting and timezone.now() - run.began_at < dt.timedelta(minutes=15):
-            return Again(f"{len(waiting)} looks are under way.", LOOK_AGAIN)
+            return Again(f"Looks under way: {len(waiting)}.", LOOK_AGAIN)
         with ctx.transaction():
             ctx.checkpoint(shown=True)
             for part, command in zip(run.sites, asked, strict=True):
@@ -145,7 +145,7 @@ class _Parent(Kind):
                 failed.append(part["name"])
         if waiting:
             # What a device says is the provider's; the customer reads this command too.
-            return Again(f"{len(waiting)} of {len(run.sites)} sites are being worked on.", LOOK_AGAIN)
+            return Again(f"Sites being worked on: {len(waiting)} of {len(run.sites)}.", LOOK_AGAIN)
         if failed:
             word = "deployed on its SBC" if run.act == Act.DEPLOY else "removed from its SBC"
             raise _StoppedError(f"{', '.join(failed)} could not be {word}; its page says why")

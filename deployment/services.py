@@ -25,6 +25,7 @@ from replication import states
 from replication.models import OPEN as OPEN_COMMANDS
 from replication.models import Command
 from replication.registry import chore
+from sites import services as sites
 from sites.models import Site, SiteState
 from tenants import licences, scope
 from tenants.access import SYSTEM, Actor
@@ -41,6 +42,9 @@ BUSY = (RunState.RUNNING, RunState.BY_HAND)
 # --- Looking --------------------------------------------------------------------------------------------------
 def why_not(tenant: Tenant, act: Act) -> UmpError | None:
     """Why there is nothing to look at; None when there is. In the customer's scope."""
+    if busy := Site.objects.filter(tenant=tenant, sbc_state__in=sites.BUSY).order_by("name").first():
+        why = f"its site {busy.name} is being worked on; wait until that has ended"
+        return UmpError.of("deploy_unfit", tenant=tenant.name, why=why)
     if act == Act.UNDO:
         there = tenant.deploy_state in {DeployState.DEPLOYED, DeployState.FAILED}
         if there or plans.sites_of(tenant, act) or plans.has_voice(tenant, act):

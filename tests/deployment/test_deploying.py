@@ -337,3 +337,13 @@ def test_a_command_that_somebody_cancels_ends_the_run(ready: Tenant, teams: Pret
     assert services.find_interrupted() == 1
     assert now(run).state == RunState.FAILED
     assert standing(ready)[:2] == (DeployState.FAILED, Status.ERROR)
+
+
+@pytest.mark.parametrize("act", Act)
+def test_a_site_that_is_being_worked_on_is_waited_for(contoso: Tenant, site: Site, act: Act) -> None:
+    """Its device's lane would let the look wait behind that work."""
+    with scope.one(contoso.id):
+        Site.objects.filter(id=site.id).update(sbc_state=SiteState.DEPLOYING)
+        with pytest.raises(UmpError) as refused:
+            services.look(SYSTEM, contoso, act)
+    assert "its site Zurich is being worked on" in refused.value.message
