@@ -88,7 +88,8 @@ class UserForm(forms.Form):
             names.append(f"policy_{kind}")
             held = self.profile.wanted(f"policy:{kind}") or {}
             self.fields[names[-1]] = forms.CharField(
-                label=policy_title(kind), required=False, max_length=300, widget=Suggest(known),
+                label=policy_title(kind), required=False, max_length=300,
+                widget=Suggest(known, {"placeholder": "The default, or a group's"}),
                 initial=held.get("name") or held.get("id", ""),
             )  # fmt: skip
         self.parts.append(("Policies and dial plan", names))
