@@ -90,8 +90,8 @@ class Row:
     """With the column that each comes from."""
     trouble: list[tuple[str, UmpError]] = dataclasses.field(default_factory=list)
     hints: list[str] = dataclasses.field(default_factory=list)
-    before: dict[str, Value] = dataclasses.field(default_factory=dict)
-    changes: int = 0
+    asks: list[Wish] = dataclasses.field(default_factory=list)
+    """Of its wishes, those that are not so already: what merely says how things are takes no waiting change back."""
 
     @property
     def user(self) -> str:
@@ -99,7 +99,7 @@ class Row:
 
     @property
     def outcome(self) -> str:
-        return "Left out" if self.trouble else "To be changed" if self.changes else "As it is already"
+        return "Left out" if self.trouble else "To be changed" if self.asks else "As it is already"
 
 
 @dataclasses.dataclass
@@ -111,7 +111,7 @@ class Sheet:
 
     @property
     def good(self) -> list[Row]:
-        return [row for row in self.rows if row.changes and not row.trouble]
+        return [row for row in self.rows if row.asks and not row.trouble]
 
     @property
     def wrong(self) -> list[Row]:
@@ -119,15 +119,15 @@ class Sheet:
 
     @property
     def same(self) -> int:
-        return sum(1 for row in self.rows if not row.changes and not row.trouble)
+        return sum(1 for row in self.rows if not row.asks and not row.trouble)
 
     @property
     def changes(self) -> int:
-        return sum(row.changes for row in self.good)
+        return len(self.wishes())
 
     def wishes(self) -> list[Wish]:
         """What the right lines ask for."""
-        return [wish for row in self.rows if not row.trouble for _, wish in row.wishes]
+        return [wish for row in self.good for wish in row.asks]
 
 
 def read(tenant: Tenant, text: str) -> Sheet:
@@ -244,7 +244,7 @@ def _judge(tenant: Tenant, sheet: Sheet) -> None:
         sources = [(row, column) for row in rows for column, _ in row.wishes]
         verdicts = services.preview(tenant, [wish for row in rows for _, wish in row.wishes]).verdicts
         for row in rows:
-            row.changes, row.hints = 0, []
+            row.asks, row.hints = [], []
         for (row, column), verdict in zip(sources, verdicts, strict=True):
             _take(row, column, verdict)
         right = [row for row in rows if not row.trouble]
@@ -254,11 +254,11 @@ def _judge(tenant: Tenant, sheet: Sheet) -> None:
 
 
 def _take(row: Row, column: str, verdict: Verdict) -> None:
-    row.changes += verdict.counts
     if verdict.problem is not None:
         row.trouble.append((column, verdict.problem))
-    elif verdict.hint and verdict.counts:
-        row.hints.append(verdict.hint)
+    elif verdict.counts:
+        row.asks.append(verdict.wish)
+        row.hints += [verdict.hint] if verdict.hint else []
 
 
 def ask(actor: Actor, tenant: Tenant, sheet: Sheet, *, title: str) -> services.Asked:

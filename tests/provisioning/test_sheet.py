@@ -17,8 +17,10 @@ from django.test.utils import CaptureQueriesContext
 from core.errors import InvalidInput
 from directory.models import DirectoryGroup, DirectoryUser
 from provisioning import sheet
+from provisioning.models import Change
 from telephony.models import PhoneNumber
 from tenants import scope, tables
+from tenants.access import SYSTEM
 from tenants.models import Tenant
 from tests.api.conftest import add_group
 from tests.cast import Cast
@@ -142,6 +144,16 @@ def test_what_is_exported_is_read_again_and_asks_for_nothing(contoso: Tenant) ->
     assert dora["Join"] == "Sales copy; Twins copy"
     found = read(contoso, text)
     assert (told(found), found.changes, found.same) == ([], 0, len(everybody))
+
+
+def test_what_merely_says_how_things_are_takes_no_waiting_change_back(contoso: Tenant) -> None:
+    users(contoso, ["dora"], city="Zug")
+    for city in ("Bern", "Zug"):
+        found = read(contoso, f"User,City,Department\ndora@contoso.com,{city},-\n")
+        with scope.one(contoso.id):
+            sheet.ask(SYSTEM, contoso, found, title="")
+    with scope.one(contoso.id):
+        assert [(one.aspect, one.state) for one in Change.objects.all()] == [("user:city", "pending")]
 
 
 def test_the_wrong_lines_can_be_taken_home_mended_and_sent_again(contoso: Tenant) -> None:
