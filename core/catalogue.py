@@ -121,7 +121,8 @@ _APP: tuple[_Row, ...] = (
      "Microsoft lets no app create the resource account {thing}, only an administrator who is signed in.",
      ("Either connect this customer by an administrator's sign-in (Connection, Sign in), or have its administrator "
       "run the ready script of the design, or create this account in the Teams admin center; then press Retry. The "
-      "portal goes on with the account that it finds. Calls and everything else of this customer are not concerned.")),
+      "portal goes on with the account that it finds. Calls and everything else of this customer are not "
+      "concerned.")),
     ("resource_account_blocked", 409, _FIX, _PROVIDER, "target",
      "{thing} cannot be built before somebody has decided: {why}.",
      "Do what the reason says, and press Retry; or change the design."),

@@ -123,7 +123,9 @@ def _provider_tree(request: HttpRequest, actor: Actor) -> list[Entry]:
             else None,
             _entry(request, "License", "/settings/license/") if provider else None,
             _entry(request, "DNS zone", "/settings/dns-zone/") if provider else None,
-            _entry(request, "Resource account templates", "/resource-account-templates/") if provider else None,
+            _entry(request, "Resource account templates", "/resource-account-templates/")
+            if provider
+            else None,
             _entry(request, "Users & roles", "/settings/people/")
             if actor.may(Ability.MANAGE_PEOPLE)
             else None,
