@@ -12,16 +12,15 @@ from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 
-from core.errors import InvalidInput, UmpError
+from core.errors import UmpError
 from directory.browse import as_uuid
 from telephony import holds, intervals, numbers, selectors, views
-from telephony.forms import BlockForm, BlockRangeForm, ReserveForm, ReserveRangeForm
+from telephony.forms import BlockForm, BlockRangeForm, ReserveForm, ReserveRangeForm, complain
 from telephony.models import HoldKind, NumberHold, PhoneNumber
 from tenants import offers, tables
 from tenants.abilities import Ability
 from tenants.access import Actor
 from tenants.answers import leave_dialog
-from tenants.forms import add_error
 from tenants.models import Tenant
 from tenants.web import actor_of, tenant_view
 
@@ -107,7 +106,7 @@ def _many(request: HttpRequest, tenant: Tenant, name: str) -> HttpResponse:
         try:
             told = _carry_out(actor_of(request), tenant, name, fitting, form.cleaned_data)
         except UmpError as error:
-            _complain(form, error)
+            complain(form, error)
         else:
             _tell(request, act, told + [(one.number, why) for one, why in skipped], len(chosen))
             return leave_dialog(request, f"{base(tenant)}?{request.GET.urlencode()}")
@@ -119,7 +118,7 @@ def _many(request: HttpRequest, tenant: Tenant, name: str) -> HttpResponse:
         "chosen": chosen,
         "fitting": fitting,
         "skipped": [(one.number, why) for one, why in skipped],
-        "names": [_named(one, people) for people in [selectors.holders(fitting)] for one in fitting],
+        "names": _names(fitting),
         "more": total - len(chosen),
         "part": f"The first {len(chosen):,} of {total:,} that match",
         "form": form if act.form is not forms.Form else None,
@@ -159,9 +158,14 @@ def _sorted_out(name: str, chosen: list[Any]) -> tuple[list[Any], list[tuple[Any
     return fitting, skipped
 
 
-def _named(one: PhoneNumber, people: Mapping[Any, selectors.Holder]) -> str:
-    holder = people.get((one.tenant_id, one.target_id)) if one.target_id else None
-    return f"{one.number} ({holder.name})" if holder and holder.name else one.number
+def _names(rows: Sequence[PhoneNumber]) -> list[str]:
+    """Each number, and who has it."""
+    people = selectors.holders(rows)
+    found = []
+    for one in rows:
+        holder = people.get((one.tenant_id, one.target_id)) if one.target_id else None
+        found.append(f"{one.number} ({holder.name})" if holder and holder.name else one.number)
+    return found
 
 
 def _carry_out(
@@ -188,13 +192,6 @@ def _tell(request: HttpRequest, act: Act, refused: Sequence[tuple[str, str]], ch
         messages.warning(request, f"{number} was left out: {why}.")
     if len(refused) > TOLD:
         messages.warning(request, f"{len(refused) - TOLD:,} more were left out.")
-
-
-def _complain(form: forms.Form, error: UmpError) -> None:
-    if isinstance(error, InvalidInput):
-        add_error(form, error)
-    else:
-        form.add_error(None, f"{error.message} {error.advice}")
 
 
 # --- What is held -------------------------------------------------------------------------------------------
@@ -256,7 +253,7 @@ def _by_hand(request: HttpRequest, tenant: Tenant, name: str) -> HttpResponse:
             rule = intervals.between(given.pop("first"), given.pop("last"))
             _HOLD[name](actor_of(request), tenant, [rule], **given)
         except UmpError as error:
-            _complain(form, error)
+            complain(form, error)
         else:
             messages.success(request, f"{intervals.words(rule)}: {rule.numbers:,} {act.done}.")
             return leave_dialog(request, f"{base(tenant)}holds/")

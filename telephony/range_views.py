@@ -7,17 +7,16 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 
-from core.errors import InvalidInput, UmpError
+from core.errors import UmpError
 from replication.words import Chip
 from sites.models import Site
 from telephony import ranges
-from telephony.forms import RangeForm
+from telephony.forms import RangeForm, complain
 from telephony.models import NumberRange
 from telephony.ranges import Figures
 from tenants import offers, tables
 from tenants.abilities import Ability
 from tenants.answers import leave_dialog
-from tenants.forms import add_error
 from tenants.models import Tenant
 from tenants.web import actor_of, tenant_view
 
@@ -103,7 +102,7 @@ def add(request: HttpRequest, tenant: Tenant) -> HttpResponse:
         try:
             made = ranges.add(actor_of(request), tenant, **given)
         except UmpError as error:
-            _complain(form, error)
+            complain(form, error)
         else:
             messages.success(request, f"The range {made.name} has {made.numbers:,} numbers.")
             return leave_dialog(request, _base(tenant))
@@ -118,7 +117,7 @@ def change(request: HttpRequest, tenant: Tenant, range_id: uuid.UUID) -> HttpRes
         try:
             ranges.change(actor_of(request), row, **form.given())
         except UmpError as error:
-            _complain(form, error)
+            complain(form, error)
         else:
             messages.success(request, "Saved.")
             return leave_dialog(request, _base(tenant))
@@ -157,10 +156,3 @@ def _ask(request: HttpRequest, tenant: Tenant, form: RangeForm, title: str, path
 
 def _sites(tenant: Tenant) -> list[Site]:
     return list(Site.objects.filter(tenant=tenant).order_by("name"))
-
-
-def _complain(form: RangeForm, error: UmpError) -> None:
-    if isinstance(error, InvalidInput):
-        add_error(form, error)
-    else:
-        form.add_error(None, f"{error.message} {error.advice}")
