@@ -114,6 +114,7 @@ def test_one_table_holds_secrets(cast: Cast) -> None:
         ("invitations.Link", "token_hash"),
         ("accounts.Brand", "logo"),  # a picture
         ("sbc.Sbc", "rules_digest"),  # of the rules that were read
+        ("provisioning.Plan", "digest"),  # of what a person decided on
         ("accounts.User", "password"),  # a hash
         ("mfa.Authenticator", "data"),  # under the web key, see accounts.adapters
     }

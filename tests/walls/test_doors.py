@@ -6,6 +6,7 @@ The matrix proves that doors do what they say; this list, that they still say it
 """
 
 import os
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,8 +26,31 @@ def lines() -> Iterator[str]:
             yield f"/{route.pattern} {','.join(sorted(methods))} {wants}"
 
 
+def rights() -> Iterator[str]:
+    """Who may what, and which of it no role for one customer grants."""
+    from tenants.abilities import ABILITIES, PROVIDER_WIDE
+
+    for role, abilities in ABILITIES.items():
+        yield f"role {role} may {','.join(sorted(abilities))}"
+    yield f"provider-wide {','.join(sorted(PROVIDER_WIDE))}"
+
+
+def test_a_role_for_one_customer_and_a_token_grant_no_more_than_they_say() -> None:
+    from tenants.abilities import ABILITIES, PROVIDER_WIDE, Ability, Role
+    from tenants.access import Actor
+
+    own, other = uuid.uuid4(), uuid.uuid4()
+    of_one = Actor("person", "1", "Otto", tenant_roles={own: Role.PROVIDER_ADMIN})
+    assert of_one.abilities(own) == frozenset(Ability) - PROVIDER_WIDE
+    assert not of_one.abilities() | of_one.abilities(other)
+    only = frozenset({Ability.VIEW_TENANT, Ability.ROTATE_KEYS})
+    narrow = Actor("token", "1", "t", provider_role=Role.OPERATOR, only=only)
+    assert narrow.abilities(own) == {Ability.VIEW_TENANT}
+    assert Ability.VIEW_QUEUE in ABILITIES[Role.OPERATOR]
+
+
 def test_every_door_wants_what_is_written_down() -> None:
-    written, found = set(LIST.read_text(encoding="utf-8").splitlines()), set(lines())
+    written, found = set(LIST.read_text(encoding="utf-8").splitlines()), {*lines(), *rights()}
     told = [f"- {one}" for one in sorted(written - found)] + [f"+ {one}" for one in sorted(found - written)]
     assert not told, "\n".join(
         ["if this is meant: python -m tests.walls.test_doors > tests/walls/doors.txt", *told]
@@ -55,4 +79,4 @@ if __name__ == "__main__":
     import django
 
     django.setup()
-    print("\n".join(sorted(lines())))
+    print("\n".join([*rights(), *sorted(lines())]))
