@@ -183,7 +183,7 @@ def apply(actor: Actor, tenant: Tenant, plan: Plan, digest: str) -> Command:
 
     Raises UmpError (changes_moved) when it is another plan than he saw, or is not to be had any more.
     """
-    row = Plan.objects.select_for_update().get(id=plan.id)
+    row = Plan.objects.select_for_update(no_key=True).get(id=plan.id)
     if row.state != PlanState.READY or row.digest != digest or not still_wanted(row):
         if row.state == PlanState.READY and row.digest == digest:
             Plan.objects.filter(id=row.id).update(state=PlanState.STALE)

@@ -48,6 +48,7 @@ from tests.provisioning.making import add_change, add_line, add_plan
 from tests.queuepages.test_lists import change as change_command
 from tests.queuepages.test_lists import claim, submit
 from tests.telephony.making import add_number, add_person, keep_stream
+from user_templates.models import UserTemplate
 from webhooks import services as webhooks
 from webhooks.models import Delivery
 
@@ -103,6 +104,7 @@ def build(cast: Cast) -> Stage:
             **scripts(),
             **sites_of(cast.contoso),
             **designs_of(cast.contoso),
+            **templates_of(cast.contoso),
             **pools,
             "view_id": view(cast),
             "plan_id": written(cast.contoso),
@@ -414,6 +416,19 @@ def sites_of(tenant: Tenant) -> dict[str, uuid.UUID]:
     result = {"plan": "p" * 32, "lines": [f"no ip-group {'9' * 90}"] * 5, "rows": [f"IPGroup 3 {LONG}"] * 3}
     change_command(look, state="succeeded", finished_at=timezone.now(), result=result | {"notes": [LONG]})
     return {"site_id": good.uid, "failed_site": bad.uid, "prefix_id": number.uid}
+
+
+def templates_of(tenant: Tenant) -> dict[str, uuid.UUID]:
+    """One that is off, with long names; and a group with members to be covered."""
+    with scope.one(tenant.id):
+        group = DirectoryGroup.objects.filter(tenant=tenant).order_by("object_id").first()
+        assert group is not None
+        row = UserTemplate.objects.create(
+            tenant=tenant, name=LONG[:80], rank=1, group_id=group.object_id, group_name=LONG[:300],
+            values=[["user:city", "C" * 100], ["policy:TeamsCallingPolicy", {"id": "", "name": "P" * 60}]],
+            created_by=LONG[:200],
+        )  # fmt: skip
+    return {"user_template_id": row.uid}
 
 
 def designs_of(tenant: Tenant) -> dict[str, uuid.UUID]:
