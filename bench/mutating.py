@@ -34,7 +34,7 @@ KINDS = ("door", "needs", "fresh", "permission", "guard", "ability", "scope", "p
 
 POLICY_TEST = "test_every_policy_lets_through_the_scope_and_nothing_else"
 TIE_TEST = "test_every_row_that_points_at_a_customers_row_is_tied_to_the_same_customer"
-WALLS = ("tests/walls/test_scope.py", "tests/walls/test_doors.py")
+WALLS = ("tests/walls/test_doors.py", "tests/walls/test_scope.py")
 ROOMS = {
     "api": ("tests/api",),
     "accounts": ("tests/accounts", "tests/api/test_access.py"),
