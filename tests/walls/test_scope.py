@@ -264,7 +264,8 @@ def test_every_row_that_points_at_a_customers_row_is_tied_to_the_same_customer()
     }
     for model in set(_walled()) - {Tenant}:
         for field in model._meta.get_fields():
-            target = field.related_model if field.many_to_one and field.concrete else None
+            points = (field.many_to_one or field.one_to_one) and field.concrete
+            target = field.related_model if points else None
             if target in {None, Tenant} or not issubclass(target, owned.Owned):
                 continue
             table, other = model._meta.db_table, target._meta.db_table
