@@ -23,6 +23,7 @@ PARTS = (
     "/live/",
     ".csv",
     ".txt",
+    ".ps1",
     "export/",
     "/figures/",
     "/scripts/<slug:which>/",
