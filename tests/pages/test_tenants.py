@@ -73,7 +73,7 @@ def test_a_row_in_the_exact_words(cast: Cast, client_of: SignIn) -> None:
         assert line in shown
     for word, path in (("Edit", "edit/"), ("Delete", "delete/"), ("Queue Replication", "queue-replication/")):
         assert re.search(rf'href="{url(cast.contoso, path)}"[^>]*>{word}', shown)
-    assert f'{url(cast.contoso, "undo-deploy/")}' in shown
+    assert f"{url(cast.contoso, 'undo-deploy/')}" in shown
     assert "Undo Deploy" in shown
     assert re.search(rf'href="{url(cast.contoso, "sites/add/")}"', shown)
     assert "Add SBC Site" in shown
