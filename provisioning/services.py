@@ -185,8 +185,6 @@ def apply(actor: Actor, tenant: Tenant, plan: Plan, digest: str) -> Command:
     """
     row = Plan.objects.select_for_update(no_key=True).get(id=plan.id)
     if row.state != PlanState.READY or row.digest != digest or not still_wanted(row):
-        if row.state == PlanState.READY and row.digest == digest:
-            Plan.objects.filter(id=row.id).update(state=PlanState.STALE)
         raise UmpError.of("changes_moved", why="the changes that wait are not those of this plan any more")
     _note(actor, tenant, "plan.confirmed", {"writes": (None, writes(row))}, plan=row)
     return queue.submit(actor, APPLY, tenant, target=str(row.uid), params={"plan": str(row.uid)})
