@@ -16,9 +16,9 @@ from api.views import ApiView, accepted
 from core.errors import NotFound, UmpError
 from deployment import selectors, services
 from deployment.models import Act, Run, RunState
+from m365.powershell.actions import Action
 from m365.powershell.handout import LONGEST_PASTE
 from m365.voice import Part
-from m365.voice_plan import Action
 from replication.selectors import command as command_of
 from tenants.abilities import Ability
 

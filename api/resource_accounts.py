@@ -17,7 +17,8 @@ from api.permissions import provider, tenant
 from api.serializers import CommandRef, In, Nothing, Out
 from api.views import ApiView, ListView, accepted
 from m365 import resource_account_plan as planning
-from m365.resource_account_plan import Action, Step
+from m365.powershell.actions import Action
+from m365.resource_account_plan import Step
 from resource_accounts import selectors, services
 from resource_accounts.models import Design, DesignState, DesignTemplate, Kind
 from resource_accounts.selectors import Account

@@ -17,10 +17,11 @@ from deployment.ledger import Book
 from deployment.models import Act, Run, RunState
 from deployment.plans import SitePart
 from m365 import voice_plan
+from m365.powershell.actions import Action
 from m365.powershell.calls import Call
 from m365.teams_powershell import Session
 from m365.voice import DialPlan, Policy, Thing
-from m365.voice_plan import Action, Step
+from m365.voice_plan import Step
 from replication import services as queue
 from replication import states
 from replication.context import Again, Context, Done, Outcome

@@ -7,8 +7,9 @@ from django.db.models.functions import Now
 
 from deployment.models import Run, VoiceWrite, WriteState
 from m365 import voice, voice_plan
+from m365.powershell.actions import Action
 from m365.voice import Part, Routing, Thing
-from m365.voice_plan import Action, Step
+from m365.voice_plan import Step
 from replication.context import Context
 from tenants.models import Tenant
 

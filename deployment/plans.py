@@ -10,8 +10,9 @@ from deployment import ledger
 from deployment.models import Act, Run, SiteVoice
 from m365 import voice, voice_plan
 from m365.clouds import CLOUDS, Cloud
+from m365.powershell.actions import Action
 from m365.voice import Part, Routing, Rule, Thing
-from m365.voice_plan import Action, Step
+from m365.voice_plan import Step
 from sites.models import Prefix, Site, SiteState, Trunk
 from sites.services import on_sbc
 from tenants.models import Connection, Service, Tenant

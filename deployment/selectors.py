@@ -9,7 +9,8 @@ from django.db.models import QuerySet
 from deployment import plans, services
 from deployment.models import Act, Run, RunState, SiteVoice, VoiceWrite, WriteState
 from m365 import voice
-from m365.voice_plan import Action, Step
+from m365.powershell.actions import Action
+from m365.voice_plan import Step
 from replication.models import Command
 from sites.models import Site
 from tenants.models import Tenant

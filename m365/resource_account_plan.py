@@ -6,7 +6,6 @@ schedules: Teams gives no way to see what one consists of, and its calls know on
 
 from __future__ import annotations
 
-import enum
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
@@ -14,25 +13,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from m365 import resource_account_calls as calls
+from m365.powershell.actions import WRITING, Action
 from m365.powershell.calls import Call
 from m365.resource_accounts import Attendant, Found, Own, Part, Thing, Wish, described, digest, wanted
 
 Owned = Mapping[Part, Own]
 _REBUILT = (Part.LINK, Part.ATTENDANT, Part.HOLIDAYS, Part.HOURS)
-
-
-class Action(enum.StrEnum):
-    CREATE = "create"
-    CHANGE = "change"
-    NOTHING = "nothing"
-    REMOVE = "remove"
-    KEEP = "keep"
-    """It would go, but stays; `why` says why."""
-    CONFLICT = "conflict"
-    """It is there and not the portal's: a person must decide."""
-
-
-WRITING = frozenset({Action.CREATE, Action.CHANGE, Action.REMOVE})
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,9 @@ from m365 import resource_account_calls as calls
 from m365 import resource_account_plan as planning
 from m365.clouds import Cloud
 from m365.powershell import handout, script
+from m365.powershell.actions import WRITING, Action
 from m365.powershell.calls import Made
-from m365.resource_account_plan import Action, Step
+from m365.resource_account_plan import Step
 from m365.resource_accounts import Part, Thing, Wish, observed, wanted
 
 _VARIABLES = {
@@ -103,7 +104,7 @@ def _look(part: Part, name: str, wish: Wish) -> str:
 def _written(number: int, step: Step, wish: Wish) -> Iterator[str]:
     yield ""
     yield from script.comment(f"{number}. {step.action.value.capitalize()}: {step} ({step.why}).")
-    if step.action not in planning.WRITING:
+    if step.action not in WRITING:
         yield from script.comment("Nothing is done here.")
         return
     for label, text in step.after:

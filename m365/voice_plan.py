@@ -14,7 +14,6 @@ The portal changes and removes only what it created (`owned`), or what a person 
 
 from __future__ import annotations
 
-import enum
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -24,24 +23,11 @@ from typing import Any
 from core.errors import OutcomeUnknown, UmpError
 from m365 import voice
 from m365.powershell import cmdlets
+from m365.powershell.actions import WRITING, Action
 from m365.powershell.calls import Call
 from m365.voice import Noun, Part, Policy, Route, Routing, Thing, thing_of
 
 _ORDER = {part: place for place, part in enumerate(Part)}
-
-
-class Action(enum.StrEnum):
-    CREATE = "create"
-    CHANGE = "change"
-    NOTHING = "nothing"
-    REMOVE = "remove"
-    KEEP = "keep"
-    """It would be removed or put back, but must stay as it is; `why` says so."""
-    CONFLICT = "conflict"
-    """It is there, differs, and is not the portal's: a person must decide."""
-
-
-WRITING = frozenset({Action.CREATE, Action.CHANGE, Action.REMOVE})
 
 
 @dataclass(frozen=True, slots=True)

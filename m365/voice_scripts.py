@@ -13,9 +13,10 @@ from core.errors import UmpError
 from m365 import voice, voice_plan
 from m365.clouds import Cloud
 from m365.powershell import cmdlets, handout, script
+from m365.powershell.actions import Action
 from m365.powershell.calls import Call
 from m365.voice import Part, Routing, Thing
-from m365.voice_plan import Action, Step
+from m365.voice_plan import Step
 
 _READ = {part: cmdlets.READS[name].cmdlet for part, name in (
     (Part.GATEWAY, "gateways"), (Part.ROUTE, "routes"), (Part.POLICY, "policies"), (Part.DIAL_PLAN, "dial_plans")

@@ -20,7 +20,8 @@ from m365 import resource_account_calls as calls
 from m365 import resource_account_plan as planning
 from m365 import resource_accounts as m365
 from m365.graph import segment
-from m365.resource_account_plan import Action, Step
+from m365.powershell.actions import Action
+from m365.resource_account_plan import Step
 from m365.resource_accounts import Own, Part, Thing, Wish
 from m365.teams_powershell import Session
 from replication.context import Again, Context, Done, Outcome

@@ -18,8 +18,8 @@ from m365 import resource_account_scripts as scripts
 from m365 import resource_accounts as accounts
 from m365.clouds import CLOUDS
 from m365.powershell import handout, script
+from m365.powershell.actions import Action
 from m365.powershell.calls import Call
-from m365.resource_account_plan import Action
 from m365.resource_accounts import Act, Attendant, Holiday, Option, Own, Part, Queue, Target, Wish
 from tests.m365 import powershell_reader as reader
 from tests.m365.teams_apps_model import TeamsApps

@@ -16,10 +16,11 @@ from core.errors import OutcomeUnknown, UmpError
 from m365 import voice, voice_plan
 from m365.clouds import CLOUDS
 from m365.powershell import faults
+from m365.powershell.actions import Action
 from m365.powershell.calls import Call
 from m365.powershell.cmdlets import READS, users_with
 from m365.voice import DialPlan, Gateway, Part, Policy, Route, Routing, Rule, Thing, Usage
-from m365.voice_plan import Action, Step
+from m365.voice_plan import Step
 from tests.m365.teams_model import FaultError, TeamsModel
 
 SHORT = Rule("Short", r"^(\d{3})$", "+41581234$1")

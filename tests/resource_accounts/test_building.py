@@ -12,7 +12,7 @@ import pytest
 from core.errors import Conflict, OutcomeUnknown, UmpError
 from m365 import activation
 from m365.powershell import handout
-from m365.resource_account_plan import Action
+from m365.powershell.actions import Action
 from m365.resource_accounts import Part
 from replication.models import Command, Lane, LaneName
 from resource_accounts import commands, selectors, services
