@@ -367,7 +367,7 @@ SPECTACULAR_SETTINGS = {
         "SiteStateEnum": "api.sites.STATES",
         "DesignTypeEnum": "resource_accounts.models.Kind",
         "DeployActEnum": "deployment.models.Act",
-        "DeployStateEnum": "deployment.models.RunState",
+        "DeployRunStateEnum": "deployment.models.RunState",
     },
 }
 API_REQUESTS_PER_MINUTE = env.int("API_REQUESTS_PER_MINUTE", default=600)
