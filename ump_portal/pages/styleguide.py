@@ -11,6 +11,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 
+from ump_portal.pages.navigation import Entry
+
 TONES = (
     ("ok", "Successful", "Checked 2 minutes ago"),
     ("warn", "Secret expires in 9 days", "Rotate it before 29 November"),
@@ -101,9 +103,9 @@ def sample_rows(now: datetime) -> list[dict[str, Any]]:
     return rows
 
 
-def sample_navigation() -> list[dict[str, Any]]:
-    def entry(label: str, icon: str = "", **more: object) -> dict[str, Any]:
-        return {"label": label, "url": "#" + label.lower().replace(" ", "-"), "icon": icon, **more}
+def sample_navigation() -> list[Entry]:
+    def entry(label: str, icon: str = "", **more: Any) -> Entry:
+        return Entry(label, "#" + label.lower().replace(" ", "-"), icon, **more)
 
     return [
         entry("Dashboard", "layout-dashboard"),
@@ -111,11 +113,11 @@ def sample_navigation() -> list[dict[str, Any]]:
         entry("Invitations", "mail-plus", count=12),
         entry("Authentication Status", "shield-check", count=3, tone="bad"),
         entry("Replication", "refresh-cw", open=True,
-              children=[entry("Queue", count=7), entry("Plans"), entry("History")]),
-        entry("SBC", "cable", children=[entry("Known SBCs"), entry("Site Locations"), entry("Prefixes")]),
+              children=(entry("Queue", count=7), entry("Plans"), entry("History"))),
+        entry("SBC", "cable", children=(entry("Known SBCs"), entry("Site Locations"), entry("Prefixes"))),
         entry("Numbers", "hash"),
         entry("Audit", "scroll-text"),
-        entry("System", "settings", children=[entry("Settings"), entry("License"), entry("API clients")]),
+        entry("System", "settings", children=(entry("Settings"), entry("License"), entry("API clients"))),
     ]  # fmt: skip
 
 
