@@ -62,6 +62,15 @@ class Applying:
             if self.ctx.should_yield():
                 return Again()
 
+    def settle(self) -> Again | None:
+        """Only read back what is under way; None once nothing is. Nothing is sent."""
+        while self.lines.filter(state__in=UNDER_WAY).exists():
+            if not self._follow():
+                return Again("Waiting for Microsoft to show what it accepted", wait=LOOK_AGAIN)
+            if self.ctx.should_yield():
+                return Again()
+        return None
+
     # --- The intent -----------------------------------------------------------------------------------------
     def _intend(self, *, room: int) -> list[Line]:
         """The next lines, written down as sent. What a newer wish has replaced meanwhile is left out."""
@@ -255,7 +264,23 @@ def start(plan: Plan) -> None:
     Change.objects.filter(id__in=blocked.values("change_id"), plan=plan).update(**ends)
 
 
-def finish(plan: Plan) -> dict[str, int]:
+def release(plan: Plan) -> None:
+    """What was not sent yet is not: its wishes wait again, unless newer ones do. Call it under the fence."""
+    lines = Line.objects.filter(plan=plan, state=LineState.PLANNED)
+    rows = Change.objects.filter(id__in=lines.values("change_id"), state=ChangeState.APPLYING)
+    newer = Change.objects.filter(
+        tenant_id=plan.tenant_id,
+        state=ChangeState.PENDING,
+        subject_id=OuterRef("subject_id"),
+        aspect=OuterRef("aspect"),
+    )
+    replaced = list(rows.filter(Exists(newer)).values_list("id", flat=True))
+    rows.filter(id__in=replaced).update(state=ChangeState.SUPERSEDED, changed_at=Now())
+    rows.exclude(id__in=replaced).update(state=ChangeState.PENDING, plan=None, changed_at=Now())
+    lines.update(state=LineState.SKIPPED, done_at=Now())
+
+
+def finish(plan: Plan, *, stopped: bool = False) -> dict[str, int]:
     """How many lines came to which end; the plan is applied, or in part. Call it under the fence."""
     lines = Line.objects.filter(plan=plan).exclude(act="nothing")
     figures = {
@@ -265,7 +290,7 @@ def finish(plan: Plan) -> dict[str, int]:
         "blocked": lines.filter(state=LineState.BLOCKED).count(),
         "replaced": lines.filter(state=LineState.SKIPPED).count(),
     }
-    whole = not (figures["unseen"] or figures["failed"] or figures["blocked"])
+    whole = not (stopped or figures["unseen"] or figures["failed"] or figures["blocked"])
     Plan.objects.filter(id=plan.id).update(
         state=PlanState.APPLIED if whole else PlanState.PARTIAL,
         finished_at=Now(),

@@ -16,13 +16,14 @@ from provisioning.models import ENDED, ChangeState, Edit, Line, LineState, Plan,
 from provisioning.services import APPLY
 from replication import plans, services
 from replication.context import Again, Context, Done, Outcome
-from replication.models import Command
-from replication.registry import Kind, register
+from replication.models import OPEN, Command
+from replication.registry import Kind, chore, register
 from tenants import lines, scope
 from tenants.abilities import Ability
 from tenants.access import SYSTEM, Actor
 from tenants.models import Connection, Tenant
 
+A_SWEEP = 50
 READ_AFTER = {
     "number": ("teams_users", "number_assignments"),
     "policy": ("teams_policies",),
@@ -82,6 +83,11 @@ class _Run:
         """Done at the end, Again at a slice's end."""
         step = self.ctx.state.get("step", "begin")
         if step == "begin":
+            waits = self._left_behind()
+            if waits is not None:
+                return waits
+            if self.ctx.params.get("settle"):
+                return Done("What a command that ended had under way was read back; the rest waits again.")
             self._begin()
         plan = Plan.objects.get(uid=self.ctx.state["plan"])
         if self.ctx.state["step"] == "draw" and not self._draw(plan):
@@ -94,6 +100,21 @@ class _Run:
                 return ended
         plan.refresh_from_db()
         return Applying(self.ctx, self.graph, plan, app=self.app).slice() or self._finish(plan)
+
+    def _left_behind(self) -> Again | None:
+        """What a command that ended in the middle has left: the sent is read back, the rest waits as before.
+
+        Commands of a customer's lane run one after another, so whoever was at it has ended. Again while Microsoft
+        has not shown what was sent.
+        """
+        for plan in Plan.objects.filter(tenant=self.tenant, state=PlanState.APPLYING):
+            waits = Applying(self.ctx, self.graph, plan, app=self.app).settle()
+            if waits is not None:
+                return waits
+            with self.ctx.transaction():
+                applying.release(plan)
+                applying.finish(plan, stopped=True)
+        return None
 
     def _begin(self) -> None:
         """A plan of its own, or the one that a person said yes to."""
@@ -228,6 +249,18 @@ class _Run:
             telling.applied(plan, PlanState(plan.state), figures)
         outcome = "complete" if plan.state == PlanState.APPLIED else "partial"
         return Done(_result(figures), outcome=outcome, result={"plan": str(plan.uid), "lines": figures})
+
+
+@chore
+def look_after_left() -> int:
+    """Plans whose command was cancelled, or gave up, in the middle; how many customers that were."""
+    with scope.every("the sweeper looks for plans that nobody carries out"):
+        busy = Command.objects.filter(kind=APPLY, state__in=OPEN).values("tenant_id")
+        left = Plan.objects.filter(state=PlanState.APPLYING).exclude(tenant_id__in=busy)
+        customers = list(Tenant.objects.filter(id__in=left.values("tenant_id"), deleted_at=None)[:A_SWEEP])
+        for tenant in customers:
+            services.submit(SYSTEM, APPLY, tenant, target="settle", params={"settle": True})
+    return len(customers)
 
 
 _NOUNS = json.dumps({family.family: family.one for family in FAMILIES.values()})

@@ -117,6 +117,9 @@ class Plan(TenantOwned):
     class Meta(TenantOwned.Meta):
         ordering = ["-id"]
         constraints = [models.UniqueConstraint(fields=["tenant", "id"], name="written_plan_of_tenant")]
+        indexes = [
+            models.Index(fields=["tenant"], name="plan_under_way", condition=models.Q(state="applying")),
+        ]
 
 
 class Change(TenantOwned):

@@ -107,6 +107,7 @@ class Stage:
         with scope.one(self.tenant.id):
             command = services.draw(ANNA, self.tenant)
         command = self.finish(command)
+        assert command.state == "succeeded", (command.state, command.message)
         with scope.one(self.tenant.id):
             return command, Plan.objects.get(uid=command.result["plan"])
 

@@ -9,8 +9,8 @@ import pytest
 
 from core.errors import UmpError
 from directory.models import DirectoryUser
-from m365 import identity, permissions
-from provisioning import services
+from m365 import identity, pacing, permissions
+from provisioning import commands, services
 from provisioning.models import ChangeState, LineState, PlanState
 from replication import services as queue
 from replication.context import Context
@@ -212,3 +212,28 @@ def test_a_permission_that_is_missing_holds_these_changes_and_nothing_else(stage
     with scope.one(stage.tenant.id):
         queue.retry(SYSTEM, command)
     assert stage.finish(command).outcome == "complete"
+
+
+def test_what_a_cancelled_command_left_is_read_back_and_the_rest_waits_again(stage: Stage) -> None:
+    users, given = stage.without_number(2), stage.free(1)
+    stage.ask([(users[0], "user:city", "Bern"), (users[1], "number", given[0])])
+    with scope.one(stage.tenant.id):
+        command = Command.objects.get(tenant=stage.tenant, kind="apply_changes")
+    stage.customer.trouble("throttle", path="assignNumber", retry_after="60")
+    stage.finish(command, most=1)
+    assert {line.aspect: line.state for line in stage.lines(stage.plan())}["number"] == LineState.PLANNED
+    with scope.one(stage.tenant.id):
+        queue.cancel(SYSTEM, command)
+        assert {row.state for row in stage.changes()} >= {ChangeState.APPLYING}
+    stage.customer.heal()
+    pacing._pacers.clear()  # the minute is over
+    assert commands.look_after_left() == 1
+    assert commands.look_after_left() == 0
+    assert stage.process().state == "succeeded"
+    states = {row.aspect: row.state for row in stage.changes()}
+    assert states == {"user:city": ChangeState.APPLIED, "number": ChangeState.PENDING}
+    assert (stage.plan().state, stage.orders()) == (PlanState.PARTIAL, [])
+    _, plan = stage.draw()
+    with scope.one(stage.tenant.id):
+        assert stage.finish(services.apply(ANNA, stage.tenant, plan, plan.digest)).outcome == "complete"
+    assert stage.orders() == [(given[0], str(users[1]))]
