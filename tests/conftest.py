@@ -10,12 +10,18 @@ import pytest
 from django.conf import settings
 from django.db import connections
 from django.test import Client, TransactionTestCase
+from hypothesis import HealthCheck
+from hypothesis import settings as of_hypothesis
 
 from accounts import branding, installation
 from accounts.models import User
 from tenants import recent
 from tests.cast import Cast, assemble, sign_in
 from tests.photograph import Photograph
+
+# A busy machine is no fault of what is tested.
+of_hypothesis.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+of_hypothesis.load_profile("unhurried")
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -83,7 +83,7 @@ def test_trouble_on_the_way_leaves_the_result_as_it_was(
     save(customer)
     worker.run(customer, "verify_qoe")
     before = stored(customer).verified_at
-    customer.trouble("error", status=503, count=50)
+    customer.trouble("error", status=503, retry_after="600", count=50)
     assert worker.run(customer, "verify_qoe").state == State.QUEUED
     assert stored(customer).verified_at == before
     assert stored(customer).verification == Verification.SUCCESSFUL
