@@ -115,6 +115,16 @@ def settle() -> None:
     _run(os.environ["DATABASE_OWNER_URL"], f"VACUUM ANALYZE {MIRROR}")
 
 
+def bytes_a_row() -> dict[str, float]:
+    """What a row of each table of the mirror takes, indexes and all; nothing for an empty one."""
+    tables = ", ".join(f"'{table.strip()}'" for table in MIRROR.split(","))
+    statement = (
+        "SELECT relname, pg_total_relation_size(oid)::float8 / reltuples FROM pg_class"
+        f" WHERE relname IN ({tables}) AND relkind = 'r' AND reltuples > 0 ORDER BY relname"
+    )
+    return {name: round(size) for name, size in _run(os.environ["DATABASE_OWNER_URL"], statement)}
+
+
 def rows_written() -> int:
     """Rows of the mirror written since the database began."""
     tables = ", ".join(f"'{table.strip()}'" for table in MIRROR.split(","))
@@ -140,6 +150,32 @@ def redis() -> Iterator[str]:
 
     with tempfile.TemporaryDirectory(prefix="ump-bench-") as folder, Redis(Path(folder)) as server:
         yield server.url
+
+
+def cpu_seconds() -> Figures:
+    """What the processes of this benchmark have used so far: its workers, its simulator, its database's sessions."""
+    used = {"workers": 0.0, "database": 0.0, "Microsoft": 0.0}
+    for child in _children(os.getpid()):
+        command = Path(f"/proc/{child}/cmdline").read_text(encoding="utf-8", errors="replace")
+        if "celery" in command:
+            used["workers"] += sum(map(_cpu_of, [child, *_children(child)]))
+        elif "simulator" in command:
+            used["Microsoft"] += _cpu_of(child)
+    sessions = (
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    used["database"] = sum(_cpu_of(row[0]) for row in _run(os.environ["DATABASE_OWNER_URL"], sessions))
+    return used
+
+
+def _children(pid: int) -> list[int]:
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
+
+
+def _cpu_of(pid: int) -> float:
+    """Seconds, of the process and of those of its children that have ended."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextlib.contextmanager

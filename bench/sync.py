@@ -45,6 +45,7 @@ def measure(url: str, users: int, chosen: argparse.Namespace) -> dict[str, Figur
         _keep_best(found, "floor", ground.child("floor", tenant=tenant))
         _keep_best(found, "first", ground.child("sync", tenant=tenant, kind="quick_replication"))
     ground.settle()
+    found["first"]["bytes_a_row"] = ground.bytes_a_row()
     before = ground.rows_written()
     found["no change"] = _note("no change", ground.child("sync", tenant=tenant, kind="quick_replication"))
     found["no change"]["rows_written"] = ground.rows_written() - before
@@ -116,6 +117,8 @@ def table(users: int, found: dict[str, Figures]) -> str:
         if "share" in one:
             lines.append(f"{'':<12}(did {one['rows']:,} rows in {one['wall']:.1f} s; wall is scaled up)")
     lines.append(f"no-change sync wrote {found['no change']['rows_written']} rows of the mirror")
+    sizes = found["first"]["bytes_a_row"].items()
+    lines.append("bytes a row with its indexes: " + ", ".join(f"{name} {size:,}" for name, size in sizes))
     return "\n".join(lines)
 
 
