@@ -14,6 +14,7 @@ from django.db.models.functions import Now
 
 from audit.services import Changes, record
 from core.errors import Conflict, InvalidInput, UmpError
+from core.words import first_of
 from nameservers import names
 from replication import services as queue
 from replication.models import Command
@@ -257,9 +258,8 @@ def checked_password(text: str) -> str:
 
 def _still_used(by: Iterable[object]) -> str:
     """By their names, as far as they have one of their own: rooms above know what points at a device."""
-    names_ = sorted({str(each) for each in by if type(each).__str__ is not Model.__str__})
-    more = f" and {len(names_) - MOST_NAMED} more" if len(names_) > MOST_NAMED else ""
-    return f"it is still used by {', '.join(names_[:MOST_NAMED])}{more}; remove these first"
+    names = sorted({str(each) for each in by if type(each).__str__ is not Model.__str__})
+    return f"it is still used by {first_of(names, MOST_NAMED)}; remove these first"
 
 
 def _record(actor: Actor, action: str, sbc: Sbc, changes: Changes) -> None:

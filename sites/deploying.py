@@ -13,6 +13,7 @@ from typing import Any
 from audiocodes import inifile, objects, script
 from audiocodes.objects import Key, NotMeantError, Rows
 from core.errors import UmpError
+from core.words import first_of
 from sbc.prefixes import readable
 from sites.models import ScriptVersion, Site
 from tenants import secrets
@@ -212,6 +213,5 @@ def paired(site: Site, version: ScriptVersion, device: Device) -> list[str]:
         return [f"! It cannot be made: {error}"]
 
 
-def in_words(items: Sequence[str], most: int = 5) -> str:
-    more = f" and {len(items) - most} more" if len(items) > most else ""
-    return "; ".join(items[:most]) + more
+def in_words(items: Sequence[str]) -> str:
+    return first_of(items, 5, "; ")

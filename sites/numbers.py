@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from audiocodes import dialplan
 from audiocodes.dialplan import GrammarError
 from core.errors import Conflict, InvalidInput
+from core.words import first_of
 from replication import services as queue
 from replication.models import OPEN, Command
 from sbc.models import Rule, Sbc
@@ -303,7 +304,4 @@ def _leave(rows: QuerySet[Prefix]) -> None:
 
 
 def _named(prefixes: Iterable[str]) -> str:
-    """The first ones, and how many more."""
-    every = list(prefixes)
-    more = f" and {len(every) - NAMED:,} more" if len(every) > NAMED else ""
-    return ", ".join(every[:NAMED]) + more
+    return first_of(prefixes, NAMED)

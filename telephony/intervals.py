@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 from audiocodes.dialplan import LINE, SCALE, GrammarError, Rule, parse
 from core.errors import InvalidInput
+from core.words import first_of
 from telephony.models import Interval
 
 SHORTEST = 6
@@ -76,9 +77,7 @@ def words(rule: Rule) -> str:
 
 def named(rules: Iterable[Rule]) -> str:
     """The first ones, and how many more."""
-    every = [words(rule) for rule in rules]
-    more = f" and {len(every) - NAMED:,} more" if len(every) > NAMED else ""
-    return ", ".join(every[:NAMED]) + more
+    return first_of((words(rule) for rule in rules), NAMED)
 
 
 def envelope(rules: Sequence[Rule]) -> tuple[int, int]:
