@@ -218,7 +218,7 @@ class Changes(ListView):
         wishes = [item.wish for item in items if item.wish]
         more = {"title": given.get("title", ""), "all_or_none": given["all_or_none"]}
         if given["all_or_none"] and len(wishes) < len(items):
-            asked = services.preview(self.tenant, wishes)
+            asked = services.preview(self.tenant, wishes, by=self.actor)
         else:
             asked = services.ask(self.actor, self.tenant, wishes, source=Source.API, **more)
         return answer(self, asked, items)
@@ -233,7 +233,7 @@ class Preview(ApiView):
         """What asking for these would answer; nothing is kept."""
         offers.require(self.tenant, FEATURE)
         items = _items(self.tenant, self.body(ChangesIn)["changes"])
-        asked = services.preview(self.tenant, [item.wish for item in items if item.wish])
+        asked = services.preview(self.tenant, [item.wish for item in items if item.wish], by=self.actor)
         return answer(self, asked, items)
 
 
@@ -321,8 +321,8 @@ def answer(view: ApiView, asked: Asked, items: Sequence[Item]) -> Response:
 
 
 def groups_of(row: Tenant, items: Iterable[Any]) -> dict[str, str]:
-    """The names of the groups that these are about; what names no group is not looked for."""
-    aspects = {item.aspect for item in items if as_uuid(item.aspect.partition(":")[2]) is not None}
+    """The names of the groups and sites that these are about; what names none is not looked for."""
+    aspects = {item.aspect for item in items if as_uuid(f"{item.aspect}:".split(":")[1]) is not None}
     return groups_named(row.id, aspects) if aspects else {}
 
 

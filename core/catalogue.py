@@ -847,6 +847,10 @@ _WRITING: tuple[_Row, ...] = (
      "{thing} has no licence with Teams Phone (Phone System), so Microsoft gives no number.",
      ("Give the licence, here or in the Microsoft 365 admin centre. Teams needs some minutes, at times hours, to "
       "know of it; then repeat.")),
+    ("teams_missing", 422, _FIX, _CUSTOMER, "target",
+     "Teams does not have {thing}, who has no licence with Teams, so Microsoft gives no policy.",
+     ("The customer's administrator gives the licence in the Microsoft 365 admin centre. Teams needs some minutes, at "
+      "times hours, to know of it; then Queue Replication, and ask again.")),
     ("usage_location_missing", 422, _FIX, _PROVIDER, "target",
      "Microsoft does not know in which country {thing} works (usage location), and gives neither licence nor number.",
      "Set the usage location of the user, here or in the Microsoft 365 admin centre; then repeat."),
@@ -919,6 +923,12 @@ _CHANGING: tuple[_Row, ...] = (
     ("route_failed", 422, _FIX, _PROVIDER, "target",
      "The SBC does not lead {number} to the site: {why}.",
      "See the site's prefixes for the cause, and write them again from there; then ask once more."),
+    ("route_of_range", 422, _FIX, _PROVIDER, "target",
+     "{number} is led to the site by a rule for a whole range, which is not taken away for one number.",
+     "The provider takes the number out of the range on the page Prefixes of the site."),
+    ("route_outside_ranges", 403, _FIX, _PROVIDER, "target",
+     "{number} is in none of the number ranges of {tenant}, so only the provider leads it to a site.",
+     "The provider adds it to a range of the customer, or leads it to the site; then ask again."),
     ("nothing_to_plan", 409, _NEVER, _PROVIDER, "target",
      "No change of {tenant} waits, so there is nothing to plan.",
      "Change something first: a user's number, policies or details."),

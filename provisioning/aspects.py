@@ -534,10 +534,10 @@ class Route(Aspect):
     where = "SBC"
 
     def title(self, aspect: str) -> str:
-        return f"{aspect.rpartition(':')[2]} on the SBC"
+        return f"{aspect.rpartition(':')[2]} leads to a site on its SBC"
 
     def words(self, value: Value) -> str:
-        return "Leads to the site" if value else ""
+        return "A dial plan rule" if value else ""
 
     def clean(self, thing: Thing, raw: object) -> Value:
         site, _, number = thing.key.partition(":")
@@ -605,10 +605,22 @@ class Route(Aspect):
 
 
 def groups_named(tenant_id: uuid.UUID, aspects: Iterable[str]) -> dict[str, str]:
-    """The names of the groups in these aspects, for screens."""
-    ids = {aspect.partition(":")[2] for aspect in aspects if aspect.startswith(f"{Member.family}:")}
-    rows = DirectoryGroup.objects.filter(tenant_id=tenant_id, object_id__in=ids)
-    return {f"{Member.family}:{row.object_id}": f"Member of {row}" for row in rows}
+    """What people call the groups and the sites in these aspects, by aspect; one query for each of the two kinds."""
+    listed = {aspect: aspect.partition(":") for aspect in aspects}
+    ids = {key for family, _, key in listed.values() if family == Member.family}
+    rows = DirectoryGroup.objects.filter(tenant_id=tenant_id, object_id__in=ids) if ids else []
+    found = {f"{Member.family}:{row.object_id}": f"Member of {row}" for row in rows}
+    led = {
+        aspect: key.partition(":") for aspect, (family, _, key) in listed.items() if family == Route.family
+    }
+    uids = {site for site, _, _ in led.values()}
+    named = Site.objects.filter(tenant_id=tenant_id, uid__in=uids).values_list("uid", "name") if uids else []
+    names = {str(uid): name for uid, name in named}
+    return found | {
+        aspect: f"{number} leads to site {names[site]} on its SBC"
+        for aspect, (site, _, number) in led.items()
+        if site in names
+    }
 
 
 FAMILIES: dict[str, Aspect] = {

@@ -12,7 +12,7 @@ from core.errors import InvalidInput, UmpError
 from directory.browse import as_uuid
 from directory.models import DirectoryUser
 from directory.views import wanted_users
-from provisioning import editing, services, words
+from provisioning import editing, leading, services, words
 from provisioning.aspects import groups_named
 from provisioning.editing import Batch
 from provisioning.forms import TogetherForm
@@ -41,13 +41,15 @@ def together(request: HttpRequest, tenant: Tenant) -> HttpResponseBase:
         request.POST if step else None,
         ranges=list(ranges.of_tenant(tenant)[:NAMED]),
         policies=editing.policies_of(tenant),
+        sites=leading.sites_of(tenant),
     )
     if not users:
         messages.info(request, "Nobody was chosen: tick some users, or narrow the list by a filter.")
         return SeeOther(f"/tenants/{tenant.id}/users/")
     if step and form.is_valid():
         try:
-            made = editing.batch(tenant, users, form.order(_group(tenant, form)))
+            order = form.order(_group(tenant, form))
+            made = editing.batch(tenant, users, order, by=actor_of(request))
         except InvalidInput as error:
             add_error(form, error)
         else:

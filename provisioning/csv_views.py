@@ -14,7 +14,7 @@ from django.shortcuts import render
 
 from core.errors import InvalidInput
 from directory import browse
-from provisioning import sheet
+from provisioning import leading, sheet
 from provisioning.views import FEATURE, WRITES, base
 from tenants import offers, scope, sheets, tables
 from tenants.abilities import Ability
@@ -34,8 +34,9 @@ class FileForm(forms.Form):
     file = forms.FileField(
         label="CSV file",
         help_text="The template has every column; only User is needed. An empty cell leaves a thing as it is, "
-        "- takes it away. Join and Leave name groups, with semicolons between them. At "
-        f"most {sheets.MOST_LINES:,} lines and {sheets.MOST_BYTES // 1_000_000} MB.",
+        "- takes it away. SBC site names the site whose SBC leads the number to it, by a dial plan rule. Join and "
+        "Leave name groups, with semicolons between them. At most "
+        f"{sheets.MOST_LINES:,} lines and {sheets.MOST_BYTES // 1_000_000} MB.",
         widget=forms.ClearableFileInput(attrs={"accept": ".csv,.txt,text/csv"}),
     )
 
@@ -61,7 +62,7 @@ def import_file(request: HttpRequest, tenant: Tenant) -> HttpResponseBase:
 
 
 def _preview(request: HttpRequest, tenant: Tenant, name: str, text: str) -> HttpResponse:
-    found = sheet.read(tenant, text)
+    found = sheet.read(tenant, text, by=actor_of(request))
     context: dict[str, Any] = {
         "tenant": tenant,
         "name": name,
@@ -89,7 +90,7 @@ def _asked(row: sheet.Row) -> list[str]:
 
 
 def _carry_out(request: HttpRequest, tenant: Tenant, act: str) -> HttpResponseBase:
-    found = sheet.read(tenant, request.POST.get("text", ""))
+    found = sheet.read(tenant, request.POST.get("text", ""), by=actor_of(request))
     if act != "apply":
         batches = sheet.result(found, wrong_only=act == "refused")
         return tables.csv_answer(f"{act}-{tenant.name}", sheet.result_head(found), batches)
@@ -111,13 +112,14 @@ def _carry_out(request: HttpRequest, tenant: Tenant, act: str) -> HttpResponseBa
 @tenant_view(needs=Ability.VIEW_DIRECTORY)
 def template(request: HttpRequest, tenant: Tenant) -> HttpResponseBase:
     """Every column, and no line."""
-    return tables.csv_answer(f"changes-{tenant.name}", sheet.head_of(sheet.kinds_of(tenant)), iter(()))
+    head = sheet.head_of(sheet.kinds_of(tenant), led=bool(leading.sites_of(tenant)))
+    return tables.csv_answer(f"changes-{tenant.name}", head, iter(()))
 
 
 @tenant_view(needs=Ability.VIEW_DIRECTORY)
 def present(request: HttpRequest, tenant: Tenant) -> HttpResponseBase:
     """What the copy says of all users, in the form that is imported."""
-    kinds = sheet.kinds_of(tenant)
+    kinds, led = sheet.kinds_of(tenant), bool(leading.sites_of(tenant))
     users = browse.users(tenant).order_by("search", "object_id")
     batches = tables.in_batches(
         users,
@@ -128,7 +130,7 @@ def present(request: HttpRequest, tenant: Tenant) -> HttpResponseBase:
     def lines() -> Iterator[list[list[str]]]:
         for batch in batches:
             with scope.one(tenant.id):  # the request's own has ended when this is sent
-                part = sheet.present(tenant, batch, kinds)
+                part = sheet.present(tenant, batch, kinds, led=led)
             yield part
 
-    return tables.csv_answer(f"users-{tenant.name}", sheet.head_of(kinds), lines())
+    return tables.csv_answer(f"users-{tenant.name}", sheet.head_of(kinds, led=led), lines())

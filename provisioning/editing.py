@@ -14,12 +14,13 @@ from core.errors import InvalidInput
 from directory.browse import as_uuid, groups_of
 from directory.models import DirectoryGroup, DirectoryUser, SyncStream
 from m365.user_writes import ATTRIBUTES
-from provisioning import judging, selectors, services
+from provisioning import judging, leading, selectors, services
 from provisioning.aspects import EDITABLE, Found, Thing, Value
 from provisioning.judging import Verdict, Wish
 from provisioning.models import OPEN_CHANGES, Change
 from telephony import ranges
 from telephony.models import TeamsPolicy, TeamsStream
+from tenants.access import SYSTEM, Actor
 from tenants.models import Tenant
 
 VOICE = (
@@ -130,6 +131,8 @@ class Order:
     """A range's uid, `take`, or nothing."""
     only_without: bool = True
     aspect_values: tuple[tuple[str, Value], ...] = ()
+    lead: str = ""
+    """The uid of the site that a rule on its SBC leads each number to, `take`, or nothing."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,7 +160,7 @@ class Batch:
         }
 
 
-def batch(tenant: Tenant, users: Sequence[DirectoryUser], order: Order) -> Batch:
+def batch(tenant: Tenant, users: Sequence[DirectoryUser], order: Order, *, by: Actor = SYSTEM) -> Batch:
     """In the customer's scope; nothing is kept. Raises NotFound for a range, InvalidInput for too many."""
     others = [
         Wish(Thing(user.object_id, aspect), value, str(user))
@@ -165,14 +168,43 @@ def batch(tenant: Tenant, users: Sequence[DirectoryUser], order: Order) -> Batch
         for aspect, value in order.aspect_values
     ]
     dealt, left_out = _numbers(tenant, users, order)
-    verdicts = services.preview(tenant, [*dealt, *others]).verdicts
-    refused = [each for each in verdicts[: len(dealt)] if each.problem and each.wish.wanted]
+    verdicts = services.preview(tenant, dealt, by=by).verdicts
+    refused = [each for each in verdicts if each.problem and each.wish.wanted]
+    rest = users
     if refused:  # nobody's number is wasted on who cannot have one: deal once more, to the others
         gone = {each.wish.thing.subject_id for each in refused}
         rest = [user for user in users if user.object_id not in gone]
         dealt, left_out = _numbers(tenant, rest, order)
-        verdicts = [*refused, *services.preview(tenant, [*dealt, *others]).verdicts]
-    return Batch([*dealt, *others], verdicts, left_out)
+    led, unled = _lead(tenant, rest, order, dealt)
+    wishes = [*dealt, *led, *others]
+    verdicts = [*refused, *services.preview(tenant, wishes, by=by).verdicts]
+    return Batch(wishes, verdicts, left_out + unled)
+
+
+def _lead(
+    tenant: Tenant, users: Sequence[DirectoryUser], order: Order, dealt: Sequence[Wish]
+) -> tuple[list[Wish], list[tuple[str, str]]]:
+    """That the numbers of these users, those they are dealt among them, lead to a site, or to none."""
+    if not order.lead:
+        return [], []
+    numbers = selectors.numbers_wanted(tenant, [user.object_id for user in users])
+    if order.lead == "take":
+        now = leading.led(tenant, set(numbers.values()))
+        return [
+            wish
+            for user in users
+            if (number := numbers.get(user.object_id))
+            for wish in leading.unled(user.object_id, number, now[number], label=str(user))
+        ], []
+    numbers |= {each.thing.subject_id: each.wanted["number"] for each in dealt if each.wanted}
+    site = leading.site_of(tenant, order.lead)
+    wishes = [
+        leading.wish(user.object_id, site, numbers[user.object_id], label=str(user))
+        for user in users
+        if user.object_id in numbers
+    ]
+    without = [user for user in users if user.object_id not in numbers]
+    return wishes, [(str(user), "has no number that could be led to a site") for user in without]
 
 
 def _numbers(

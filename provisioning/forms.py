@@ -11,6 +11,8 @@ from directory.models import DirectoryGroup
 from provisioning.aspects import EDITABLE, TITLES, Thing, Value, policy_title
 from provisioning.editing import Order, Profile, why_fixed
 from provisioning.judging import Wish
+from provisioning.leading import NOWHERE, Led
+from sites.models import Site
 from telephony.models import NumberKind, NumberRange
 
 KEEP = ("", "Leave as it is")
@@ -38,6 +40,10 @@ def _range_choices(ranges: Iterable[NumberRange]) -> list[tuple[str, str]]:
     return [(str(row.uid), f"Next free of {row.name} ({row.first} to {row.last})") for row in ranges]
 
 
+def _site_choices(sites: Iterable[Site]) -> list[tuple[str, str]]:
+    return [(str(site.uid), f"Site {site.name}") for site in sites]
+
+
 class UserForm(forms.Form):
     """What is wanted of one user; it begins with what waits or is there."""
 
@@ -50,6 +56,8 @@ class UserForm(forms.Form):
         ranges: Sequence[NumberRange],
         free: Sequence[str],
         groups: Sequence[DirectoryGroup],
+        sites: Sequence[Site] = (),
+        led: Led = NOWHERE,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
@@ -57,6 +65,8 @@ class UserForm(forms.Form):
         self.initial["seen"] = profile.digest
         self.parts: list[tuple[str, list[str]]] = []
         self._number(ranges, free)
+        if sites:
+            self._lead(sites, led)
         self._policies()
         self._attributes()
         self._groups(groups)
@@ -81,6 +91,18 @@ class UserForm(forms.Form):
                 required=False,
             )
             self.parts[-1][1].insert(1, "range")
+
+    def _lead(self, sites: Sequence[Site], led: Led) -> None:
+        now = f"Now it leads to {led.site}." if led.site else "Now no rule of an SBC leads it to a site."
+        taken = [(TAKE, "No site: take its rule away")] if led.own else []
+        self.fields["lead"] = forms.ChoiceField(
+            label="Lead this number to",
+            choices=[KEEP, *_site_choices(sites), *taken],
+            required=False,
+            help_text=f"{now if self.profile.wanted('number') else ''} A dial plan rule on the SBC of the site "
+            "lets calls to the number in; a rule for an earlier number stays.",
+        )
+        self.parts[-1][1].append("lead")
 
     def _policies(self) -> None:
         names = []
@@ -154,6 +176,11 @@ class TogetherForm(forms.Form):
 
     numbers = forms.ChoiceField(label="Phone numbers", required=False)
     only_without = forms.BooleanField(label="Only to users who have none", required=False, initial=True)
+    lead = forms.ChoiceField(
+        label="Lead their numbers to",
+        required=False,
+        help_text="By a dial plan rule for each number on the SBC of the site.",
+    )
     policy = forms.ChoiceField(label="Policy", required=False)
     policy_name = forms.CharField(
         label="Name of the policy",
@@ -175,11 +202,19 @@ class TogetherForm(forms.Form):
     )
 
     def __init__(
-        self, *args: Any, ranges: Sequence[NumberRange], policies: dict[str, list[str]], **kwargs: Any
+        self,
+        *args: Any,
+        ranges: Sequence[NumberRange],
+        policies: dict[str, list[str]],
+        sites: Sequence[Site] = (),
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         fields: Any = self.fields
         fields["numbers"].choices = [KEEP, *_range_choices(ranges), (TAKE, "Take their numbers away")]
+        fields["lead"].choices = [KEEP, *_site_choices(sites), (TAKE, "No site: take their rules away")]
+        if not sites:
+            del fields["lead"]
         fields["policy"].choices = [KEEP, *((kind, policy_title(kind)) for kind in policies)]
         fields["policy_name"].widget = Suggest(
             sorted({name for known in policies.values() for name in known})
@@ -188,8 +223,10 @@ class TogetherForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         given = super().clean() or {}
-        if not any(given.get(name) for name in ("numbers", "policy", "detail", "group_act")):
+        if not any(given.get(name) for name in ("numbers", "lead", "policy", "detail", "group_act")):
             raise forms.ValidationError("Choose what is to be changed.")
+        if given.get("numbers") == TAKE and given.get("lead") not in {None, "", TAKE}:
+            self.add_error("lead", "Numbers that are taken away lead to no site.")
         if given.get("group_act") and not given.get("group"):
             self.add_error("group", "Name the group.")
         return given
@@ -204,4 +241,4 @@ class TogetherForm(forms.Form):
             values.append((f"user:{given['detail']}", given["detail_value"]))
         if group is not None:
             values.append((f"member:{group.object_id}", given["group_act"] == "join" or None))
-        return Order(given["numbers"], given["only_without"], tuple(values))
+        return Order(given["numbers"], given["only_without"], tuple(values), given.get("lead", ""))

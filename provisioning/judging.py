@@ -8,23 +8,40 @@ import datetime as dt
 import uuid
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+from django.utils import timezone
 
 from core.errors import InvalidInput, UmpError
-from directory.models import DirectoryGroup, DirectoryUser
+from directory.models import DirectoryGroup, DirectoryUser, SubscribedSku
+from m365.activation import PHONE_PLANS, RESOURCE_PLANS, TEAMS_PLANS
 from m365.user_writes import ATTRIBUTES
 from provisioning.aspects import TITLES, Found, Thing, Value, aspect_of, by_family
 from provisioning.models import OPEN_CHANGES, Change, Line, LineState
-from sites.models import Site, SiteState
+from sites.models import Prefix, Site, SiteState
 from sites.number_rules import Wish as SitePrefix
 from sites.number_rules import judge as judge_prefixes
-from telephony import numbers
+from telephony import numbers, ways
 from telephony.landing import place_of
-from telephony.models import NumberKind, PhoneNumber, Stream, TeamsPolicy, TeamsStream, TeamsUser
-from tenants import scope
-from tenants.access import SYSTEM
+from telephony.models import (
+    NumberKind,
+    NumberRange,
+    PhoneNumber,
+    Stream,
+    TeamsPolicy,
+    TeamsStream,
+    TeamsUser,
+)
+from tenants import health, scope
+from tenants.abilities import Ability
+from tenants.access import SYSTEM, Actor
 from tenants.models import Tenant
 
 BATCH = 2_000
+WITH_NUMBER = PHONE_PLANS | RESOURCE_PLANS
+IN_TEAMS = TEAMS_PLANS | WITH_NUMBER
+NOT_READ = "Teams was not read lately, so the plan finds out whether it has this user."
+NOT_LISTED = "Teams does not list this user, as resource accounts and new users; the plan asks Microsoft."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +51,9 @@ class Wish:
     thing: Thing
     wanted: Value
     label: str = ""
-    """What stands for it in a file or a form, such as `line 17`."""
+    """What stands for it in a file or a form."""
+    line: int = 0
+    """The line of a file that says so."""
 
 
 @dataclasses.dataclass
@@ -59,8 +78,14 @@ def lock(tenant: Tenant) -> None:
     Tenant.objects.select_for_update(no_key=True).get(id=tenant.id)
 
 
-def judge(tenant: Tenant, wishes: Sequence[Wish]) -> list[Verdict]:
-    """A verdict for each, in their order; in the customer's scope."""
+def judge(
+    tenant: Tenant, wishes: Sequence[Wish], *, by: Actor = SYSTEM, seen: Collection[Thing] = ()
+) -> list[Verdict]:
+    """A verdict for each, in their order; in the customer's scope.
+
+    `by` wants it; some of it is for the provider's people only. What Microsoft has just shown (`seen`) is not doubted
+    because the copy lacks it.
+    """
     verdicts = [_cleaned(wish) for wish in wishes]
     _refuse_twice(verdicts)
     names = names_of(tenant, {verdict.wish.thing.subject_id for verdict in verdicts})
@@ -74,7 +99,7 @@ def judge(tenant: Tenant, wishes: Sequence[Wish]) -> list[Verdict]:
         thing = verdict.wish.thing
         verdict.before = now.get(thing)
         verdict.same = aspect_of(thing.aspect).same(verdict.before, verdict.wish.wanted)
-    _rules(tenant, [each for each in verdicts if each.counts])
+    _rules(tenant, [each for each in verdicts if each.counts], by, seen)
     return verdicts
 
 
@@ -158,18 +183,30 @@ def _number(verdict: Verdict) -> str | None:
 
 
 # --- What each family asks for --------------------------------------------------------------------------------
-def _rules(tenant: Tenant, verdicts: Sequence[Verdict]) -> None:
+def _rules(tenant: Tenant, verdicts: Sequence[Verdict], by: Actor, seen: Collection[Thing]) -> None:
     by_name: dict[str, list[Verdict]] = {}
     for verdict in verdicts:
         by_name.setdefault(aspect_of(verdict.wish.thing.aspect).family, []).append(verdict)
-    _numbers(tenant, by_name.get("number", []))
+    led = {_led(each) for each in by_name.get("route", []) if each.wish.wanted}
+    _numbers(tenant, by_name.get("number", []), led)
     _policies(tenant, by_name.get("policy", []))
+    _reached(tenant, [*by_name.get("number", []), *by_name.get("policy", [])])
+    _strangers(tenant, [*by_name.get("number", []), *by_name.get("policy", [])], seen)
     _attributes(tenant, by_name.get("user", []))
     _members(tenant, by_name.get("member", []))
-    _routes(tenant, by_name.get("route", []))
+    _routes(tenant, by_name.get("route", []), by)
 
 
-def _numbers(tenant: Tenant, verdicts: Sequence[Verdict]) -> None:
+def _reached(tenant: Tenant, verdicts: Sequence[Verdict]) -> None:
+    """Where telephony needs PowerShell and no worker has it, nobody would ever write these."""
+    good = [each for each in verdicts if each.problem is None]
+    barrier = ways.barrier(ways.cloud_of(tenant)) if good else None
+    for verdict in good:
+        verdict.problem = barrier
+
+
+def _numbers(tenant: Tenant, verdicts: Sequence[Verdict], led: Collection[str]) -> None:
+    """`led` are numbers that the same act leads to a site."""
     wanted = [each for each in verdicts if each.wish.wanted]
     if not wanted:
         return
@@ -192,7 +229,7 @@ def _numbers(tenant: Tenant, verdicts: Sequence[Verdict]) -> None:
         )
         if row is not None and verdict.problem is None:
             verdict.wish.wanted["kind"] = row.kind
-    _hint_rules(tenant, [each for each in wanted if each.problem is None])
+    _hint_rules(tenant, [each for each in wanted if each.problem is None], led)
 
 
 def _known(tenant: Tenant, claimed: Collection[str]) -> Iterable[PhoneNumber]:
@@ -272,7 +309,46 @@ def _no_phone(verdict: Verdict, row: TeamsUser | None) -> UmpError | None:
     return UmpError.of("teams_phone_missing", thing=verdict.name)
 
 
-def _hint_rules(tenant: Tenant, verdicts: Sequence[Verdict]) -> None:
+def _strangers(tenant: Tenant, verdicts: Sequence[Verdict], seen: Collection[Thing]) -> None:
+    """Whom the copy of Teams does not have: refused where the directory shows that the licence is missing, too.
+
+    Otherwise nobody knows before Microsoft is asked, and that is said: of who is new, of resource accounts (Microsoft
+    lists none among users), of whom the CsOnlineUser Filter leaves out, and of all while Teams was not read lately.
+    """
+    asked = [each for each in verdicts if each.counts and each.wish.wanted and each.wish.thing not in seen]
+    ids = sorted({each.wish.thing.subject_id for each in asked})
+    strangers = set(ids) - {row.object_id for row in _teams_users(tenant, ids)}
+    if not strangers:
+        return
+    stream = TeamsStream.objects.filter(tenant=tenant, stream=Stream.USERS).first()
+    lately = bool(stream and stream.synced_at and stream.synced_at > timezone.now() - health.STALE)
+    plans = _plans_of(tenant, sorted(strangers)) if lately else {}
+    for verdict in asked:
+        subject = verdict.wish.thing.subject_id
+        number = verdict.wish.thing.aspect == "number"
+        if subject not in strangers:
+            continue
+        if subject in plans and not plans[subject] & (WITH_NUMBER if number else IN_TEAMS):
+            code = "teams_phone_missing" if number else "teams_missing"
+            verdict.problem = UmpError.of(code, thing=verdict.name)
+        elif not verdict.hint:
+            verdict.hint = NOT_LISTED if lately else NOT_READ
+
+
+def _plans_of(tenant: Tenant, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, set[str]]:
+    """The service plans in these users' licences, by the directory; without those of whom the copy cannot tell."""
+    rows = SubscribedSku.objects.filter(tenant=tenant).values_list("sku_id", "plans")
+    known = {sku: {str(plan.get("id", "")).lower() for plan in plans} for sku, plans in rows}
+    found = {}
+    for at in range(0, len(ids), BATCH):
+        users = DirectoryUser.objects.filter(tenant=tenant, object_id__in=ids[at : at + BATCH])
+        for subject, skus in users.values_list("object_id", "sku_ids"):
+            if known.keys() >= set(skus):
+                found[subject] = set[str]().union(*(known[sku] for sku in skus))
+    return found
+
+
+def _hint_rules(tenant: Tenant, verdicts: Sequence[Verdict], led: Collection[str]) -> None:
     """Direct Routing numbers that no rule of an SBC takes will not ring."""
     direct = [each for each in verdicts if each.wish.wanted["kind"] == NumberKind.DIRECT_ROUTING]
     if not direct or not numbers.rules_read():
@@ -281,7 +357,7 @@ def _hint_rules(tenant: Tenant, verdicts: Sequence[Verdict]) -> None:
     taken = _taken(own, {str(_number(each)) for each in direct})
     for verdict in direct:
         number = str(_number(verdict))
-        if number not in taken and not verdict.hint:
+        if number not in taken and number.partition(";")[0] not in led and not verdict.hint:
             verdict.hint = f"No dial plan rule of an SBC takes {number}: it does not ring until one does."
 
 
@@ -353,11 +429,24 @@ def _members(tenant: Tenant, verdicts: Sequence[Verdict]) -> None:
             verdict.problem = UmpError.of("group_kept_elsewhere", thing=str(group))
 
 
-def _routes(tenant: Tenant, verdicts: Sequence[Verdict]) -> None:
-    """Only on a site that is on its SBC, and only for a number that is nobody else's there (sites.number_rules)."""
+def _led(verdict: Verdict) -> str:
+    """The number that a rule is wanted for."""
+    return verdict.wish.thing.key.partition(":")[2]
+
+
+def _routes(tenant: Tenant, verdicts: Sequence[Verdict], by: Actor) -> None:
+    """Only on a site that is on its SBC, and only for a number that is nobody else's there (sites.number_rules).
+
+    Whoever may not change the customer's sites may lead numbers of its ranges, which the provider gave it, and no
+    others: a rule for a number that nobody has yet would catch its calls.
+    """
+    if not verdicts:
+        return
     uids = {each.wish.thing.key.partition(":")[0] for each in verdicts}
     rows = Site.objects.filter(tenant=tenant, uid__in=uids).select_related("sbc") if uids else []
     sites = {str(site.uid): site for site in rows}
+    given = None if by.may(Ability.EDIT_TENANT, tenant.id) else _ranges(tenant)
+    alone = _alone(tenant, [each for each in verdicts if not each.wish.wanted])
     by_site: dict[str, list[Verdict]] = {}
     for verdict in verdicts:
         uid, _, number = verdict.wish.thing.key.partition(":")
@@ -365,9 +454,26 @@ def _routes(tenant: Tenant, verdicts: Sequence[Verdict]) -> None:
             verdict.problem = UmpError.of(
                 "route_failed", number=number, why="the site is not deployed on an SBC"
             )
+        elif given is not None and not any(place_of(number) in span for span in given):
+            verdict.problem = UmpError.of("route_outside_ranges", number=number, tenant=tenant.name)
+        elif not verdict.wish.wanted and (uid, number) not in alone:
+            verdict.problem = UmpError.of("route_of_range", number=number)
         elif verdict.wish.wanted:
             by_site.setdefault(uid, []).append(verdict)
     for uid, mine in by_site.items():
-        wishes = [SitePrefix(each.wish.thing.key.partition(":")[2]) for each in mine]
+        wishes = [SitePrefix(_led(each)) for each in mine]
         for verdict, said in zip(mine, judge_prefixes(SYSTEM, sites[uid], wishes), strict=True):
             verdict.problem = said.error
+
+
+def _ranges(tenant: Tenant) -> list[Any]:
+    """The numbers of the customer's ranges, on the line of fifteen digits."""
+    return list(NumberRange.objects.filter(tenant=tenant).values_list("span", flat=True))
+
+
+def _alone(tenant: Tenant, verdicts: Sequence[Verdict]) -> set[tuple[str, str]]:
+    """Of these rules, by site and number, those for one number alone, which can be taken away."""
+    rows = Prefix.objects.filter(tenant=tenant, prefix__in={_led(each) for each in verdicts})
+    return (
+        {(str(uid), prefix) for uid, prefix in rows.values_list("site__uid", "prefix")} if verdicts else set()
+    )

@@ -131,6 +131,7 @@ class Change(TenantOwned):
     aspect = models.CharField(max_length=LONGEST_ASPECT, help_text="provisioning.aspects: number, ...")
     wanted = models.JSONField(null=True)
     before = models.JSONField(null=True, help_text="What the copy said when it was asked for.")
+    file_line = models.PositiveIntegerField(null=True, help_text="Of the file that its edit is called after.")
     number = models.CharField(  # noqa: DJ001  NULL keeps what wants no number out of the unique index
         max_length=40, null=True, help_text="The number that it wants, if any."
     )

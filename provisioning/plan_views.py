@@ -2,6 +2,7 @@
 
 import dataclasses
 import uuid
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -15,7 +16,7 @@ from django_htmx.http import HttpResponseClientRedirect
 from core.errors import Conflict, UmpError
 from provisioning import selectors, services, words
 from provisioning.models import Act, Line, LineState, Plan, PlanState
-from provisioning.views import SECONDS, WRITES, base, may_edit
+from provisioning.views import SECONDS, WRITES, base, listing, may_edit
 from replication import selectors as queue
 from replication import words as queue_words
 from replication.models import OPEN, Command
@@ -76,13 +77,10 @@ def _found(request: HttpRequest, tenant: Tenant | None) -> QuerySet[Plan]:
 
 
 def _plans(request: HttpRequest, tenant: Tenant | None) -> dict[str, Any]:
-    page = tables.page_of(request.GET, _found(request, tenant))
-    shown = tables.filters(request.GET, {"state": ("State", PlanState.choices)})
-    return {
-        "tenant": tenant,
-        "base": request.path,
-        "page": page,
-        "noun": tables.noun(page, "plans"),
+    shown = listing(
+        request, tenant, _found(request, tenant), "plans", {"state": ("State", PlanState.choices)}
+    )
+    return shown | {
         "rows": [
             {
                 "plan": one,
@@ -90,10 +88,8 @@ def _plans(request: HttpRequest, tenant: Tenant | None) -> dict[str, Any]:
                 "told": words.sentence(one),
                 "url": url_of(one),
             }
-            for one in page
+            for one in shown["page"]
         ],
-        "filters": shown,
-        "chips": tables.chips(request.GET, shown),
     }
 
 
@@ -224,24 +220,20 @@ def _standing(row: Plan, tenant: Tenant, actor: Actor) -> Standing:
 
 
 def _page(request: HttpRequest, tenant: Tenant, row: Plan) -> dict[str, Any]:
-    actor, params = actor_of(request), request.GET
-    page = tables.page_of(params, _lines(request, row), bounded=False)
-    shown = tables.filters(params, {"act": ("Act", Act.choices), "state": ("State", LineState.choices)})
-    standing = _standing(row, tenant, actor)
-    return {
-        "tenant": tenant,
+    actor = actor_of(request)
+    choices = {"act": ("Act", Act.choices), "state": ("State", LineState.choices)}
+    shown = listing(request, tenant, _lines(request, row), "lines", choices, bounded=False)
+    standing, page = _standing(row, tenant, actor), shown["page"]
+    return shown | {
         "plan": row,
         "base": url_of(row),
         "changes_url": base(tenant),
         "chip": words.PLANS[PlanState.STALE if standing.stale else PlanState(row.state)],
         "figures": words.figures(row),
         "standing": standing,
-        "live_url": f"{url_of(row)}live/?{params.urlencode()}" if standing.live else "",
+        "live_url": f"{url_of(row)}live/?{request.GET.urlencode()}" if standing.live else "",
         "every": SECONDS,
-        "page": page,
         "rows": words.line_rows(page, selectors.groups_of(tenant, page), actor),
-        "filters": shown,
-        "chips": tables.chips(params, shown),
         "for_provider": actor.is_provider,
     }
 
@@ -298,39 +290,57 @@ def undo(request: HttpRequest, tenant: Tenant, plan_id: uuid.UUID) -> HttpRespon
     except Conflict as error:
         messages.info(request, f"{error.message} {error.advice}")
         return SeeOther(url_of(row))
-    actor = actor_of(request)
-    lines = [*undoing.back, *undoing.left]
-    groups = selectors.groups_of(tenant, lines[:NAMED])
-    verdicts = services.preview(tenant, undoing.wishes).verdicts
-    problems = {each.wish.thing: each for each in verdicts}
-    context = {
-        "tenant": tenant,
+    return render(request, "provisioning/undo.html", _undoing(request, tenant, row, undoing))
+
+
+@dataclasses.dataclass(frozen=True)
+class Fate:
+    """What an undo makes of a line of its plan, and why."""
+
+    line: Line
+    outcome: str
+    why: str
+
+
+def _fates(tenant: Tenant, actor: Actor, undoing: services.Undoing) -> list[Fate]:
+    """What needs a look comes first: what stays, then what cannot be taken back."""
+    found = [Fate(line, "left", undoing.why_left(line)) for line in undoing.left]
+    verdicts = services.preview(tenant, undoing.wishes, by=actor).verdicts
+    for line, verdict in zip(undoing.back, verdicts, strict=True):
+        error = verdict.problem
+        outcome = "refused" if error else "same" if verdict.same else "back"
+        found.append(Fate(line, outcome, f"{error.message} {error.advice}" if error else ""))
+    return sorted(found, key=lambda each: list(words.FATES).index(each.outcome))
+
+
+def _undoing(request: HttpRequest, tenant: Tenant, row: Plan, undoing: services.Undoing) -> dict[str, Any]:
+    actor, params = actor_of(request), request.GET
+    every, search = _fates(tenant, actor, undoing), tables.search_of(params).casefold()
+    outcome = tables.choice_of(params, "outcome", words.FATES)
+    listed = [
+        each
+        for each in every
+        if outcome in {"", each.outcome} and search in each.line.subject_name.casefold()
+    ]
+    choices = {"outcome": ("What becomes of it", [(name, chip.word) for name, chip in words.FATES.items()])}
+    shown = listing(request, tenant, listed, "lines", choices, bounded=False)
+    lines = [each.line for each in shown["page"]]
+    rows = words.line_rows(lines, selectors.groups_of(tenant, lines), actor)
+    return shown | {
         "plan": row,
-        "back": _taken_back(undoing.back[:NAMED], groups, actor, problems),
-        "number": sum(each.counts for each in verdicts),
-        "refused": sum(each.problem is not None for each in verdicts),
-        "same": sum(each.same for each in verdicts),
-        "left": [
-            (line, undoing.why_left(line.line))
-            for line in words.line_rows(undoing.left[:NAMED], groups, actor)
+        "plan_url": url_of(row),
+        "counts": Counter(each.outcome for each in every),
+        "unwritten": selectors.unwritten(row),
+        "rows": [
+            {
+                "row": line,
+                "chip": words.FATES[each.outcome],
+                "why": each.why,
+                "now": words.value(each.line.aspect, undoing.now.get(services.thing_of(each.line))),
+            }
+            for each, line in zip(shown["page"], rows, strict=True)
         ],
-        "more": max(0, len(undoing.back) - NAMED),
-        "more_left": max(0, len(undoing.left) - NAMED),
-        "base": url_of(row),
     }
-    return render(request, "provisioning/undo.html", context)
-
-
-def _taken_back(
-    lines: list[Line], groups: dict[str, str], actor: Actor, verdicts: dict[Any, Any]
-) -> list[dict[str, Any]]:
-    rows = []
-    for row in words.line_rows(lines, groups, actor):
-        verdict = verdicts.get(services.thing_of(row.line))
-        error = verdict.problem if verdict else None
-        told = f"{error.message} {error.advice}" if error else ""
-        rows.append({"row": row, "problem": told, "same": bool(verdict and verdict.same)})
-    return rows
 
 
 def _undone(request: HttpRequest, tenant: Tenant, row: Plan) -> HttpResponse:

@@ -56,7 +56,7 @@ def next_changes(plan: Plan, after: int) -> list[Change]:
 def lines_of(tenant: Tenant, plan: Plan, changes: Sequence[Change], found: Found) -> list[Line]:
     """A line for each change, by what was found."""
     wishes = [Wish(Thing(row.subject_id, row.aspect), row.wanted) for row in changes]
-    verdicts = judging.judge(tenant, wishes)
+    verdicts = judging.judge(tenant, wishes, seen=found)
     return [
         _line(plan, change, verdict.wish.wanted, _observed(verdict, found), verdict.hint)
         for change, verdict in zip(changes, verdicts, strict=True)

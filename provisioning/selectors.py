@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet
 
 from core.errors import NotFound
 from provisioning import judging
@@ -65,12 +65,49 @@ def claimed(tenant: Tenant) -> set[str]:
     return {number.partition(";")[0] for number in rows.values_list("number", flat=True) if number}
 
 
+def numbers_wanted(tenant: Tenant, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, str]:
+    """The number that each of these users has, or gets by a change that is under way."""
+    held = judging.current([Thing(each, "number") for each in ids], tenant)
+    found = {thing.subject_id: value["number"] for thing, value in held.items() if value}
+    rows = Change.objects.filter(tenant=tenant, aspect="number", state__in=OPEN_CHANGES).order_by("id")
+    wanted = dict(rows.values_list("subject_id", "number"))
+    found |= {each: wanted[each] for each in ids if each in wanted}
+    return {each: number for each, number in found.items() if number}
+
+
 def commands(tenant: Tenant) -> tuple[Command | None, Command | None]:
-    """The command that will write what waits, or does so now; and the one that is drawing a plan."""
-    rows = Command.objects.filter(tenant=tenant, kind=APPLY, target="", state__in=OPEN)
-    found = list(rows.select_related("tenant", "lane").order_by("id"))
+    """The command that will write what waits, or does so now; and the one that is drawing a plan.
+
+    Where changes wait and there is no first one, they wait for a person (`left_waiting`).
+    """
+    rows = Command.objects.filter(tenant=tenant, kind=APPLY, state__in=OPEN)
+    found = list(rows.select_related("tenant", "lane").order_by("target", "id"))
     writing = next((one for one in found if not one.dry_run), None)
     return writing, next((one for one in found if one.dry_run), None)
+
+
+@dataclasses.dataclass(frozen=True)
+class LeftWaiting:
+    """Changes of a customer that nothing will write by itself: their plan or its command came to nothing."""
+
+    tenant: Tenant
+    number: int
+    since: dt.datetime
+
+
+def left_waiting(limit: int, tenant: Tenant | None = None) -> list[LeftWaiting]:
+    """Of the customers in scope that work at all; those that wait for longest first. Two queries."""
+    waiting = Change.objects.filter(state=ChangeState.PENDING)
+    mine = waiting.filter(tenant_id=OuterRef("id"))
+    awaited = Command.objects.filter(tenant_id=OuterRef("id"), kind=APPLY, dry_run=False, state__in=OPEN)
+    rows = Tenant.objects.filter(Exists(mine), ~Exists(awaited), enabled=True, deleted_at=None)
+    rows = rows.filter(id=tenant.id) if tenant else rows
+    tenants = {row.id: row for row in rows.order_by("id")[:limit]}
+    if not tenants:
+        return []
+    counted = waiting.filter(tenant_id__in=tenants).order_by().values_list("tenant_id")
+    found = counted.annotate(number=Count("id"), since=Min("changed_at")).order_by("since")
+    return [LeftWaiting(tenants[key], number, since) for key, number, since in found]
 
 
 # --- Plans --------------------------------------------------------------------------------------------------
@@ -130,10 +167,16 @@ def lines(row: Plan, *, act: str = "", state: str = "", search: str = "") -> Que
     return rows.filter(subject_name__icontains=search) if search else rows
 
 
+def unwritten(row: Plan) -> int:
+    """How many lines of a plan that was carried out wrote nothing: there is nothing to take back of them."""
+    states = [LineState.FAILED, LineState.BLOCKED, LineState.SKIPPED]
+    return Line.objects.filter(plan=row, state__in=states).exclude(act=Act.NOTHING).count()
+
+
 def groups_of(tenant: Tenant | None, rows: Iterable[Line | Change]) -> dict[str, str]:
-    """The names of the groups that these are about, by aspect."""
+    """The names of the groups and sites that these are about, by aspect."""
     listed = list(rows)
-    wanted = {one.aspect for one in listed if one.aspect.startswith("member:")}
+    wanted = {one.aspect for one in listed if one.aspect.startswith(("member:", "route:"))}
     if not wanted:
         return {}
     found: dict[str, str] = {}

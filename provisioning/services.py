@@ -5,7 +5,6 @@ what differs and writes it. Nothing is written at Microsoft here.
 """
 
 import dataclasses
-import uuid
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -16,7 +15,7 @@ from django.db.models.functions import Now
 from audit.services import Changes, record
 from core.errors import Conflict, InvalidInput, UmpError
 from provisioning import judging
-from provisioning.aspects import Thing, aspect_of
+from provisioning.aspects import Found, Thing, aspect_of
 from provisioning.judging import Verdict, Wish
 from provisioning.models import (
     OPEN_CHANGES,
@@ -31,7 +30,7 @@ from provisioning.models import (
 )
 from replication import services as queue
 from replication.models import OPEN, Command
-from tenants.access import Actor
+from tenants.access import SYSTEM, Actor
 from tenants.models import Tenant
 
 APPLY = "apply_changes"
@@ -58,11 +57,11 @@ class Asked:
         return [each for each in self.verdicts if each.problem]
 
 
-def preview(tenant: Tenant, wishes: Sequence[Wish]) -> Asked:
+def preview(tenant: Tenant, wishes: Sequence[Wish], *, by: Actor = SYSTEM) -> Asked:
     """What `ask` would say of these, in the customer's scope; nothing is kept. Raises InvalidInput for too many."""
     if len(wishes) > MOST:
         raise InvalidInput(field="changes", why=f"there are {len(wishes):,}; {MOST:,} fit into one act")
-    return Asked(judging.judge(tenant, wishes))
+    return Asked(judging.judge(tenant, wishes, by=by))
 
 
 @transaction.atomic
@@ -82,7 +81,7 @@ def ask(
     With `all_or_none` nothing is kept unless everything can be. Raises InvalidInput for too many.
     """
     judging.lock(tenant)
-    asked = preview(tenant, wishes)
+    asked = preview(tenant, wishes, by=actor)
     if not asked.verdicts or (all_or_none and asked.refused):
         return asked
     same = [each.wish.thing for each in asked.verdicts if each.same]
@@ -117,6 +116,7 @@ def _row(tenant: Tenant, edit: Edit, verdict: Verdict) -> Change:
         wanted=wanted,
         before=verdict.before,
         number=aspect_of(thing.aspect).number_in(wanted),
+        file_line=verdict.wish.line or None,
     )
 
 
@@ -129,14 +129,14 @@ def _replace(tenant: Tenant, things: Sequence[Thing], state: ChangeState) -> int
     """End the waiting wishes for these things; how many there were."""
     ended = 0
     for at in range(0, len(things), BATCH):
-        part = things[at : at + BATCH]
-        by_aspect: dict[str, list[uuid.UUID]] = {}
-        for thing in part:
-            by_aspect.setdefault(thing.aspect, []).append(thing.subject_id)
-        for aspect, subjects in by_aspect.items():
-            ended += waiting(tenant).filter(aspect=aspect, subject_id__in=subjects).update(
-                state=state, changed_at=Now()
-            )  # fmt: skip
+        part = set(things[at : at + BATCH])
+        rows = waiting(tenant).filter(
+            subject_id__in={each.subject_id for each in part}, aspect__in={each.aspect for each in part}
+        )
+        found = rows.values_list("id", "subject_id", "aspect")
+        ids = [key for key, subject, aspect in found if Thing(subject, aspect) in part]
+        if ids:
+            ended += Change.objects.filter(id__in=ids).update(state=state, changed_at=Now())
     return ended
 
 
@@ -199,6 +199,11 @@ def still_wanted(plan: Plan) -> bool:
     return not missing.exists() and not lined.exclude(change__state=ChangeState.PENDING).exists()
 
 
+def applicable(plan: Plan) -> bool:
+    """Whether there is something in it to write, and it says what is wanted now."""
+    return plan.state == PlanState.READY and writes(plan) > 0 and still_wanted(plan)
+
+
 def writes(plan: Plan) -> int:
     """How many lines of it write something."""
     return sum(int(plan.figures.get(act, 0)) for act in ("give", "change", "take"))
@@ -206,11 +211,12 @@ def writes(plan: Plan) -> int:
 
 @dataclasses.dataclass(frozen=True)
 class Undoing:
-    """What an undo of a plan would take back, and what it would leave as it is."""
+    """What an undo of a plan would take back, and what it would leave as it is; `now` is what the copy says."""
 
     back: list[Line]
     left: list[Line]
     later: set[Thing]
+    now: Found
 
     @property
     def wishes(self) -> list[Wish]:
@@ -220,7 +226,7 @@ class Undoing:
         """In a sentence."""
         if thing_of(line) in self.later:
             return "A later plan of the portal has changed it again."
-        return "Somebody has changed it at Microsoft since."
+        return "Somebody has changed it at Microsoft since; his word is newer."
 
 
 def thing_of(line: Line) -> Thing:
@@ -238,7 +244,7 @@ def what_undo(tenant: Tenant, plan: Plan) -> Undoing:
     if not lines:
         raise Conflict("nothing_to_undo")
     now = judging.current([thing_of(line) for line in lines], tenant)
-    found = Undoing([], [], _changed_later(lines))
+    found = Undoing([], [], _changed_later(lines), now)
     for line in lines:
         thing, family = thing_of(line), aspect_of(line.aspect)
         known = (line.after, line.before)

@@ -9,11 +9,11 @@ import re
 import uuid
 from collections.abc import Iterator, Sequence
 
-from core.errors import UmpError
+from core.errors import InvalidInput, UmpError
 from directory.browse import as_uuid
 from directory.models import DirectoryGroup, DirectoryUser, GroupMember
-from provisioning import judging, services
-from provisioning.aspects import COLUMNS, EDITABLE, TITLES, Thing, Value, policy_title
+from provisioning import judging, leading, selectors, services
+from provisioning.aspects import COLUMNS, EDITABLE, TITLES, Thing, Value, aspect_of, policy_title
 from provisioning.editing import VOICE
 from provisioning.judging import Verdict, Wish
 from provisioning.models import Source
@@ -23,7 +23,8 @@ from tenants.access import Actor
 from tenants.models import Tenant
 from tenants.sheets import bad, lines_of, plain
 
-USER, NUMBER, KIND, LOCATION, JOIN, LEAVE = "User", "Number", "Number type", "Location", "Join", "Leave"
+USER, NUMBER, KIND, LOCATION, SITE = "User", "Number", "Number type", "Location", "SBC site"
+JOIN, LEAVE = "Join", "Leave"
 CLEAR = "-"
 TOLD = ("Line", "Outcome", "Column", "Problem", "What to do")
 """Columns of a result; a file that has them is read without them."""
@@ -41,15 +42,16 @@ def kinds_of(tenant: Tenant) -> list[str]:
     return [*VOICE, *sorted(set(held) - set(VOICE))]
 
 
-def head_of(kinds: Sequence[str]) -> list[str]:
-    """The first line of a template or an export."""
+def head_of(kinds: Sequence[str], *, led: bool) -> list[str]:
+    """The first line of a template or an export. `led`: the customer has sites that numbers can be led to."""
+    first = [USER, NUMBER, KIND, LOCATION, *([SITE] if led else [])]
     titles = [TITLES[name] for name in EDITABLE]
-    return [USER, NUMBER, KIND, LOCATION, *(policy_title(kind) for kind in kinds), *titles, JOIN, LEAVE]
+    return [*first, *(policy_title(kind) for kind in kinds), *titles, JOIN, LEAVE]
 
 
 def _columns(cells: Sequence[str], kinds: Sequence[str]) -> list[str]:
     """What each column is about: one of the fixed words, an aspect, or nothing. Raises InvalidInput (file)."""
-    known = {_bare(title): title for title in (USER, NUMBER, KIND, LOCATION, JOIN, LEAVE)}
+    known = {_bare(title): title for title in (USER, NUMBER, KIND, LOCATION, SITE, JOIN, LEAVE)}
     known |= dict.fromkeys(map(_bare, TOLD), "")
     known |= {_bare(word): f"user:{name}" for name in EDITABLE for word in (name, TITLES[name])}
     known |= {_bare(word): f"policy:{kind}" for kind in kinds for word in (kind, policy_title(kind))}
@@ -130,8 +132,8 @@ class Sheet:
         return [wish for row in self.good for wish in row.asks]
 
 
-def read(tenant: Tenant, text: str) -> Sheet:
-    """The file, each line with what stands against it; in the customer's scope, nothing is kept.
+def read(tenant: Tenant, text: str, *, by: Actor) -> Sheet:
+    """The file, each line with what stands against it for who sends it; in the customer's scope, nothing is kept.
 
     Raises InvalidInput: `file` for what is no such table, `changes` for more wishes than fit into one act.
     """
@@ -140,7 +142,7 @@ def read(tenant: Tenant, text: str) -> Sheet:
     rows = [_row(columns, line, cells) for line, cells in lines]
     sheet = Sheet([title_of(column) for column in columns if column], rows)
     _understand(tenant, sheet)
-    _judge(tenant, sheet)
+    _judge(tenant, sheet, by)
     return sheet
 
 
@@ -163,12 +165,14 @@ def _understand(tenant: Tenant, sheet: Sheet) -> None:
         name for row in sheet.rows for side in (JOIN, LEAVE) for name in _names(row.cells.get(side, ""))
     }
     groups = groups_named(tenant, wanted)
+    rules = _Rules(tenant, sheet.rows, users)
     for row in sheet.rows:
         subject = users.get(row.user)
         if subject is None:
             row.trouble.append((USER, UmpError.of("user_not_in_copy", thing=row.user or "without a name")))
             continue
         row.wishes += _number(row, subject)
+        row.wishes += rules.of(row, subject)
         row.wishes += _things(row, subject)
         row.wishes += _memberships(row, subject, groups)
 
@@ -178,7 +182,7 @@ def _names(cell: str) -> list[str]:
 
 
 def _wish(row: Row, subject: uuid.UUID, aspect: str, wanted: Value) -> Wish:
-    return Wish(Thing(subject, aspect), wanted, label=row.user)
+    return Wish(Thing(subject, aspect), wanted, label=row.user, line=row.line)
 
 
 def _number(row: Row, subject: uuid.UUID) -> Iterator[tuple[str, Wish]]:
@@ -208,6 +212,43 @@ def _number(row: Row, subject: uuid.UUID) -> Iterator[tuple[str, Wish]]:
     yield NUMBER, _wish(row, subject, "number", given)
 
 
+class _Rules:
+    """The column SBC site: which site a number is led to. What is looked up is looked up for all lines together."""
+
+    def __init__(self, tenant: Tenant, rows: Sequence[Row], users: dict[str, uuid.UUID]) -> None:
+        ids = [users[row.user] for row in rows if row.cells.get(SITE) and row.user in users]
+        self.sites = {_bare(site.name): site for site in leading.sites_of(tenant)} if ids else {}
+        self.numbers = selectors.numbers_wanted(tenant, ids) if ids else {}
+        self.now = leading.led(tenant, set(self.numbers.values()))
+
+    def of(self, row: Row, subject: uuid.UUID) -> Iterator[tuple[str, Wish]]:
+        """A site's name leads the line's number to it, or the one that the user has; "-" is about the latter."""
+        cell, held = row.cells.get(SITE, ""), self.numbers.get(subject, "")
+        if cell == CLEAR:
+            asked = leading.unled(subject, held, self.now[held], label=row.user) if held else ()
+        elif cell:
+            asked = self._to(row, subject, cell, held)
+        else:
+            return
+        for wish in asked:
+            yield SITE, dataclasses.replace(wish, line=row.line)
+
+    def _to(self, row: Row, subject: uuid.UUID, cell: str, held: str) -> Sequence[Wish]:
+        site, given = self.sites.get(_bare(cell)), row.cells.get(NUMBER) or held
+        if site is None:
+            known = ", ".join(each.name for each in self.sites.values()) or "none"
+            row.trouble.append((SITE, bad(f"the customer has no such site on an SBC; it has: {known[:300]}")))
+            return ()
+        if given in {CLEAR, ""}:
+            row.trouble.append((SITE, bad("the user has no number that could be led to a site")))
+            return ()
+        try:
+            number = aspect_of("number").clean(Thing(subject, "number"), given)["number"]
+        except InvalidInput:
+            return ()  # it is told beside the number
+        return [leading.wish(subject, site, number, label=row.user)]
+
+
 def _things(row: Row, subject: uuid.UUID) -> Iterator[tuple[str, Wish]]:
     """Policies and attributes."""
     for column, cell in row.cells.items():
@@ -234,7 +275,7 @@ def _memberships(row: Row, subject: uuid.UUID, groups: dict[str, list[str]]) -> 
                 yield column, _wish(row, subject, f"member:{found[0]}", wanted)
 
 
-def _judge(tenant: Tenant, sheet: Sheet) -> None:
+def _judge(tenant: Tenant, sheet: Sheet, by: Actor) -> None:
     """First all, so that everything is told at once; then without the wrong lines, until no further one is wrong.
 
     A number that a wrong line would have freed is not free.
@@ -242,7 +283,8 @@ def _judge(tenant: Tenant, sheet: Sheet) -> None:
     rows = sheet.rows
     for _ in range(MOST_ROUNDS):
         sources = [(row, column) for row in rows for column, _ in row.wishes]
-        verdicts = services.preview(tenant, [wish for row in rows for _, wish in row.wishes]).verdicts
+        wishes = [wish for row in rows for _, wish in row.wishes]
+        verdicts = services.preview(tenant, wishes, by=by).verdicts
         for row in rows:
             row.asks, row.hints = [], []
         for (row, column), verdict in zip(sources, verdicts, strict=True):
@@ -291,7 +333,9 @@ def result(sheet: Sheet, *, wrong_only: bool) -> Iterator[list[Sequence[object]]
         ]
 
 
-def present(tenant: Tenant, batch: Sequence[DirectoryUser], kinds: Sequence[str]) -> list[list[str]]:
+def present(
+    tenant: Tenant, batch: Sequence[DirectoryUser], kinds: Sequence[str], *, led: bool
+) -> list[list[str]]:
     """What the copy says of these users, in the form that is read; as many queries for one as for a thousand."""
     ids = [user.object_id for user in batch]
     things = [
@@ -300,14 +344,16 @@ def present(tenant: Tenant, batch: Sequence[DirectoryUser], kinds: Sequence[str]
     held = judging.current(things, tenant)
     rows = PhoneNumber.objects.filter(tenant=tenant, target_id__in=ids).values_list("number", "location_id")
     places = dict(rows)
+    rules = leading.led(tenant, places) if led else None
     groups = _groups_of(tenant, ids)
-    return [_line(user, held, places, groups.get(user.object_id, []), kinds) for user in batch]
+    return [_line(user, held, places, rules, groups.get(user.object_id, []), kinds) for user in batch]
 
 
 def _line(
     user: DirectoryUser,
     held: dict[Thing, Value],
     places: dict[str, str],
+    rules: dict[str, leading.Led] | None,
     groups: list[str],
     kinds: Sequence[str],
 ) -> list[str]:
@@ -315,6 +361,9 @@ def _line(
     first = ["", "", ""]
     if number:
         first = [number["number"], str(NumberKind(number["kind"]).label), places.get(number["number"], "")]
+    if rules is not None:
+        site = rules.get(number["number"], leading.NOWHERE).site if number else None
+        first.append(site.name if site else "")
     policies = [held.get(Thing(user.object_id, f"policy:{kind}")) for kind in kinds]
     names = [policy["name"] if policy else "" for policy in policies]
     attributes = [str(getattr(user, COLUMNS[name]) or "") for name in EDITABLE]

@@ -13,13 +13,13 @@ from django.utils import timezone
 from core.errors import InvalidInput
 from directory import browse
 from directory.models import DirectoryUser
-from provisioning import editing, selectors, services, words
-from provisioning.aspects import Thing
-from provisioning.forms import UserForm
+from provisioning import editing, leading, selectors, services, words
+from provisioning.aspects import Thing, aspect_of
+from provisioning.forms import TAKE, UserForm
 from provisioning.judging import Wish
 from provisioning.models import Line, LineState, Source
 from provisioning.plan_views import url_of
-from provisioning.views import FEATURE, WRITES, base
+from provisioning.views import FEATURE, WRITES, base, listing
 from telephony import numbers, ranges
 from tenants import offers, scope, tables
 from tenants.abilities import Ability
@@ -65,13 +65,17 @@ def edit(request: HttpRequest, tenant: Tenant, object_id: uuid.UUID) -> HttpResp
 
 
 def _form(request: HttpRequest, tenant: Tenant, user: DirectoryUser) -> UserForm:
-    taken = selectors.claimed(tenant)
+    taken, profile = selectors.claimed(tenant), editing.profile(tenant, user)
     free = (
         numbers.of(tenant).filter(state="free").order_by("place").values_list("number", flat=True)[:OFFERED]
     )
+    sites = leading.sites_of(tenant)
+    number = (profile.wanted("number") or {}).get("number", "") if sites else ""
     return UserForm(
         request.POST or None,
-        profile=editing.profile(tenant, user),
+        profile=profile,
+        sites=sites,
+        led=leading.led(tenant, [number])[number] if number else leading.NOWHERE,
         ranges=list(ranges.of_tenant(tenant)[:OFFERED]),
         free=[number for number in free if number not in taken],
         groups=[one for one in browse.groups(tenant)[:OFFERED] if not editing.why_fixed(one)],
@@ -119,7 +123,25 @@ def _with_more(tenant: Tenant, form: UserForm) -> list[Wish]:
         except InvalidInput as error:
             raise InvalidInput(field="join", why=error.fields.get("why", "")) from None
         wishes.append(Wish(Thing(user_id, f"member:{group.object_id}"), True, "join"))
-    return wishes
+    return wishes + _leading(tenant, form, wishes)
+
+
+def _leading(tenant: Tenant, form: UserForm, wishes: list[Wish]) -> list[Wish]:
+    """The rule on an SBC for the number that the user has or gets. Raises InvalidInput (lead)."""
+    chosen, user_id = form.cleaned_data.get("lead"), form.profile.user.object_id
+    held = str((form.profile.wanted("number") or {}).get("number", ""))
+    if not chosen:
+        return []
+    if chosen == TAKE:
+        return list(leading.unled(user_id, held, leading.led(tenant, [held])[held], label="lead"))
+    given = next((each.wanted for each in wishes if each.thing.aspect == "number"), {"number": held})
+    if not given or not given["number"]:
+        raise InvalidInput(field="lead", why="there is no number that could be led to a site")
+    try:
+        number = aspect_of("number").clean(Thing(user_id, "number"), given)["number"]
+    except InvalidInput:
+        return []  # it is told beside the number
+    return [leading.wish(user_id, leading.site_of(tenant, chosen), number, label="lead")]
 
 
 # --- The history of a user ----------------------------------------------------------------------------------
@@ -228,19 +250,12 @@ def _found(request: HttpRequest, tenant: Tenant | None) -> QuerySet[Line]:
 
 
 def _written(request: HttpRequest, tenant: Tenant | None) -> dict[str, Any]:
-    page = tables.page_of(request.GET, _found(request, tenant))
-    shown = tables.filters(request.GET, {"state": ("State", STATES)})
-    rows = words.line_rows(page, selectors.groups_of(tenant, page), actor_of(request))
-    return {
-        "tenant": tenant,
-        "base": request.path,
-        "page": page,
-        "noun": tables.noun(page, "writes"),
+    shown = listing(request, tenant, _found(request, tenant), "writes", {"state": ("State", STATES)})
+    rows = words.line_rows(shown["page"], selectors.groups_of(tenant, shown["page"]), actor_of(request))
+    return shown | {
         "rows": [
             {"row": row, "edit": row.line.change.edit, "plan_url": url_of(row.line.plan)} for row in rows
         ],
-        "filters": shown,
-        "chips": tables.chips(request.GET, shown),
     }
 
 

@@ -1,6 +1,6 @@
 """Changes: what is asked for a customer's users and not there yet, with the wait, and the way to a plan."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.contrib import messages
@@ -29,6 +29,9 @@ HEAD = (
 )  # fmt: skip
 
 
+Choices = Mapping[str, tuple[str, Sequence[tuple[str, str]]]]
+
+
 def base(tenant: Tenant) -> str:
     return f"/tenants/{tenant.id}/changes/"
 
@@ -36,6 +39,28 @@ def base(tenant: Tenant) -> str:
 def may_edit(actor: Actor, tenant: Tenant) -> bool:
     """Whether this person may change users here, and the customer is offered it."""
     return actor.may(Ability.EDIT_USERS, tenant.id) and offers.offered(tenant, FEATURE)[0]
+
+
+def listing(
+    request: HttpRequest,
+    tenant: Tenant | None,
+    rows: Any,
+    word: str,
+    choices: Choices,
+    *,
+    bounded: bool = True,
+) -> dict[str, Any]:
+    """What the furniture of a list needs (tenants.tables), of one customer or of all; `word` is what it counts."""
+    page = tables.page_of(request.GET, rows, bounded=bounded)
+    shown = tables.filters(request.GET, choices)
+    return {
+        "tenant": tenant,
+        "base": request.path,
+        "page": page,
+        "noun": tables.noun(page, word),
+        "filters": shown,
+        "chips": tables.chips(request.GET, shown),
+    }
 
 
 @tenant_view(needs=Ability.VIEW_DIRECTORY)
@@ -61,32 +86,31 @@ def _wanted(request: HttpRequest, tenant: Tenant) -> QuerySet[Change]:
 
 
 def _list(request: HttpRequest, tenant: Tenant) -> dict[str, Any]:
-    actor, params = actor_of(request), request.GET
-    page = tables.page_of(params, _wanted(request, tenant))
-    shown = tables.filters(params, {"state": ("State", STATES)})
-    may = may_edit(actor, tenant)
-    return {
-        "tenant": tenant,
+    actor = actor_of(request)
+    shown = listing(request, tenant, _wanted(request, tenant), "changes", {"state": ("State", STATES)})
+    may, page = may_edit(actor, tenant), shown["page"]
+    head = _head(actor, tenant, may)
+    groups = selectors.groups_of(tenant, page)
+    return shown | {
         "base": base(tenant),
-        "live_url": f"{base(tenant)}live/?{params.urlencode()}",
+        "live_url": f"{base(tenant)}live/?{request.GET.urlencode()}",
         "every": SECONDS,
-        "page": page,
-        "noun": tables.noun(page, "changes"),
-        "rows": words.change_rows(page, selectors.groups_of(tenant, page)),
-        "filters": shown,
-        "chips": tables.chips(params, shown),
+        "rows": words.change_rows(page, groups, left_waiting=head["left_waiting"]),
         "bulk_actions": _bulk_actions(tenant) if may else [],
         "users_url": f"/tenants/{tenant.id}/users/",
-        **_head(actor, tenant, may),
+        **head,
     }
 
 
 def _head(actor: Actor, tenant: Tenant, may: bool) -> dict[str, Any]:
     """What stands above the rows: how much waits, for how long, and what is being done about it."""
     command, drawing = selectors.commands(tenant)
-    newest = selectors.plans(tenant).first()
+    newest, counts = selectors.plans(tenant).first(), selectors.counts(tenant)
+    left_waiting = bool(counts["pending"] and command is None)
     return {
-        "counts": selectors.counts(tenant),
+        "counts": counts,
+        "left_waiting": left_waiting,
+        "may_apply": may and left_waiting and newest is not None and services.applicable(newest),
         "command": queue_words.row(command, actor) if command else None,
         "soon": words.soon(command),
         "waits": command is not None and command.reason == "debounce",
@@ -95,7 +119,7 @@ def _head(actor: Actor, tenant: Tenant, may: bool) -> dict[str, Any]:
         "newest_chip": words.PLANS[PlanState(newest.state)] if newest else None,
         "newest_told": words.sentence(newest) if newest else "",
         "may": may,
-        "may_process": may and actor.may(Ability.REPLICATE, tenant.id),
+        "may_process": may and not left_waiting and actor.may(Ability.REPLICATE, tenant.id),
         "why_not": offers.offered(tenant, FEATURE)[1],
     }
 

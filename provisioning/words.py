@@ -22,6 +22,7 @@ CHANGES = {
     ChangeState.SUPERSEDED: Chip("neutral", "Replaced", "A newer change took its place"),
     ChangeState.WITHDRAWN: Chip("neutral", "Withdrawn", "Taken back before it was written"),
 }
+LEFT_WAITING = Chip("warn", "Waits for you", "Nothing is going to write it by itself: see Changes", "clock")
 PLANS = {
     PlanState.DRAWING: Chip(
         "busy", "Being drawn", "The changes are compared with Microsoft; nothing is written"
@@ -50,6 +51,15 @@ LINES = {
     LineState.SKIPPED: Chip("neutral", "Left out", "A newer change took its place"),
     LineState.UNSEEN: Chip("warn", "Accepted, never seen", "Microsoft took it, but does not show it"),
 }
+FATES = {
+    "left": Chip(
+        "neutral", "Stays as it is", "It was changed again since; the undo leaves it alone", "equal"
+    ),
+    "refused": Chip("bad", "Not possible", "It cannot be taken back; the reason stands beside it", "ban"),
+    "same": Chip("neutral", "Back already", "By the portal's copy it is as it was before"),
+    "back": Chip("ok", "Taken back", "It gets the value back that it had before"),
+}
+"""What an undo makes of a line; what needs a look first."""
 ACTS = {
     Act.GIVE: ("ok", "plus"),
     Act.CHANGE: ("info", "pencil"),
@@ -70,7 +80,7 @@ ENDS = (
     ("replaced", "left out"),
 )
 Groups = Mapping[str, str]
-"""`member:<id>` and how it is called (provisioning.aspects.groups_named)."""
+"""`member:<id>` or `route:<site>:<number>`, and how it is called (provisioning.aspects.groups_named)."""
 
 
 def title(aspect: str, groups: Groups) -> str:
@@ -131,14 +141,16 @@ class ChangeRow:
         return f"{self.what} of {self.change.subject_name}"
 
 
-def change_rows(changes: Iterable[Change], groups: Groups) -> list[ChangeRow]:
+def change_rows(changes: Iterable[Change], groups: Groups, *, left_waiting: bool = False) -> list[ChangeRow]:
+    """`left_waiting`: nothing is going to write what waits (selectors.left_waiting)."""
+    chips = CHANGES | ({ChangeState.PENDING: LEFT_WAITING} if left_waiting else {})
     return [
         ChangeRow(
             change=one,
             what=title(one.aspect, groups),
             before=value(one.aspect, one.before),
             wanted=value(one.aspect, one.wanted),
-            chip=CHANGES[ChangeState(one.state)],
+            chip=chips[ChangeState(one.state)],
         )
         for one in changes
     ]

@@ -58,7 +58,7 @@ def _ask(options: argparse.Namespace, actor: "Actor", tenant: "Tenant") -> Answe
     from tenants import offers, sheets  # noqa: PLC0415  as above
 
     offers.require(tenant, FEATURE)
-    found = sheet.read(tenant, sheets.text_of(_content(options.file)))
+    found = sheet.read(tenant, sheets.text_of(_content(options.file)), by=actor)
     wrong = [
         {"line": row.line, "user": row.user, "column": column, "problem": why, "advice": advice}
         for row in found.wrong

@@ -28,11 +28,12 @@ def user_actions(request: HttpRequest, tenant: Tenant) -> list[dict[str, Any]]:
 def changes_card(request: HttpRequest, tenant: Tenant, one: DirectoryUser) -> dict[str, Any]:
     """What is wanted of a user and not there yet, and why nothing can be changed where that is so."""
     found = list(selectors.unsettled_of(tenant, one.object_id).values())
+    left_waiting = bool(found) and selectors.commands(tenant)[0] is None
     actor = actor_of(request)
     return {
         "tenant": tenant,
         "user_shown": one,
-        "rows": words.change_rows(found, selectors.groups_of(tenant, found)),
+        "rows": words.change_rows(found, selectors.groups_of(tenant, found), left_waiting=left_waiting),
         "base": base(tenant),
         "may": may_edit(actor, tenant),
         "why_not": offers.offered(tenant, FEATURE)[1] if actor.may(Ability.EDIT_USERS, tenant.id) else "",

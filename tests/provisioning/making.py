@@ -5,7 +5,10 @@ from typing import Any
 
 from django.utils import timezone
 
+from audiocodes import dialplan
 from provisioning.models import Change, Edit, Line, Plan
+from sbc.models import Sbc
+from sites.models import Prefix, Site
 from tenants import scope
 from tenants.models import Tenant
 
@@ -51,4 +54,24 @@ def add_change(
         return Change.objects.create(
             tenant_id=tenant_id, edit=edit, subject_id=subject_id, subject_name=name, aspect=aspect,
             **{"wanted": "Sales", **about},
+        )  # fmt: skip
+
+
+def add_site(tenant: Tenant, name: str = "Zurich") -> Site:
+    """Deployed on an SBC that nobody has read the rules of."""
+    sbc = Sbc.objects.create(name=f"sbc of {name}", address="192.0.2.1", user="ump", created_by="x")
+    with scope.one(tenant.id):
+        return Site.objects.create(
+            tenant=tenant, sbc=sbc, name=name, gateway="contoso.example", configuration="SipTrunk",
+            sbc_state="deployed", created_by="x",
+        )  # fmt: skip
+
+
+def add_rule(site: Site, prefix: str) -> None:
+    """As it was read back from the device."""
+    rule = dialplan.parse(prefix)
+    with scope.one(site.tenant_id):
+        Prefix.objects.create(
+            tenant_id=site.tenant_id, site=site, sbc=site.sbc, plan="CustDialPlan", name=site.name, prefix=prefix,
+            tag=site.gateway, plus=rule.plus, span=rule.span, numbers=rule.numbers, state="present",
         )  # fmt: skip

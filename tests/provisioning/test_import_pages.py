@@ -49,6 +49,8 @@ def test_a_file_is_looked_at_then_its_right_lines_are_asked_for(
     with scope.one(cast.contoso.id):
         assert [(one.aspect, one.wanted) for one in Change.objects.all()] == [("user:department", "Support")]
         assert (Edit.objects.get().source, Edit.objects.get().title) == ("csv", "new.csv")
+        assert Change.objects.get().file_line == 2
+    assert "CSV file: new.csv, line 2" in text_of(adam, f"/tenants/{cast.contoso.id}/changes/")
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def test_what_waits_is_withdrawn_and_what_failed_is_asked_for_again(
     )
     page = text_of(client, base)
     for words in ("Waiting: 2, being applied: 0, not applied: 1", "The number is somebody&#x27;s. Choose another.",
-                  "Show plan", "Process All", "Withdraw all"):  # fmt: skip
+                  "Show plan", "Withdraw all"):  # fmt: skip
         assert words in page, words
     assert (
         "Withdraw 1 change?"
@@ -82,6 +82,30 @@ def test_what_waits_is_withdrawn_and_what_failed_is_asked_for_again(
     head, *rows = lines(client.get(f"{base}export.csv?state=all"))
     assert head[0] == "User"
     assert len(rows) == 4
+
+
+def test_changes_that_nothing_will_write_wait_for_a_person_and_say_so(
+    cast: Cast, base: str, client_of: SignIn
+) -> None:
+    client, plan = client_of(cast.adam), ready(cast, "Ann Adler", "Bea Bell")
+    home = f"/tenants/{cast.contoso.id}/"
+    for who, page in ((client_of(cast.olga), "/"), (client, home)):
+        assert "2 changes of users wait" in text_of(who, page)
+    page = text_of(client, base)
+    assert "These changes wait for you" in page
+    assert page.count("Waits for you") == 2
+    assert f"plans/{plan.uid}/apply/" in page, "the plan that was drawn for them can be applied at once"
+    assert "Process All" not in page, "there is no wait that could be ended"
+    post(client, f"{base}plans/{plan.uid}/apply/", {"digest": plan.digest})
+    assert "These changes wait for you" not in text_of(client, base), "a command is at it"
+    assert "changes of users wait" not in text_of(client, home)
+    with scope.one(cast.contoso.id):
+        Command.objects.filter(kind="apply_changes").delete()
+    add_change(cast.contoso.id, add_person(cast.contoso, "Cid Cole"), "Cid Cole")
+    page = text_of(client, base)
+    assert "These changes wait for you" in page
+    assert "/apply/" not in page, "the newest plan has not all of them"
+    assert "Waits for you" in text_of(client_of(cast.vera), base)
 
 
 def test_who_only_looks_can_change_nothing(cast: Cast, base: str, client_of: SignIn) -> None:
@@ -141,10 +165,35 @@ def test_undo_says_what_it_takes_back_and_what_it_leaves(cast: Cast, base: str, 
     page = text_of(client, f"{base}plans/{plan.uid}/undo/")
     assert "1 change would be asked for, 1 stays as it is" in page
     assert "A later plan of the portal has changed it again." in page
+    assert page.index("Stays as it is") < page.index("Taken back"), "what needs a look comes first"
+    only = text_of(client, f"{base}plans/{plan.uid}/undo/?outcome=back&q=ann")
+    assert ("Ann Adler" in only, "Bea Bell" in only) == (True, False)
     post(client, f"{base}plans/{plan.uid}/undo/", {})
     with scope.one(cast.contoso.id):
         (asked,) = Change.objects.filter(state="pending")
         assert (asked.subject_id, asked.wanted, asked.edit.undo_of_id) == (ann, "Rome", plan.id)
+
+
+def test_a_long_undo_comes_in_pages_and_costs_no_more_queries_than_a_short_one(
+    cast: Cast, base: str, client_of: SignIn
+) -> None:
+    client, plan, user = client_of(cast.adam), add_plan(cast.contoso), add_person(cast.contoso, "Ann Adler")
+
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as seen:
+            page = text_of(client, f"{base}plans/{plan.uid}/undo/")
+        assert page.count('data-label="What becomes of it"') <= 10
+        return sum(each["sql"].startswith(("SELECT", "WITH")) for each in seen)
+
+    def more(numbers: range) -> None:
+        for number in numbers:
+            add_line(plan, user, aspect=f"policy:Kind{number}", after={"id": "1", "name": "One"})
+
+    more(range(2))
+    queries()
+    one = queries()
+    more(range(2, 30))
+    assert queries() == one
 
 
 LISTS = [

@@ -7,7 +7,8 @@ from sbc.models import Sbc
 from simulator.sbc.device import Device
 from sites.models import Prefix
 from tenants import scope
-from tests.provisioning.helpers import ANNA, Stage, codes
+from tenants.access import SYSTEM
+from tests.provisioning.helpers import Stage, codes
 from tests.sites.numbers import place
 
 pytestmark = pytest.mark.django_db
@@ -23,7 +24,9 @@ def test_a_number_is_given_and_led_to_the_site_and_both_are_taken_back(
     site = place(stage.tenant, sbc)
     (user,), (number,) = stage.without_number(1), stage.free(1)
     before = stage.held()
-    asked = stage.ask([(user, "number", number), (user, f"route:{site.uid}:{number}", True)])
+    wishes = [(user, "number", number), (user, f"route:{site.uid}:{number}", True)]
+    assert codes(stage.ask(wishes)) == ["", "route_outside_ranges"], "that is for the provider"
+    asked = stage.ask(wishes, actor=SYSTEM)
     assert codes(asked) == ["", ""]
     done = stage.process()
     assert done.outcome == "complete", [(row.aspect, row.problem) for row in stage.changes()]
@@ -31,7 +34,7 @@ def test_a_number_is_given_and_led_to_the_site_and_both_are_taken_back(
     assert len(rules(device)) == 1
     with scope.one(stage.tenant.id):
         assert [row.prefix for row in Prefix.objects.filter(site=site)] == [number]
-        undone, left = services.undo(ANNA, stage.tenant, stage.plan())
+        undone, left = services.undo(SYSTEM, stage.tenant, stage.plan())
     stage.replicate()
     assert (len(undone.kept), left) == (2, [])
     assert stage.process().outcome == "complete"

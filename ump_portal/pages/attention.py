@@ -20,6 +20,7 @@ from domains import selectors as domains
 from domains.models import CustomDomain
 from onboarding import selectors as onboarding
 from onboarding.models import Onboarding
+from provisioning import selectors as users
 from replication.holds import UNPROVEN
 from replication.models import Command, Lane, Reason, State
 from replication.registry import title_of
@@ -100,6 +101,7 @@ def items(actor: Actor, limit: int = 10) -> list[Item]:
     listed += [_domain(actor, row) for row in domains.stopped(limit)]
     listed += [_site(actor, row) for row in sites.failed(limit)]
     listed += [_prefixes(actor, row) for row in numbers.lost(limit)]
+    listed += [_left_waiting(actor, row) for row in users.left_waiting(limit)]
     told = {item.tenant.id for item in listed if item}
     listed += [item for item in changes(actor, limit) if item.tenant.id not in told]
     listed += [_onboarding(actor, row) for row in onboarding.late(limit) if row.tenant_id not in told]
@@ -116,6 +118,7 @@ def of_tenant(actor: Actor, tenant: Tenant, connection: Connection | None) -> li
     own += [_domain(actor, row) for row in domains.stopped(5, tenant)]
     own += [_site(actor, row) for row in sites.failed(5, tenant)]
     own += [_prefixes(actor, row) for row in numbers.lost(5, tenant)]
+    own += [_left_waiting(actor, row) for row in users.left_waiting(1, tenant)]
     check = checking([tenant]).get(tenant.id)
     begun = onboarding.open_of([tenant.id]).get(tenant.id) if actor.is_provider else None
     first = [
@@ -347,6 +350,22 @@ def _prefixes(actor: Actor, row: numbers.Lost) -> Item:
         row.since,
         Action("Open", f"/tenants/{row.site.tenant_id}/sites/{row.site.uid}/prefixes/"),
         status="Missing",
+    )
+
+
+def _left_waiting(actor: Actor, row: users.LeftWaiting) -> Item:
+    """Changes of users that a person has to decide on, since no command will take them up."""
+    many = "1 change of a user waits" if row.number == 1 else f"{row.number:,} changes of users wait"
+    return Item(
+        "warn",
+        row.tenant,
+        f"{many}, and nothing is going to write {'it' if row.number == 1 else 'them'} by itself.",
+        who_in_words(Who.PROVIDER, actor) if actor.is_provider else WHO_TO_CUSTOMERS[Who.CUSTOMER_ADMIN],
+        "Look at a plan and apply it, or withdraw what is not wanted any more.",
+        row.since,
+        _way(actor, row.tenant, Ability.EDIT_USERS, "Decide", "changes/"),
+        "changes_left_waiting",
+        "Waits for you",
     )
 
 
