@@ -849,8 +849,8 @@ _WRITING: tuple[_Row, ...] = (
       "know of it; then repeat.")),
     ("teams_missing", 422, _FIX, _CUSTOMER, "target",
      "Teams does not have {thing}, who has no licence with Teams, so Microsoft gives no policy.",
-     ("The customer's administrator gives the licence in the Microsoft 365 admin centre. Teams needs some minutes, at "
-      "times hours, to know of it; then Queue Replication, and ask again.")),
+     ("The customer's administrator gives the licence in the Microsoft 365 admin centre. Teams needs some minutes, "
+      "at times hours, to know of it; then Queue Replication, and ask again.")),
     ("usage_location_missing", 422, _FIX, _PROVIDER, "target",
      "Microsoft does not know in which country {thing} works (usage location), and gives neither licence nor number.",
      "Set the usage location of the user, here or in the Microsoft 365 admin centre; then repeat."),
