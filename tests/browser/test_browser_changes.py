@@ -1,7 +1,7 @@
-"""Ten users are given numbers in one edit, in a real browser: looked at, applied, seen, and taken back."""
+"""Ten users are given numbers that an SBC leads to their site, in one edit: seen, written, taken back."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from django.db import transaction
@@ -13,7 +13,10 @@ from m365 import identity, permissions
 from replication import services as queue
 from replication import states
 from replication.models import Command, Lane
+from sbc import services as sbcs
 from simulator.graph.teams_state import telephony_of
+from simulator.sbc.cli import Session
+from simulator.sbc.device import Device
 from simulator.server import Simulator
 from simulator.tenant import Tenant as Pretend
 from telephony.models import TeamsUser
@@ -23,6 +26,9 @@ from tenants.models import Cloud, Tenant, Verification
 from tests.browser.conftest import Worker
 from tests.browser.eyes import Eyes, faults
 from tests.cast import Cast
+from tests.sbc.conftest import wish
+from tests.sites.conftest import OTHERS
+from tests.sites.numbers import place, prefixes
 from tests.telephony.test_ranges import add_range
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -59,6 +65,22 @@ def pretend(committed_cast: Cast, microsoft: Simulator, worker: Worker) -> Prete
     return made
 
 
+@pytest.fixture
+def box(microsoft: Simulator, committed_cast: Cast, worker: Worker) -> Iterator[Device]:
+    """An SBC with a site of Contoso, and no rule for any number of it."""
+    made = microsoft.sbcs.add("sbc1.example")
+    Session(made.running).run(OTHERS)
+    sbc, _ = sbcs.add(SYSTEM, **wish(made))
+    worker.work()
+    place(committed_cast.contoso, sbc)
+    yield made
+    microsoft.sbcs.reset()
+
+
+def led(box: Device) -> set[str]:
+    return {prefix for prefix in prefixes(box) if prefix.startswith("+41589061")}
+
+
 def held(pretend: Pretend) -> dict[str, str]:
     return {one.number: one.target for one in telephony_of(pretend).numbers.values() if one.target}
 
@@ -87,7 +109,7 @@ def finish(worker: Worker, microsoft: Simulator, tenant: Tenant) -> None:
 
 
 def test_ten_users_get_numbers_in_one_edit_and_lose_them_again(
-    look: Look, microsoft: Simulator, pretend: Pretend, committed_cast: Cast, worker: Worker
+    look: Look, microsoft: Simulator, pretend: Pretend, box: Device, committed_cast: Cast, worker: Worker
 ) -> None:
     before, tenant = held(pretend), committed_cast.contoso
     page = (eyes := look("adam")).page
@@ -99,30 +121,32 @@ def test_ten_users_get_numbers_in_one_edit_and_lose_them_again(
     dialog.get_by_label("Phone numbers").select_option(
         label="Next free of Head office (+41589061000 to +41589061999)"
     )
+    dialog.get_by_label("Lead their numbers to").select_option(label="Site Zurich")
     dialog.get_by_role("button", name="Preview").click()
-    expect(main).to_contain_text("10 changes for 10 users.")
+    expect(main).to_contain_text("20 changes for 10 users.")
     assert faults(page, "preview") == []
-    page.get_by_role("button", name="Keep 10 changes").click()
-    expect(main).to_contain_text("Waiting: 10, being applied: 0")
+    page.get_by_role("button", name="Keep 20 changes").click()
+    expect(main).to_contain_text("Waiting: 20, being applied: 0")
     page.get_by_role("button", name="Show plan").click()
     worker.work()
-    expect(main).to_contain_text("10 to add")
-    assert held(pretend) == before
+    expect(main).to_contain_text("20 to add")
+    assert (held(pretend), led(box)) == (before, set())
     page.get_by_role("link", name="Apply", exact=True).click()
-    dialog.get_by_role("button", name="Apply 10 writes").click()
+    dialog.get_by_role("button", name="Apply 20 writes").click()
     expect(main).to_contain_text("Queued")
     finish(worker, microsoft, tenant)
-    expect(main).to_contain_text("10 written")
-    assert len(held(pretend)) == len(before) + 10
+    expect(main).to_contain_text("20 written")
+    assert len(given := set(held(pretend)) - set(before)) == 10
+    assert led(box) == given
     page.get_by_role("link", name="Undo", exact=True).click()
-    page.get_by_role("button", name="Undo 10 changes").click()
-    expect(main).to_contain_text("Waiting: 10")
+    page.get_by_role("button", name="Undo 20 changes").click()
+    expect(main).to_contain_text("Waiting: 20")
     page.get_by_role("link", name="Process All").click()
     dialog.get_by_role("button", name="Process").click()
     expect(main).to_contain_text("Apply changes")
     finish(worker, microsoft, tenant)
     expect(main).to_contain_text("written and seen at Microsoft")
-    assert held(pretend) == before
+    assert (held(pretend), led(box)) == (before, set())
     assert eyes.complaints == []
     with scope.one(tenant.id):
         assert Command.objects.filter(kind="apply_changes", state="succeeded").count() == 3
