@@ -13,7 +13,8 @@ from provisioning.editing import VOICE
 from provisioning.forms import ONE_VALUE, PLAIN, Suggest
 from telephony.models import NumberRange
 from tenants.models import Tenant
-from user_templates.models import Leaving, UserTemplate
+from user_templates.models import TAKE, Leaving, UserTemplate
+from user_templates.services import NOBODY
 
 MANY = {"rows": 3, "autocomplete": "off", "spellcheck": "false"}
 
@@ -25,7 +26,7 @@ class TemplateForm(forms.Form):
     group = forms.CharField(
         label="Group",
         max_length=300,
-        help_text="Its direct members are covered, not those of groups inside it. Name, address or object id.",
+        help_text="Its members are covered, and those of groups inside it. Name, address or object id.",
         widget=forms.TextInput(attrs=PLAIN),
     )
     except_users = forms.CharField(
@@ -66,9 +67,10 @@ class TemplateForm(forms.Form):
     ) -> None:
         super().__init__(*args, **kwargs)
         self.tenant = tenant
+        self.before = row.values if row else []
         choices = [("", "None"), *((str(one.uid), f"Next free of {one.name}") for one in ranges)]
         fields: Any = self.fields
-        fields["numbers"].choices = [*choices, ("take", "Take their numbers away")]
+        fields["numbers"].choices = [*choices, (TAKE, "Take their numbers away")]
         for kind in (*VOICE, *(kind for kind in policies if kind not in VOICE)):
             fields[f"policy:{kind}"] = forms.CharField(
                 label=policy_title(kind),
@@ -89,12 +91,17 @@ class TemplateForm(forms.Form):
             for name, text in self.cleaned_data.items()
             if ":" in name and text
         ]
+        values += [[name, value] for name, value in self.before if not self._shows(name, value)]
         return found | {
             "group_id": editing.group_named(self.tenant, self.cleaned_data["group"]).object_id,
             "except_users": self._users(),
             "except_groups": self._groups(),
             "values": values,
         }
+
+    def _shows(self, name: str, value: Any) -> bool:
+        """Whether the form can say it: memberships, and what is taken away, come by the API only."""
+        return name in self.fields and (value is not None or bool(self.cleaned_data[name]))
 
     def _lines(self, name: str) -> list[str]:
         return list(
@@ -132,7 +139,7 @@ def _initial(row: UserTemplate) -> dict[str, Any]:
     }
     return values | {
         "name": row.name,
-        "group": str(row.group_id),
+        "group": row.group_name if row.group_id == NOBODY else str(row.group_id),
         "except_users": "\n".join(map(str, row.except_users)),
         "except_groups": "\n".join(map(str, row.except_groups)),
         "numbers": row.numbers,

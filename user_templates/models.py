@@ -9,6 +9,9 @@ from django.db.models.functions import Now
 from provisioning.models import LONGEST_ASPECT, LONGEST_NAME
 from tenants.owned import TenantOwned
 
+TAKE = "take"
+"""In `numbers`: whoever it covers is left without a number."""
+
 
 class Leaving(models.TextChoices):
     """What becomes of what a template gave once somebody has left its group."""
@@ -26,7 +29,7 @@ class UserTemplate(TenantOwned):
         "Order", help_text="Smaller first: a user belongs to the first that fits."
     )
     on = models.BooleanField(default=False)
-    group_id = models.UUIDField("Group", help_text="Object id; its direct members are covered.")
+    group_id = models.UUIDField("Group", help_text="Object id; members of groups inside it count too.")
     group_name = models.CharField(max_length=LONGEST_NAME)
     except_users = ArrayField(models.UUIDField(), default=list, help_text="Object ids.")
     except_groups = ArrayField(models.UUIDField(), default=list, help_text="Object ids.")
@@ -40,6 +43,15 @@ class UserTemplate(TenantOwned):
         db_default=Now(), help_text="When what it gives, or whom, last changed."
     )
     confirmed_by = models.CharField(max_length=254, blank=True)
+    confirmed_kind = models.CharField(max_length=10, blank=True)
+    confirmed_id = models.CharField(
+        max_length=64, blank=True, help_text="Whoever started it answers for what it asks for."
+    )
+    lacks = ArrayField(
+        models.CharField(max_length=500),
+        default=list,
+        help_text="Of a copy: what this customer lacks. It starts only once somebody has mended that.",
+    )
     ran_at = models.DateTimeField(null=True)
     told = models.JSONField(default=dict, help_text="Figures of the last run.")
     row_version = models.PositiveIntegerField(default=1, editable=False)

@@ -9,7 +9,7 @@ from django.db.models import F, Max
 from django.db.models.functions import Now
 
 from audit.services import Changes, record
-from core.errors import Conflict, InvalidInput
+from core.errors import Conflict, InvalidInput, UmpError
 from directory.models import DirectoryGroup
 from provisioning import services as provisioning
 from provisioning.aspects import Thing, Value, aspect_of
@@ -22,7 +22,7 @@ from tenants import offers, scope
 from tenants.access import SYSTEM, Actor
 from tenants.models import Tenant
 from user_templates import work
-from user_templates.models import Given, UserTemplate
+from user_templates.models import TAKE, Given, UserTemplate
 from user_templates.work import Work
 
 KIND = "apply_templates"
@@ -59,13 +59,15 @@ def change(actor: Actor, template: UserTemplate, *, version: int | None = None, 
     row = UserTemplate.objects.select_for_update(no_key=True).get(id=template.id)
     if version is not None and row.row_version != version:
         raise Conflict("conflict_version", thing=row.name)
-    before = {name: getattr(row, name) for name in ("name", "rank", *RULES)}
+    before = {name: getattr(row, name) for name in ("name", "lacks", *RULES)}
+    if given.keys() & set(RULES):  # whoever saves them has seen what a copy lacked
+        row.lacks = []
     _fill(row, given)
     changes = {
         name: (str(old), str(getattr(row, name))) for name, old in before.items() if getattr(row, name) != old
     }
     if changes.keys() & set(RULES):
-        row.on, row.confirmed_by, row.changed_at = False, "", Now()
+        row.on, row.confirmed_by, row.changed_at, row.told = False, "", Now(), {}
     row.row_version += 1
     row.save()
     _note(actor, "template.changed", row, changes)
@@ -83,15 +85,16 @@ def _fill(template: UserTemplate, given: dict[str, Any]) -> None:
     if same.exists():
         raise InvalidInput(field="name", why="another template has this name")
     group = DirectoryGroup.objects.filter(tenant=tenant, object_id=template.group_id).first()
-    if group is None:
+    if group is not None:
+        template.group_name = str(group)
+    elif not template.lacks:
         raise InvalidInput(field="group", why="the copy of the directory has no such group")
-    template.group_name = str(group)
-    if template.numbers not in {"", "take"}:
+    if template.numbers not in {"", TAKE}:
         ranges.get(tenant, uuid.UUID(template.numbers))
     template.values = [[aspect, _value(aspect, value)] for aspect, value in template.values]
     if len({aspect for aspect, _ in template.values}) < len(template.values):
         raise InvalidInput(field="values", why="the same thing is given twice")
-    if not template.values and not template.numbers:
+    if not template.values and not template.numbers and not template.lacks:
         raise InvalidInput(field="numbers", why="say what the members get")
 
 
@@ -105,10 +108,19 @@ def _value(aspect: str, value: Value) -> Value:
 
 @transaction.atomic
 def confirm(actor: Actor, template: UserTemplate, version: int) -> Command:
-    """A person has seen what it would do as it stands: it is on from now. Raises Conflict (conflict_version)."""
+    """A person has seen what it would do as it stands: it is on from now, and he answers for what it asks for.
+
+    Raises Conflict (conflict_version); UmpError (template_incomplete).
+    """
     offers.require(template.tenant, "templates")
+    if template.lacks:
+        raise UmpError.of("template_incomplete", thing=template.name, why="; ".join(template.lacks))
     begun = UserTemplate.objects.filter(id=template.id, row_version=version).update(
-        on=True, confirmed_by=actor.label, row_version=F("row_version") + 1
+        on=True,
+        confirmed_by=actor.label,
+        confirmed_kind=actor.kind,
+        confirmed_id=actor.id,
+        row_version=F("row_version") + 1,
     )
     if not begun:
         raise Conflict("conflict_version", thing=template.name)
@@ -131,22 +143,22 @@ def remove(actor: Actor, template: UserTemplate) -> None:
 
 
 @transaction.atomic
-def move(actor: Actor, template: UserTemplate, *, up: bool) -> None:
-    """One place earlier or later. Those that change places are looked at anew before they go on."""
+def move(actor: Actor, template: UserTemplate, *, to: int) -> None:
+    """To this place, from 1 on. What was seen of those that change places is out of date: a user may be another's."""
     rows = list(
         UserTemplate.objects.select_for_update(no_key=True)
         .filter(tenant=template.tenant)
         .order_by("rank", "id")
     )
     at = next(index for index, row in enumerate(rows) if row.id == template.id)
-    to = at - 1 if up else at + 1
-    if not 0 <= to < len(rows):
+    rows.insert(max(to, 1) - 1, rows.pop(at))
+    moved = [(place, row) for place, row in enumerate(rows, start=1) if row.rank != place]
+    for place, row in moved:
+        row.rank, row.row_version = place, row.row_version + 1
+    if not moved:
         return
-    rows[at], rows[to] = rows[to], rows[at]
-    for rank, row in enumerate(rows, start=1):
-        row.rank = rank
-    UserTemplate.objects.bulk_update(rows, ["rank"])
-    _note(actor, "template.moved", template, {"order": (at + 1, to + 1)})
+    UserTemplate.objects.bulk_update([row for _, row in moved], ["rank", "row_version"])
+    _note(actor, "template.moved", template, {"order": (at + 1, rows.index(template) + 1)})
 
 
 # --- A run ----------------------------------------------------------------------------------------------------
@@ -154,15 +166,21 @@ def run(template: UserTemplate) -> Work:
     """Ask for what its members lack, and for what leavers have too much. In a transaction."""
     tenant = template.tenant
     found = work.of_template(tenant, template)
-    actor = Actor(kind="system", id=SYSTEM.id, label=f"Template {template.name}")
     wishes: Sequence[Any] = [*found.wishes, *found.leavers]
     if wishes:
-        asked = provisioning.ask(
-            actor, tenant, wishes, source=Source.TEMPLATE, title=f"Template {template.name}"
-        )
+        title = f"Template {template.name}"
+        asked = provisioning.ask(_asker(template), tenant, wishes, source=Source.TEMPLATE, title=title)
         _keep(template, [each.wish for each in asked.kept])
     UserTemplate.objects.filter(id=template.id).update(ran_at=Now(), told=found.figures)
     return found
+
+
+def _asker(template: UserTemplate) -> Actor:
+    """Whoever started it, so that he is not the second person for what takes much away."""
+    kind, who = template.confirmed_kind or SYSTEM.kind, template.confirmed_id or SYSTEM.id
+    return Actor(
+        kind=kind, id=who, label=f"Template {template.name}, started by {template.confirmed_by}"[:254]
+    )
 
 
 def _keep(template: UserTemplate, wishes: Sequence[Any]) -> None:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from user_templates import views
+from user_templates import copy_views, views
 
 TEMPLATES = "tenants/<uuid:uid>/templates"
 ONE = f"{TEMPLATES}/<uuid:user_template_id>"
@@ -15,5 +15,6 @@ urlpatterns = [
     path(f"{ONE}/start/", views.start, name="user-template-start"),
     path(f"{ONE}/stop/", views.stop, name="user-template-stop"),
     path(f"{ONE}/up/", views.up, name="user-template-up"),
+    path(f"{ONE}/copy/", copy_views.copy, name="user-template-copy"),
     path(f"{ONE}/remove/", views.remove, name="user-template-remove"),
 ]

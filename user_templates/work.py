@@ -8,7 +8,9 @@ import dataclasses
 import uuid
 from collections.abc import Collection, Iterable, Sequence
 
-from directory.models import DirectoryUser, GroupMember, MemberType
+from django.db import connection
+
+from directory.models import DirectoryUser, MemberType
 from provisioning import editing, judging, services
 from provisioning.aspects import Thing, aspect_of
 from provisioning.editing import Order
@@ -17,7 +19,7 @@ from provisioning.models import Change, ChangeState, Source
 from telephony import ranges
 from telephony.landing import place_of
 from tenants.models import Tenant
-from user_templates.models import Given, Leaving, UserTemplate
+from user_templates.models import TAKE, Given, Leaving, UserTemplate
 
 BATCH = 2_000
 MOST_USERS = 5_000
@@ -55,12 +57,26 @@ class Work:
         }
 
 
+_MEMBERS = """
+WITH RECURSIVE inside(group_id) AS (
+    SELECT unnest(%(groups)s::uuid[])
+    UNION
+    SELECT m.member_id FROM directory_member m JOIN inside i ON i.group_id = m.group_id
+    WHERE m.tenant_id = %(tenant)s AND m.member_type = %(group)s)
+SELECT DISTINCT m.member_id FROM directory_member m JOIN inside i ON i.group_id = m.group_id
+WHERE m.tenant_id = %(tenant)s AND m.member_type = %(user)s
+"""
+
+
 def members(tenant: Tenant, group_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
-    """Direct members of these groups that are users."""
-    rows = GroupMember.objects.filter(
-        tenant=tenant, group_id__in=list(group_ids), member_type=MemberType.USER
-    )
-    return set(rows.values_list("member_id", flat=True))
+    """Users in these groups and in groups inside them, by the copy; groups within each other in a circle end, too."""
+    if not group_ids:
+        return set()
+    groups = [str(each) for each in group_ids]
+    kinds = {"group": MemberType.GROUP.value, "user": MemberType.USER.value}
+    with connection.cursor() as cursor:
+        cursor.execute(_MEMBERS, {"groups": groups, "tenant": str(tenant.id), **kinds})
+        return {row[0] for row in cursor.fetchall()}
 
 
 def covered(tenant: Tenant, templates: Iterable[UserTemplate]) -> dict[int, set[uuid.UUID]]:
@@ -171,9 +187,9 @@ def _numbers(
     """Next free numbers for those who have none; with `replace` also for those whose number is of another range."""
     if not template.numbers or not takers:
         return [], []
-    if template.numbers != "take" and template.replace:
+    if template.numbers != TAKE and template.replace:
         takers = _outside(tenant, template, takers)
-    order = Order(numbers=template.numbers, only_without=template.numbers != "take" and not template.replace)
+    order = Order(numbers=template.numbers, only_without=template.numbers != TAKE and not template.replace)
     batch = editing.batch(tenant, takers, order)
     left = [(name, f"Phone number: {why}") for name, why in batch.left_out if why != "has a number already"]
     return batch.verdicts, left
@@ -202,5 +218,5 @@ def _leavers(tenant: Tenant, template: UserTemplate, mine: Collection[uuid.UUID]
         last = newest.get(thing)
         ours = last is not None and last.edit.source == Source.TEMPLATE and last.state == ChangeState.APPLIED
         if ours and row.value is not None and not row.aspect.startswith("user:"):
-            found.append(Wish(thing, None))
+            found.append(Wish(thing, None, newest[thing].subject_name))
     return found

@@ -1,5 +1,6 @@
 """Templates: first seen, then by themselves; once; never against a person; and stopped when they would take much."""
 
+import dataclasses
 import uuid
 from typing import Any
 
@@ -7,13 +8,17 @@ import pytest
 
 from core.errors import Conflict, UmpError
 from directory.models import GroupMember
+from provisioning import services as provisioning
 from provisioning.models import Change, ChangeState, Source
+from replication import plans
+from replication import services as queue
 from replication.models import Command
 from telephony import intervals, ranges
 from telephony.models import NumberKind
 from tenants import scope
-from tenants.access import SYSTEM
-from tests.provisioning.helpers import Stage
+from tenants.abilities import Role
+from tenants.access import SYSTEM, Actor
+from tests.provisioning.helpers import ANNA, Stage
 from user_templates import services, work
 from user_templates.models import Given, UserTemplate
 
@@ -36,9 +41,9 @@ def template(stage: Stage, group: uuid.UUID, name: str = "Sales", **given: Any) 
         return services.add(SYSTEM, stage.tenant, name=name, group_id=group, **given)
 
 
-def start(stage: Stage, row: UserTemplate) -> Command:
+def start(stage: Stage, row: UserTemplate, actor: Actor = SYSTEM) -> Command:
     with scope.one(stage.tenant.id):
-        command = services.confirm(SYSTEM, row, row.row_version)
+        command = services.confirm(actor, row, row.row_version)
     return stage.finish(command)
 
 
@@ -77,14 +82,60 @@ def test_members_get_numbers_and_details_once(stage: Stage) -> None:
     assert len(asked(stage)) == 6
 
 
+def asks_again(stage: Stage) -> int:
+    """Another round after another replication; how many changes it asked for."""
+    before = len(asked(stage))
+    stage.replicate()
+    with scope.one(stage.tenant.id):
+        assert services.schedule() == 1
+        command = Command.objects.get(kind="apply_templates", state="queued")
+    stage.finish(command)
+    return len(asked(stage)) - before
+
+
 def test_a_template_that_would_take_numbers_from_everybody_is_stopped(stage: Stage, settings: Any) -> None:
     settings.REMOVAL_FLOOR, settings.REMOVAL_SHARE = 3, 0.05
     before, orders = stage.held(), len(stage.orders())
-    row = template(stage, group_of(stage, *stage.with_number(8)), numbers="take")
-    start(stage, row)
+    users = stage.with_number(8)
+    row = template(stage, group_of(stage, *users), numbers="take")
+    start(stage, row, ANNA)
     command = stage.process()
     assert (command.state, command.error["code"]) == ("suspended", "plan_needs_approval")
     assert (stage.held(), len(stage.orders())) == (before, orders)
+
+    with scope.one(stage.tenant.id):
+        removals = plans.of_command(command.id).get()
+        with pytest.raises(UmpError) as refused:  # whoever started the template is not the second person
+            queue.approve(dataclasses.replace(ANNA, provider_role=Role.PROVIDER_ADMIN), command, removals.id)
+        assert refused.value.code == "second_person_needed"
+        queue.cancel(SYSTEM, command)
+    assert asks_again(stage) == 0, "it waits already"
+    with scope.one(stage.tenant.id):
+        assert provisioning.withdraw(SYSTEM, stage.tenant) == 8
+    assert asks_again(stage) == 0, "a person has said no"
+    assert (stage.held(), len(stage.orders())) == (before, orders)
+
+    with scope.one(stage.tenant.id):
+        row = services.change(SYSTEM, row, except_users=users[1:])
+    start(stage, row, ANNA)
+    assert len(asked(stage)) == 9, "another rule is another question"
+    assert stage.process().outcome == "complete"
+    assert before.keys() - stage.held().keys() == {n for n, who in before.items() if who == str(users[0])}
+
+
+def test_members_of_groups_inside_the_group_count_also_in_a_circle(stage: Stage) -> None:
+    users = stage.without_number(3)
+    outer, inner = group_of(stage, users[0]), group_of(stage, users[1])
+    row = template(stage, outer, values=[["user:city", "Bern"]])
+    with scope.one(stage.tenant.id):
+        for group, member in ((outer, inner), (inner, outer)):
+            GroupMember.objects.create(
+                tenant=stage.tenant, group_id=group, member_id=member, member_type="group"
+            )
+        assert work.members(stage.tenant, [outer]) == set(users[:2])
+        assert len(work.of_template(stage.tenant, row).wishes) == 2
+        row = services.change(SYSTEM, row, except_groups=[inner])
+        assert work.of_template(stage.tenant, row).covered == 0
 
 
 def test_what_a_person_asks_for_afterwards_wins(stage: Stage) -> None:
@@ -121,7 +172,7 @@ def test_the_first_template_that_fits_has_the_user(stage: Stage) -> None:
     with scope.one(stage.tenant.id):
         found = work.of_template(stage.tenant, second)
         assert [wish.thing.subject_id for wish in found.wishes] == [users[0]]
-        services.move(SYSTEM, second, up=True)
+        services.move(SYSTEM, second, to=1)
         second.refresh_from_db()
         assert len(work.of_template(stage.tenant, second).wishes) == 3
 
