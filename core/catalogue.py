@@ -478,10 +478,11 @@ _ASKING: tuple[_Row, ...] = (
     ("sync_off", 409, _NEVER, _PROVIDER, "none",
      "{tenant} was taken without sync, so nothing is read from there.",
      "Switch sync on under Edit; the customer's administrator then gives the portal access."),
-    ("teams_not_in_cloud", 409, _NEVER, _MICROSOFT, "none",
-     "Microsoft Graph has no telephony in {thing}: users' numbers and policies cannot be read from there.",
-     ("Nobody can switch that on. A Teams Administrator of the customer sees them in the Teams admin center of that "
-      "cloud, or by Teams PowerShell.")),
+    ("teams_needs_powershell", 409, _NEVER, _PORTAL, "none",
+     ("Microsoft Graph has no telephony in {thing}. Users' numbers and policies are read and written there by "
+      "PowerShell, and no worker of this portal has it."),
+     ("Whoever runs the portal gives a worker PowerShell with the MicrosoftTeams module. Until then a Teams "
+      "Administrator of the customer does this in the Teams admin center of that cloud.")),
     ("not_offered", 422, _NEVER, _PROVIDER, "none",
      "{thing} is not offered to this customer: {why}.",
      ("Service, sync, licence and service level decide what a customer can do; its overview lists all of it. "

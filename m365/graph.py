@@ -13,7 +13,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote, urlencode, urlsplit
 
 import orjson
@@ -26,6 +26,9 @@ from m365.clouds import Cloud
 from m365.errors import from_graph
 from m365.pacing import Pacer, expected_units, number
 from m365.replies import Page, check_link, check_path, json_object, read_page
+
+if TYPE_CHECKING:
+    from m365.teams_by_powershell import TeamsByPowerShell
 
 BATCH_LIMIT = 20
 MOST_ATTEMPTS = 6
@@ -174,6 +177,8 @@ class GraphClient:
         self.names: dict[str, Any] = dict(names or {})
         self._version = version
 
+        self.teams: TeamsByPowerShell | None = None
+        """Telephony by PowerShell, in clouds where Graph has none."""
     def get(
         self, path: str, params: Params | None = None, *, headers: Mapping[str, str] | None = None
     ) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 Reading only; `m365.teams_writes` writes. Least permission by Microsoft's table: TeamsUserConfiguration.Read.All for
 users and policies, TeamsTelephoneNumber.Read.All for numbers; neither is implied by a broader one of the directory.
-The worldwide cloud alone has these calls; elsewhere the same is known to Teams PowerShell only.
+The worldwide cloud alone has these calls; elsewhere a client that has PowerShell beside it (`GraphClient.teams`)
+lists the same by that.
 
 Microsoft has no delta here: who wants to know what changed reads everything. It does not say how large a page may be,
 so a smaller one than was asked for is nothing strange.
@@ -113,9 +114,9 @@ class Read:
 
 
 def require(cloud: Cloud, feature: str) -> None:
-    """Raises UmpError (teams_not_in_cloud) where Microsoft's cloud does not have a feature's calls."""
+    """Raises UmpError (teams_needs_powershell) where Microsoft's cloud does not have a feature's calls."""
     if cloud.key not in FEATURES[feature].clouds:
-        raise UmpError.of("teams_not_in_cloud", thing=cloud.name)
+        raise UmpError.of("teams_needs_powershell", thing=cloud.name)
 
 
 def in_cloud(key: str) -> bool:
@@ -125,16 +126,22 @@ def in_cloud(key: str) -> bool:
 
 def users(graph: GraphClient, at: str = "") -> Iterator[Read]:
     """Users as Teams knows them (TeamsUser), page by page from the link `at` or the beginning on."""
+    if graph.teams is not None:
+        yield from graph.teams.users()
+        return
     params: Params = {"$select": _OF_USERS, "$top": USERS_A_PAGE}
     for page in _pages(graph, USERS, params, at):
-        yield Read([_user(row) for row in page.value], page.next_link or "")
+        yield Read([user_of(row) for row in page.value], page.next_link or "")
 
 
 def policies(graph: GraphClient, at: str = "") -> Iterator[Read]:
     """The policies in effect for each user (Policies), page by page likewise."""
+    if graph.teams is not None:
+        yield from graph.teams.policies()
+        return
     params: Params = {"$select": _OF_POLICIES, "$top": USERS_A_PAGE}
     for page in _pages(graph, USERS, params, at):
-        yield Read([_policies(row) for row in page.value], page.next_link or "")
+        yield Read([policies_of(row) for row in page.value], page.next_link or "")
 
 
 def numbers(graph: GraphClient, at: str = "") -> Iterator[Read]:
@@ -142,12 +149,15 @@ def numbers(graph: GraphClient, at: str = "") -> Iterator[Read]:
 
     Microsoft documents $skip and may leave the link out: a full page without one is followed by another.
     """
+    if graph.teams is not None:
+        yield from graph.teams.numbers()
+        return
     skip, link, linked = 0, at, bool(at)
     for _ in range(MOST_NUMBERS // NUMBERS_A_PAGE):
         full = False
         params: Params = {"$top": NUMBERS_A_PAGE, **({"$skip": skip} if skip else {})}
         for page in _pages(graph, NUMBERS, params, link):
-            yield Read([_number(row) for row in page.value], page.next_link or "")
+            yield Read([number_of(row) for row in page.value], page.next_link or "")
             skip += len(page.value)
             linked = linked or page.next_link is not None
             full = len(page.value) >= NUMBERS_A_PAGE
@@ -195,13 +205,13 @@ def _only(answer: BatchResponse, telephone: str) -> Number | None:
     body = told(answer)
     if body is None:
         return None
-    found = [_number(row) for row in _objects(body, "value")]
+    found = [number_of(row) for row in _objects(body, "value")]
     return next((one for one in found if one.number == telephone), None)
 
 
 def _known(answer: BatchResponse) -> Known | None:
     body = told(answer)
-    return None if body is None else Known(_user(body), _policies(body))
+    return None if body is None else Known(user_of(body), policies_of(body))
 
 
 def told(answer: BatchResponse) -> Mapping[str, Any] | None:
@@ -220,7 +230,8 @@ def _pages(graph: GraphClient, place: str, params: Params, at: str) -> Iterator[
 
 
 # --- Reading what was answered ------------------------------------------------------------------------------
-def _user(row: Mapping[str, Any]) -> TeamsUser:
+def user_of(row: Mapping[str, Any]) -> TeamsUser:
+    """A `teamsUserConfiguration`. Like the other two, raises UmpError (bad_reply) for what is none."""
     listed = _objects(row, "telephoneNumbers")
     held = [(_telephone(one), _text(one, "assignmentCategory") or "primary") for one in listed]
     return TeamsUser(
@@ -235,7 +246,8 @@ def _user(row: Mapping[str, Any]) -> TeamsUser:
     )
 
 
-def _policies(row: Mapping[str, Any]) -> Policies:
+def policies_of(row: Mapping[str, Any]) -> Policies:
+    """The same with its policies."""
     found = {}
     for one in _objects(row, "effectivePolicyAssignments"):
         given = one.get("policyAssignment")
@@ -250,7 +262,8 @@ def _policies(row: Mapping[str, Any]) -> Policies:
     return Policies(_guid(row, "id"), tuple(found.values()))
 
 
-def _number(row: Mapping[str, Any]) -> Number:
+def number_of(row: Mapping[str, Any]) -> Number:
+    """A `numberAssignment`."""
     return Number(
         id=_text(row, "id"),
         number=_telephone(row),

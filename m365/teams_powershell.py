@@ -16,10 +16,11 @@ module the real `pwsh` is tried where it is installed. The real module in a live
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -39,6 +40,9 @@ SCOPE = f"{TEAMS_ADMIN_APP_ID}/.default"
 MOST_ROWS = 10_000
 """Rows that one call may answer; a customer has some dozens of routes."""
 MOST_BYTES = 32 << 20
+MOST_LISTED = 1_000_000
+"""Rows of a list that is taken part by part, such as an organisation's users."""
+A_PART = 500
 PIECE = 16
 """Characters of a token that may not be told; fewer are of no use to anybody."""
 _BREAKS = re.compile(r"[\s|]+")
@@ -168,25 +172,62 @@ class Session:
         every further call raises powershell_failed.
         """
         thing = thing or call.about
+        with self._talk(call, thing) as process:
+            rows, count = self._take(process, call, thing, MOST_ROWS + 1)
+            if count is None:
+                self._end(gently=False)
+                raise UmpError.of("reply_too_large", host="Teams", limit=f"{MOST_ROWS} rows of {thing}")
+        self._check_whole(len(rows), count, thing, MOST_ROWS)
+        return rows
+
+    def parts(self, call: Call, thing: str = "") -> Iterator[list[dict[str, Any]]]:
+        """The same for a reading that may be long: its rows as they come, `A_PART` at a time.
+
+        Each part has the time of a whole call. The session is over if whoever asked stops before the end.
+        """
+        thing = thing or call.about
+        told, count = 0, None
+        try:
+            with self._talk(call, thing, most=MOST_LISTED) as process:
+                while count is None:
+                    rows, count = self._take(process, call, thing, A_PART)
+                    told += len(rows)
+                    if told > MOST_LISTED:
+                        count = None
+                        raise UmpError.of("reply_too_large", host="Teams", limit=f"{MOST_LISTED} rows")
+                    if count is not None:
+                        self._check_whole(told, count, thing, MOST_LISTED)
+                    yield rows
+        finally:
+            if count is None:
+                self._end(gently=False)
+
+    @contextlib.contextmanager
+    def _talk(self, call: Call, thing: str, **more: int) -> Iterator[Process]:
+        """The question is asked; what ends the process meanwhile becomes an error with its reason."""
         process = self._process
         if process is None:
             raise UmpError.of("powershell_failed", thing=thing, detail={"cause": "the session is over"})
         self._number += 1
-        until = time.monotonic() + self._config.call_seconds
         try:
-            process.send({"number": self._number, "call": call.as_json()}, until)
-            return self._answered(process, call, until, thing)
+            until = time.monotonic() + self._config.call_seconds
+            process.send({"number": self._number, "call": call.as_json(), **more}, until)
+            yield process
         except ProcessError as error:
             self._end(gently=False)
             if call.writes:
                 raise OutcomeUnknown(thing=thing, detail=self._detail(error)) from error
             raise self._failed(error, thing) from error
 
-    def _answered(self, process: Process, call: Call, until: float, thing: str) -> list[dict[str, Any]]:
+    def _take(
+        self, process: Process, call: Call, thing: str, most: int
+    ) -> tuple[list[dict[str, Any]], int | None]:
+        """The next rows; with the last of them how many there were (or -1), None while there may be more."""
+        until = time.monotonic() + self._config.call_seconds
+        stop = None if call.writes else self._stop
         rows: list[dict[str, Any]] = []
         size = 0
-        stop = None if call.writes else self._stop
-        while True:
+        while len(rows) < most:
             answer = process.receive(until, stop)
             if answer.get("number") != self._number:
                 raise DiedError("it answered another question")
@@ -195,12 +236,13 @@ class Session:
                     faults.of_call(answer["fault"], writes=call.writes, thing=thing, tenant=self._customer)
                 )
             if "end" in answer:
-                return self._whole(rows, answer["end"], thing)
+                return rows, answer["end"] if isinstance(answer["end"], int) else -1
             rows.append(self._row(answer))
             size += len(repr(rows[-1]))
-            if size > MOST_BYTES or len(rows) > MOST_ROWS:
+            if size > MOST_BYTES:
                 self._end(gently=False)
                 raise UmpError.of("reply_too_large", host="Teams", limit=f"{MOST_BYTES >> 20} MiB")
+        return rows, None
 
     @staticmethod
     def _row(answer: dict[str, Any]) -> dict[str, Any]:
@@ -210,11 +252,10 @@ class Session:
         return row
 
     @staticmethod
-    def _whole(rows: list[dict[str, Any]], count: object, thing: str) -> list[dict[str, Any]]:
+    def _check_whole(told: int, count: int, thing: str, most: int) -> None:
         """A reading that was cut short is none: a plan made from it would create anew what is there."""
-        if isinstance(count, int) and count > len(rows):
-            raise UmpError.of("reply_too_large", host="Teams", limit=f"{MOST_ROWS} rows of {thing}")
-        return rows
+        if count > told:
+            raise UmpError.of("reply_too_large", host="Teams", limit=f"{most} rows of {thing}")
 
     def voice_routing(self) -> voice.Routing:
         """What Teams has."""

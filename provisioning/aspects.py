@@ -21,6 +21,7 @@ from directory.browse import as_uuid
 from directory.models import DirectoryGroup, DirectoryUser, GroupMember
 from m365 import teams, teams_writes, user_writes
 from m365.graph import GraphClient
+from m365.teams_by_powershell import IN_THE_WAY, TeamsByPowerShell
 from m365.user_writes import ATTRIBUTES
 from sites import numbers as site_numbers
 from sites.models import Prefix, PrefixState, Site
@@ -29,6 +30,7 @@ from telephony.landing import place_of
 from telephony.models import NumberKind, PhoneNumber, TeamsPolicy, UserPolicy
 from tenants.access import SYSTEM
 
+STOPPING = frozenset({"throttled", "interrupted", "permission_missing", *IN_THE_WAY})
 Value = Any
 """JSON; None where there is nothing."""
 
@@ -159,7 +161,26 @@ def _answer(send: Callable[[], Given]) -> "Given | UmpError":
 
 def stops(error: UmpError) -> bool:
     """Whether an error is about more than the one write that met it."""
-    return error.scope == "connection" or error.code in {"throttled", "interrupted", "permission_missing"}
+    return error.scope == "connection" or error.code in STOPPING
+
+
+def _one_by_one(intents: Sequence[Intent], send: Callable[[Intent], None]) -> Answers:
+    """Writes that cannot be put together. What stops them is raised before the first; later the rest is left without
+    an answer, and read back like everything of which nobody knows.
+    """
+    answers: Answers = {}
+    for one in intents:
+        try:
+            send(one)
+            answers[one.id] = Sent()
+        except UmpError as error:
+            if not stops(error):
+                answers[one.id] = error
+            elif answers:
+                break
+            else:
+                raise
+    return answers
 
 
 # --- Numbers ------------------------------------------------------------------------------------------------
@@ -200,6 +221,10 @@ class Number(Aspect):
         return {thing: held.get(thing.subject_id) for thing in things}
 
     def observed(self, graph: GraphClient, things: Collection[Thing]) -> Found:
+        if graph.teams is not None:
+            held = graph.teams.primary_numbers(sorted({str(thing.subject_id) for thing in things}))
+            there = [thing for thing in things if str(thing.subject_id) in held]
+            return {thing: _number(held[str(thing.subject_id)]) for thing in there}
         known = teams.some_users(graph, sorted({str(thing.subject_id) for thing in things}))
         primary = {key: _primary(one) for key, one in known.items() if one is not None}
         numbers = teams.some_numbers(graph, sorted({number for number in primary.values() if number}))
@@ -234,6 +259,20 @@ class Number(Aspect):
             )
         return Sent(ordered.written.request_id, ordered.operation_id)
 
+    def write_all(self, graph: GraphClient, intents: Sequence[Intent]) -> Answers:
+        if graph.teams is not None:
+            return _one_by_one(intents, functools.partial(self._by_powershell, graph.teams))
+        return super().write_all(graph, intents)
+
+    @staticmethod
+    def _by_powershell(line: TeamsByPowerShell, one: Intent) -> None:
+        user, value = str(one.thing.subject_id), one.after or one.before
+        if one.after is None:
+            line.unassign_number(user, value["number"], value["kind"], thing=one.name)
+        else:
+            where = value.get("location", "")
+            line.assign_number(user, value["number"], value["kind"], location_id=where, thing=one.name)
+
     def progress(self, graph: GraphClient, one: Intent, operation: str) -> Progress:
         if not operation:
             return Progress()
@@ -255,6 +294,10 @@ class Number(Aspect):
 
     def place(self, before: Value, after: Value) -> int:
         return 0 if after is None else 4
+
+
+def _number(held: tuple[str, str] | None) -> Value:
+    return {"number": held[0], "kind": held[1]} if held else None
 
 
 def _primary(known: teams.Known) -> str:
@@ -312,6 +355,10 @@ class Policy(Aspect):
         return found
 
     def observed(self, graph: GraphClient, things: Collection[Thing]) -> Found:
+        if graph.teams is not None:
+            own = graph.teams.own_policies(sorted({str(thing.subject_id) for thing in things}))
+            there = [thing for thing in things if str(thing.subject_id) in own]
+            return {thing: _policy(own[str(thing.subject_id)].get(thing.key, "")) for thing in there}
         known = teams.some_users(graph, sorted({str(thing.subject_id) for thing in things}))
         found: Found = {}
         for thing in things:
@@ -329,7 +376,9 @@ class Policy(Aspect):
         return answer
 
     def write_all(self, graph: GraphClient, intents: Sequence[Intent]) -> Answers:
-        """All that are assigned in one call, and all that are taken away in another."""
+        """All that are assigned in one call, and all that are taken away in another; by PowerShell one by one."""
+        if graph.teams is not None:
+            return _one_by_one(intents, functools.partial(self._by_powershell, graph.teams))
         answers: Answers = {}
         for gives in (False, True):
             part = [one for one in intents if bool(one.after) == gives]
@@ -352,6 +401,12 @@ class Policy(Aspect):
         return answers
 
     @staticmethod
+    def _by_powershell(line: TeamsByPowerShell, one: Intent) -> None:
+        """In these clouds a policy's name is all there is of it."""
+        name = str(one.after["name"] or one.after["id"]) if one.after else ""
+        line.give_policy(str(one.thing.subject_id), one.thing.key, name, thing=one.name)
+
+    @staticmethod
     def _id(graph: GraphClient, one: Intent) -> str:
         """Raises UmpError (policy_unknown)."""
         if not one.after:
@@ -360,6 +415,10 @@ class Policy(Aspect):
 
     def have(self, tenant_id: uuid.UUID) -> int:
         return UserPolicy.objects.filter(tenant_id=tenant_id, source="direct").count()
+
+
+def _policy(name: str) -> Value:
+    return {"id": name, "name": name} if name else None
 
 
 def policy_title(kind: str) -> str:

@@ -12,12 +12,23 @@ from m365.graph import GraphClient
 from provisioning import applying, planning, telling
 from provisioning.applying import Applying
 from provisioning.aspects import FAMILIES, Thing
-from provisioning.models import ENDED, ChangeState, Edit, Line, LineState, Plan, PlanState
+from provisioning.models import (
+    ENDED,
+    OPEN_CHANGES,
+    Change,
+    ChangeState,
+    Edit,
+    Line,
+    LineState,
+    Plan,
+    PlanState,
+)
 from provisioning.services import APPLY
 from replication import plans, services
 from replication.context import Again, Context, Done, Outcome
-from replication.models import OPEN, Command
+from replication.models import OPEN, Command, LaneName
 from replication.registry import Kind, chore, register
+from telephony import ways
 from tenants import lines, scope
 from tenants.abilities import Ability
 from tenants.access import SYSTEM, Actor
@@ -50,6 +61,22 @@ class ApplyChanges(Kind):
         "twice comes to the same."
     )
 
+    def lane_of(self, tenant: Tenant | None) -> LaneName:
+        """That of PowerShell, where numbers and policies are written by it.
+
+        What is open already says where: two lanes would run at once. Without PowerShell the rest is written all the
+        same, unless something of Teams waits or is under way.
+        """
+        if tenant is None or not ways.by_powershell(tenant):
+            return self.lane
+        opened = Command.objects.filter(tenant=tenant, kind=APPLY, state__in=OPEN).order_by("id")
+        name = opened.values_list("lane__name", flat=True).first()
+        if name is not None:
+            return LaneName(name)
+        of_teams = Q(aspect="number") | Q(aspect__startswith="policy:")
+        waits = Change.objects.filter(of_teams, tenant=tenant, state__in=OPEN_CHANGES).exists()
+        return LaneName.POWERSHELL if waits or ways.powershell_is_there() else self.lane
+
     def objection(self, actor: Actor, command: Command) -> UmpError | None:
         """Whoever asked for any of it is not the second person."""
         mine = Q(actor_kind=actor.kind, actor_id=actor.id)
@@ -70,7 +97,8 @@ class ApplyChanges(Kind):
             if connection is not None and not connection.usable:
                 raise UmpError.of("connection_unverified")
             line = lines.open_line(ctx.customer)
-            return _Run(ctx, tenant, line.graph(read_only=ctx.dry_run, stop=ctx.stop), line.app).slice()
+            with line.telephony(read_only=ctx.dry_run, stop=ctx.stop) as graph:
+                return _Run(ctx, tenant, graph, line.app).slice()
 
 
 class _Run:

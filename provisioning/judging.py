@@ -21,7 +21,7 @@ from provisioning.models import OPEN_CHANGES, Change, Line, LineState
 from sites.models import Prefix, Site, SiteState
 from sites.number_rules import Wish as SitePrefix
 from sites.number_rules import judge as judge_prefixes
-from telephony import numbers
+from telephony import numbers, ways
 from telephony.landing import place_of
 from telephony.models import (
     NumberKind,
@@ -190,10 +190,19 @@ def _rules(tenant: Tenant, verdicts: Sequence[Verdict], by: Actor, seen: Collect
     led = {_led(each) for each in by_name.get("route", []) if each.wish.wanted}
     _numbers(tenant, by_name.get("number", []), led)
     _policies(tenant, by_name.get("policy", []))
+    _reached(tenant, [*by_name.get("number", []), *by_name.get("policy", [])])
     _strangers(tenant, [*by_name.get("number", []), *by_name.get("policy", [])], seen)
     _attributes(tenant, by_name.get("user", []))
     _members(tenant, by_name.get("member", []))
     _routes(tenant, by_name.get("route", []), by)
+
+
+def _reached(tenant: Tenant, verdicts: Sequence[Verdict]) -> None:
+    """Where telephony needs PowerShell and no worker has it, nobody would ever write these."""
+    good = [each for each in verdicts if each.problem is None]
+    barrier = ways.barrier(ways.cloud_of(tenant)) if good else None
+    for verdict in good:
+        verdict.problem = barrier
 
 
 def _numbers(tenant: Tenant, verdicts: Sequence[Verdict], led: Collection[str]) -> None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from replication.context import Context, Outcome
     from replication.models import Command
     from tenants.access import Actor
+    from tenants.models import Tenant
 
 
 class Kind(abc.ABC):
@@ -32,6 +33,10 @@ class Kind(abc.ABC):
     """Signs in with an account of its own, whose faults say nothing about the connection (SYN-17)."""
     removes_from: ClassVar[str] = "the copy of"
     """What a plan of removals takes from, in the question to the person who confirms it."""
+
+    def lane_of(self, tenant: "Tenant | None") -> LaneName:
+        """The lane of a customer's command, in the customer's scope; all its open commands of a kind lie in one."""
+        return self.lane
 
     def objection(self, actor: "Actor", command: "Command") -> UmpError | None:
         """Why this person may not confirm a plan of this command, though others may."""

@@ -50,7 +50,8 @@ def submit(
             "invalid_input", field="dry_run", why=f"{kind.title} cannot be tried without doing it"
         )
     tenant_id = tenant.id if tenant else None
-    lane_id = _lane(tenant_id, kind.lane, target)
+    lane = kind.lane_of(tenant)
+    lane_id = _lane(tenant_id, lane, target)
     command_id, created = states.insert(
         tenant_id=tenant_id,
         lane_id=lane_id,
@@ -67,7 +68,7 @@ def submit(
     )
     if created:
         _created(actor, command_id, tenant_id, lane_id, kind.title)
-    doorbell.ring_after_commit(kind.lane)
+    doorbell.ring_after_commit(lane)
     return Command.objects.get(id=command_id)
 
 

@@ -12,8 +12,9 @@ from m365 import teams
 from m365.clouds import CLOUDS
 from replication import services
 from replication.context import Context, Outcome
+from replication.models import LaneName
 from replication.registry import chore, register
-from telephony import holds, usage  # noqa: F401  for their chores
+from telephony import holds, usage, ways  # noqa: F401  two for their chores
 from telephony.models import Stream
 from telephony.reading import Reading
 from tenants import scope
@@ -34,8 +35,11 @@ class TelephonyKind(MirrorKind):
     )
     stream: ClassVar[Stream]
 
+    def lane_of(self, tenant: Tenant | None) -> LaneName:
+        return ways.lane_of(tenant) if tenant is not None else self.lane
+
     def run(self, ctx: Context) -> Outcome:
-        """Raises UmpError: sync_off, connection_unverified, teams_not_in_cloud, or whatever Microsoft answers."""
+        """Raises UmpError: sync_off, connection_unverified, or whatever Microsoft answers."""
         return Reading(ctx, self.line(ctx), self.stream).slice()
 
 
@@ -94,8 +98,9 @@ def schedule() -> int:
 
 def _due() -> list[tuple[Any, str]]:
     """(customer, stream) in the order of their commands: users before their policies."""
+    powershell = ways.powershell_is_there()
     values: dict[str, Any] = {
-        "clouds": [key for key in CLOUDS if teams.in_cloud(key)],
+        "clouds": [key for key in CLOUDS if teams.in_cloud(key) or powershell],
         "users": Stream.USERS,
         "policies": Stream.POLICIES,
         "numbers": Stream.NUMBERS,

@@ -13,6 +13,7 @@ from directory.sync.jobs import LINK_REFUSED
 from directory.sync.staging import Count, may_be_lost
 from m365 import permissions, teams
 from m365.graph import GraphClient
+from m365.teams_by_powershell import IN_THE_WAY, NEVER_SINCE
 from replication import plans
 from replication.context import Again, Context, Done, Outcome
 from telephony import landing
@@ -24,7 +25,7 @@ Look = Callable[[GraphClient, str], Iterator[teams.Read]]
 MOST_RESTARTS = 2
 PASSING = frozenset({"lease_lost", "interrupted", "throttled"})
 START_OVER = frozenset({"endless_pages", "plan_needs_approval"})
-LACKING = frozenset({"permission_missing", "graph_unsupported"})
+LACKING = frozenset({"permission_missing", "graph_unsupported"}) | IN_THE_WAY - NEVER_SINCE
 """Telephony is an extra: what it lacks is told, and the customer's directory is still worth having."""
 
 
@@ -66,7 +67,6 @@ class Reading:
     def slice(self) -> Outcome:
         """Done when everything is in step (or cannot be read at all, and says why), Again at a slice's end."""
         try:
-            teams.require(self.line.cloud, self.what.feature)
             return self._slice()
         except UmpError as error:
             if error.code in LACKING:
@@ -86,12 +86,14 @@ class Reading:
 
     def _pages(self) -> bool:
         """Land every page; False when the slice is over first."""
-        graph = self.line.graph(read_only=True, stop=self.ctx.stop)
+        if not self.at:  # from the beginning, perhaps after a run that was cut off
+            self.count.read = self.left_out = 0
         try:
-            for page in self.what.look(graph, self.at):
-                self._land(page)
-                if page.next and self.ctx.should_yield():
-                    return False
+            with self.line.telephony(stop=self.ctx.stop) as graph:
+                for page in self.what.look(graph, self.at):
+                    self._land(page)
+                    if page.next and self.ctx.should_yield():
+                        return False
         except UmpError as error:
             if error.code not in LINK_REFUSED or not self.at or self.restarts >= MOST_RESTARTS:
                 raise

@@ -10,11 +10,11 @@ from django.db.models import Count, Q, QuerySet
 from core.errors import NotFound
 from directory.browse import as_uuid, matching
 from directory.models import LISTED, DirectoryUser
-from m365 import teams
 from replication.models import Command
+from telephony import ways
 from telephony.commands import KINDS
 from telephony.models import PhoneNumber, Stream, TeamsPolicy, TeamsStream, TeamsUser, UserPolicy
-from tenants.models import Connection, Tenant
+from tenants.models import Tenant
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,10 +141,5 @@ def read_at(tenants: Iterable[uuid.UUID], stream: Stream) -> dict[uuid.UUID, dt.
 def _why_not(tenant: Tenant) -> str:
     if not tenant.with_sync:
         return "This customer was taken without sync: a Teams Administrator of the customer sees users and numbers."
-    cloud = Connection.objects.filter(tenant=tenant).values_list("cloud", flat=True).first()
-    if cloud is not None and not teams.in_cloud(cloud):
-        return (
-            "Microsoft Graph has no telephony in this customer's cloud. A Teams Administrator of the customer sees "
-            "it in the Teams admin center of that cloud, or by Teams PowerShell."
-        )
-    return ""
+    barrier = ways.barrier(ways.cloud_of(tenant))
+    return f"{barrier.message} {barrier.advice}" if barrier else ""

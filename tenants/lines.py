@@ -1,9 +1,10 @@
 """A customer's line to Microsoft 365: its credential, opened by a worker, and clients made from it."""
 
+import contextlib
 import dataclasses
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -14,12 +15,13 @@ from django.db.models import Model
 
 from core.errors import UmpError
 from core.http import Outbound, OutboundConfig, session_of_thread
-from m365 import identity, identity_device, teams_powershell
+from m365 import identity, identity_device, teams, teams_powershell
 from m365.clouds import CLOUDS, Cloud
 from m365.clouds import outbound_config as config_for
 from m365.graph import CallRecord, GraphClient
 from m365.identity_delegated import Grant, Proof, redeem
 from m365.pacing import pacer_for
+from m365.teams_by_powershell import TeamsByPowerShell
 from tenants import grants, provider_app, scope, secrets
 from tenants.models import (
     AppOwner,
@@ -190,6 +192,23 @@ class Line:
             wait=stop.wait if stop else None,
             names={"app": self.app, "tenant": self.name},
         )
+
+    @contextlib.contextmanager
+    def telephony(
+        self, *, read_only: bool = True, stop: threading.Event | None = None
+    ) -> Iterator[GraphClient]:
+        """A client for work with Teams users and numbers: where Graph has none, PowerShell is beside it if needed."""
+        graph = self.graph(read_only=read_only, stop=stop)
+        if teams.in_cloud(self.cloud.key):
+            yield graph
+            return
+        graph.teams = TeamsByPowerShell(
+            lambda: self.teams(stop=stop), cloud_name=self.cloud.name, read_only=read_only, names=graph.names
+        )
+        try:
+            yield graph
+        finally:
+            graph.teams.close()
 
     def teams(self, *, stop: threading.Event | None = None) -> teams_powershell.Session:
         """PowerShell in the customer's Teams, for the calling thread: `with line.teams() as teams`.

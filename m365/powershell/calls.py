@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, Union
 
-_CMDLET = re.compile(r"(?:Get|New|Set|Remove)-Cs[A-Za-z]{1,60}")
+_CMDLET = re.compile(r"(?:Get|New|Set|Remove|Grant)-Cs[A-Za-z]{1,60}")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{0,60}")
 
 Value: TypeAlias = Union[str, bool, int, Sequence["Value"], "Table", "Call", "Made", None]

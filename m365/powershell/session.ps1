@@ -2,7 +2,7 @@
 #     pwsh -NoLogo -NoProfile -NonInteractive -File session.ps1
 # and speaks JSON with it, one line each way (m365/powershell/process.py has the other side):
 #   in   {"mark", "module", "tokens": [graph, teams] or none, "tenant", "environment", "most"}   first, once
-#        {"number", "call": {"cmdlet", "parameters", "fields", "before"?}}                 then each call
+#        {"number", "call": {"cmdlet", "parameters", "fields", "before"?}, "most"?}        then each call
 #        the end of standard input                                                         then it ends
 #   out  MARK LENGTH {"ready"}            or {"fault", "stage"}, and it ends
 #        MARK LENGTH {"number", "row"}    for each row, then {"number", "end"} or {"number", "fault"}
@@ -69,7 +69,7 @@
 
     function Invoke-Call([System.Text.Json.JsonElement] $call) {
         $name = $call.GetProperty('cmdlet').GetString()
-        if ($name -cnotmatch '\A(Get|New|Set|Remove)-Cs[A-Za-z]+\z' -or -not $module.ExportedCommands.ContainsKey($name)) {
+        if ($name -cnotmatch '\A(Get|New|Set|Remove|Grant)-Cs[A-Za-z]+\z' -or -not $module.ExportedCommands.ContainsKey($name)) {
             throw [System.Management.Automation.CommandNotFoundException]::new("The module has no $name.")
         }
         $command = $module.ExportedCommands[$name]
@@ -179,12 +179,16 @@
             $kept.Clear()
             $fields = [string[]] (ConvertTo-Value ($call.GetProperty('fields')))
             $count = 0
+            $limit = $most
+            foreach ($property in $request.EnumerateObject()) {
+                if ($property.Name -eq 'most') { $limit = $property.Value.GetInt32() }
+            }
             $failed = $null
             # Some of the module's cmdlets write their errors where -ErrorAction Stop does not see them.
             Invoke-Call $call 2>&1 | ForEach-Object {
                 if ($_ -is [System.Management.Automation.ErrorRecord]) { $failed = $_ }
                 elseif ($fields.Count -gt 0) {
-                    if ($count -lt $most) { Send-Row $_ $number $fields }
+                    if ($count -lt $limit) { Send-Row $_ $number $fields }
                     $count++
                 }
             }

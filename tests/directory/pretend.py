@@ -100,7 +100,7 @@ def make_customer(microsoft: Simulator, name: str = "Contoso", **spec: Any) -> C
         services.set_connection(
             SYSTEM,
             tenant,
-            cloud=Cloud.GLOBAL,
+            cloud=Cloud(str(spec.get("cloud", Cloud.GLOBAL))),
             client_id=uuid.UUID(app.client_id),
             client_secret=app.secrets[0].value,
         )

@@ -19,6 +19,7 @@ from m365.powershell.process import DiedError, Process
 from m365.teams_powershell import Config, Session, Tokens
 from tests.hostile.judge import judged
 from tests.hostile.mutations import bodies, documents, share
+from tests.m365.test_teams_by_powershell import ANNA, NUMBER, USER, Said, line
 
 MARK = "0123456789abcdef" * 2
 TENANT = "11111111-2222-3333-4444-555555555555"
@@ -114,6 +115,34 @@ def test_whatever_rows_describe(rows: Any) -> None:
         return
     if isinstance(read, dict) and all(isinstance(value, list) for value in read.values()):
         judged(lambda: voice.observed(read))
+
+
+@share(2)
+@given(documents([{"users": [USER], "numbers": [NUMBER], "groups": [{"PolicyType": "TeamsMeetingPolicy",
+                   "PolicyName": "AllOn", "GroupId": TENANT}]}]))  # fmt: skip
+def test_whatever_rows_of_telephony_describe(rows: Any) -> None:
+    try:
+        read = json.loads(json.dumps(rows))
+    except ValueError:
+        return
+    if not isinstance(read, dict):
+        return
+    told = {
+        key: [row for row in value if isinstance(row, dict)]
+        for key, value in read.items()
+        if isinstance(value, list)
+    }
+    users, numbers, groups = (told.get(name, []) for name in ("users", "numbers", "groups"))
+    said = Said(
+        Get_CsOnlineUser=users,
+        Get_CsPhoneNumberAssignment=numbers,
+        Get_CsGroupPolicyAssignment=groups,
+        Get_CsUserPolicyAssignment=groups,
+    )
+    far = line(said)
+    for look in (far.users, far.policies, far.numbers):
+        judged(lambda look=look: [page.rows for page in look()])
+    judged(lambda: [far.primary_numbers([ANNA]), far.own_policies([ANNA])])
 
 
 def test_a_port_without_end() -> None:

@@ -53,7 +53,7 @@ def writes(root: Node) -> list[dict[str, Any]]:
     for node in walk(root):
         if node.type == "assignment_expression" and text_of(node).startswith("$parameters ="):
             table = value(node.children[-1])
-        if node.type == "command" and text_of(node).startswith(("New-", "Set-", "Remove-")):
+        if node.type == "command" and text_of(node).startswith(("New-", "Set-", "Remove-", "Grant-")):
             if node.parent is not None and "@parameters" in text_of(node):
                 found.append({"cmdlet": text_of(node.children[0]), "parameters": table})
             elif not _in_parentheses(node):

@@ -101,5 +101,5 @@ def test_only_the_worldwide_cloud_has_it(cloud: str) -> None:
         return
     with pytest.raises(UmpError) as refused:
         teams.require(CLOUDS[cloud], "numbers")
-    assert refused.value.code == "teams_not_in_cloud"
+    assert refused.value.code == "teams_needs_powershell"
     assert CLOUDS[cloud].name in refused.value.message

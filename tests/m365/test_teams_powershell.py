@@ -149,6 +149,41 @@ def test_a_reading_that_was_cut_short_is_none(session: Open) -> None:
     assert raised.value.code == "reply_too_large"
 
 
+def test_a_long_list_comes_in_parts(session: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("m365.teams_powershell.A_PART", 2)
+    rules = [voice.Rule(f"Rule {number}", r"^(\d{3})$", "+4930$1") for number in range(3)]
+    with session() as teams:
+        for name in ("A", "B", "C"):
+            teams.run(voice_plan.cmdlets.create(voice.Usage(name)))
+            teams.run(voice_plan.cmdlets.create(voice.DialPlan(name, tuple(rules))))
+        names = [[row["Identity"] for row in part] for part in teams.parts(READS["dial_plans"])]
+        assert names == [["Global", "Tag:A"], ["Tag:B", "Tag:C"], []]
+        for _ in teams.parts(READS["dial_plans"]):
+            break
+        with pytest.raises(UmpError) as raised:  # what was left lies in the way of every other answer
+            teams.run(READ)
+    assert raised.value.code == "powershell_failed"
+
+
+@pytest.mark.parametrize(
+    ("trouble", "code"),
+    [
+        ("dies", "powershell_failed"),
+        ("endless rows", "reply_too_large"),
+        ("cut short", "reply_too_large"),
+        ("another question", "powershell_failed"),
+    ],
+)
+def test_a_long_list_has_an_end(
+    session: Open, monkeypatch: pytest.MonkeyPatch, trouble: str, code: str
+) -> None:
+    monkeypatch.setattr("m365.teams_powershell.MOST_LISTED", 2_000)
+    with session(trouble) as teams, pytest.raises(UmpError) as raised:
+        for _ in teams.parts(READ):
+            pass
+    assert raised.value.code == code
+
+
 @pytest.mark.parametrize(
     ("trouble", "limits", "code"),
     [

@@ -405,4 +405,4 @@ def test_numbers_and_policies_are_written_in_the_worldwide_cloud_only(cloud: str
     ):
         with pytest.raises(UmpError) as refused:
             write()
-        assert refused.value.code == "teams_not_in_cloud"
+        assert refused.value.code == "teams_needs_powershell"
