@@ -38,6 +38,7 @@ PATHS = {
     "invitation_id": "The invitation's `id`.",
     "run_id": "The run's `id`.",
     "plan_id": "The plan's `id`.",
+    "user_template_id": "The template's `id`.",
     "domain_id": "The domain's `id`.",
     "key_id": "Microsoft's id of the secret or certificate.",
 }

@@ -35,6 +35,7 @@ from api import (
     usage,
     user_filter,
     user_plans,
+    user_templates,
     verify_runs,
     views,
     webhooks,
@@ -49,6 +50,7 @@ PREFIXES = f"{TENANT}/sites/<uuid:site_id>/prefixes"
 SITE = f"{TENANT}/sites/<uuid:site_id>"
 DESIGN = f"{TENANT}/resource-account-designs/<uuid:design_id>"
 INVITATION = f"{TENANT}/invitations/<int:invitation_id>"
+USER_TEMPLATE = f"{TENANT}/user-templates/<uuid:user_template_id>"
 PLAN = f"{TENANT}/plans/<uuid:plan_id>"
 COMMAND = f"{TENANT}/commands/<int:number>"
 
@@ -146,6 +148,13 @@ v1 = [
     path(f"{PLAN}/lines", user_plans.UserPlanLines.as_view(), name="user-plan-lines"),
     path(f"{PLAN}/apply", user_plans.Apply.as_view(), name="user-plan-apply"),
     path(f"{PLAN}/undo", user_plans.Undo.as_view(), name="user-plan-undo"),
+    path(f"{TENANT}/user-templates", user_templates.UserTemplates.as_view(), name="user-templates"),
+    path(USER_TEMPLATE, user_templates.OneUserTemplate.as_view(), name="user-template"),
+    path(f"{USER_TEMPLATE}/preview", user_templates.Preview.as_view(), name="user-template-preview"),
+    path(f"{USER_TEMPLATE}/start", user_templates.Start.as_view(), name="user-template-start"),
+    path(f"{USER_TEMPLATE}/stop", user_templates.Stop.as_view(), name="user-template-stop"),
+    path(f"{USER_TEMPLATE}/move", user_templates.Move.as_view(), name="user-template-move"),
+    path(f"{USER_TEMPLATE}/copy", user_templates.Copy.as_view(), name="user-template-copy"),
     path(f"{TENANT}/qoe", qoe.OneQoe.as_view(), name="qoe"),
     path(f"{TENANT}/qoe/check", qoe.CheckQoe.as_view(), name="qoe-check"),
     path(f"{TENANT}/numbers", telephony.TenantNumbers.as_view(), name="tenant-numbers"),

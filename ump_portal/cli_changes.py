@@ -125,7 +125,7 @@ def _show(options: argparse.Namespace, actor: "Actor", tenant: "Tenant") -> Answ
     ]
     head = f"Waiting: {counts['pending']:,}, being applied: {counts['applying']:,}, not applied: {counts['failed']:,}"
     columns = ("id", "user", "what", "before", "wanted", "state", "why")
-    return {"counts": counts, "changes": listed}, "\n".join([head, *_table(columns, listed)])
+    return {"counts": counts, "changes": listed}, "\n".join([head, *table(columns, listed)])
 
 
 def _draw(options: argparse.Namespace, actor: "Actor", tenant: "Tenant") -> Answer:
@@ -202,13 +202,13 @@ def _told(plan: "Plan", tenant: "Tenant", limit: int) -> Answer:
         "lines": listed,
     }
     shown = [f"Plan {plan.uid}, {words.PLANS[PlanState(plan.state)].word}: {words.sentence(plan)}"]
-    shown += _table(("user", "what", "act", "before", "after", "where", "state", "why"), listed)
+    shown += table(("user", "what", "act", "before", "after", "where", "state", "why"), listed)
     if plan.state == PlanState.READY:
         shown.append(f"To carry it out: ump changes apply '{tenant.name}' {plan.uid} {plan.digest}")
     return document, "\n".join(shown)
 
 
-def _table(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> list[str]:
+def table(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> list[str]:
     """As wide as its longest values; without rows, nothing."""
     if not rows:
         return []
