@@ -138,7 +138,11 @@ class DeploymentOut(Out):
 
 
 class Deployment(ApiView):
-    doors = {"GET": tenant(Ability.MANAGE_SBC), "POST": tenant(Ability.MANAGE_SBC)}
+    doors = {
+        "GET": tenant(Ability.MANAGE_SBC),
+        "POST": tenant(Ability.MANAGE_SBC),
+        "DELETE": tenant(Ability.MANAGE_SBC),
+    }
 
     @extend_schema(operation_id="deployment_get", responses=DeploymentOut)
     def get(self, request: Request, uid: str) -> Response:
@@ -155,6 +159,15 @@ class Deployment(ApiView):
         given = self.body(DecideIn)
         run = services.decide(self.actor, self.tenant, Act(given["act"]), given["plan"])
         return accepted(request, command_of(self.tenant, int(run.command or 0)))
+
+    @extend_schema(operation_id="deployment_set_aside", responses={204: None})
+    def delete(self, request: Request, uid: str) -> Response:
+        """Set a plan aside, or wait for a person's script no more. Refused while workers carry it out."""
+        run = services.open_run(self.tenant)
+        if run is None:
+            raise NotFound(thing="deployment that waits")
+        services.set_aside(self.actor, run)
+        return Response(status=204)
 
 
 class Look(ApiView):

@@ -702,6 +702,25 @@ SITE = _gives(
         "row_version": 1,
     },
 )
+_VOICE = {
+    "pattern": "^\\+41",
+    "port": 5061,
+    "media_bypass": False,
+    "max_sessions": None,
+    "rules": [{"name": "Swiss national", "pattern": "^0(\\d{9})$", "translation": "+41$1"}],
+}
+SITE_VOICE_SET = _takes("Swiss numbers leave by this site, and may be dialled with 0", _VOICE)
+SITE_VOICE = _gives(
+    "A site with a dial plan",
+    {
+        "name": "UMP-Zurich",
+        "gateway": "zurich.contoso.voice.example",
+        "own_gateway": False,
+        **_VOICE,
+        "changed_at": "2026-11-20T08:00:00Z",
+        "changed_by": "olga@provider.example",
+    },
+)
 DEPLOYMENT = _gives(
     "A plan that waits for a decision",
     {

@@ -12,6 +12,7 @@ from rest_framework.reverse import reverse
 
 from api import etags, examples
 from api.connections import TroubleOut, trouble
+from api.deployments import ResultIn
 from api.idempotency import idempotent
 from api.permissions import provider, tenant
 from api.serializers import CommandRef, In, Nothing, Out
@@ -130,6 +131,14 @@ class DesignOut(Out):
 
 class AgreedIn(In):
     plan = serializers.CharField(max_length=64, help_text="The fingerprint of the plan that was seen.")
+
+
+class DesignScriptsOut(Out):
+    """PowerShell for a person with the module MicrosoftTeams; where one is empty, the plan says why."""
+
+    ready = serializers.CharField(allow_blank=True, help_text="Does what the plan says; may be run again.")
+    remove = serializers.CharField(allow_blank=True, help_text="Takes away what the portal made.")
+    verify = serializers.CharField(help_text="Only reads; POST its last line to verify.")
 
 
 class Accounts(ListView):
@@ -252,6 +261,29 @@ class Remove(ApiView):
         self.body(Nothing)
         plan = planning.fingerprint(selectors.to_remove(found))
         return accepted(request, services.remove(self.actor, found, plan))
+
+
+class Scripts(ApiView):
+    doors = {"GET": tenant(Ability.BUILD_ACCOUNTS)}
+
+    @extend_schema(operation_id="design_scripts", responses=DesignScriptsOut)
+    def get(self, request: Request, uid: str, design_id: uuid.UUID) -> Response:
+        """What a person runs where no worker has PowerShell, or where Microsoft wants a person to be signed in."""
+        found = services.offered_scripts(selectors.design(self.tenant, design_id))
+        return Response(DesignScriptsOut(found).data)
+
+
+class Verify(ApiView):
+    doors = {"POST": tenant(Ability.BUILD_ACCOUNTS)}
+    tagged = True
+
+    @extend_schema(operation_id="design_verify", request=ResultIn, responses=DesignOut)
+    @idempotent
+    def post(self, request: Request, uid: str, design_id: uuid.UUID) -> Response:
+        """What the Verify script printed: the plan has what is left, or the design is built by hand."""
+        found = selectors.design(self.tenant, design_id)
+        read = services.verify(self.actor, found, self.body(ResultIn)["result"])
+        return Response(DesignOut(read).data, headers={"ETag": etags.etag(read.row_version)})
 
 
 class TemplateOut(Out):

@@ -56,7 +56,7 @@ def why_not(tenant: Tenant, act: Act) -> UmpError | None:
 
 def _unfit(tenant: Tenant) -> str:
     if licences.pools().tenants.available < 0:
-        return "customers hold more Tenants licences than the licence has (SHP-08)"
+        return "customers hold more Tenants licences than the licence has"
     if tenant.service != Service.DIRECT_ROUTING:
         return ""
     if not tenant.with_sync:
@@ -345,7 +345,8 @@ def set_voice(actor: Actor, site: Site, *, rules: Sequence[Rule] = (), **given: 
         {"name": each.name, "pattern": each.pattern, "translation": each.translation} for each in rules
     ]
     try:
-        plans.of_site(site, row, plans.cloud_of(site.tenant), gateway=site.gateway or "unknown.site.example")
+        # The gateway is the site's own, and looked at by Deploy.
+        plans.of_site(site, row, plans.cloud_of(site.tenant), gateway="unknown.site.example")
     except InvalidInput as error:
         name = str(error.fields["field"])
         raise InvalidInput(field=FIELDS.get(name, "rules"), why=error.fields["why"]) from error

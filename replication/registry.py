@@ -4,7 +4,7 @@ import abc
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
-from core.errors import UmpError
+from core.errors import Remedy, UmpError
 from replication.models import LaneName
 from tenants.abilities import Ability
 
@@ -41,6 +41,13 @@ class Kind(abc.ABC):
     def objection(self, actor: "Actor", command: "Command") -> UmpError | None:
         """Why this person may not confirm a plan of this command, though others may."""
         return None
+
+    def as_own(self, error: UmpError) -> UmpError:
+        """What an account of its own meets concerns this kind's commands, never the connection (SYN-17)."""
+        if not self.own_account or error.scope != "connection" or error.remedy == Remedy.LATER:
+            return error
+        detail = {"cause": error.code, **error.detail}
+        return UmpError.of("service_account_failed", why=error.message, detail=detail)
 
     @abc.abstractmethod
     def run(self, ctx: "Context") -> "Outcome":

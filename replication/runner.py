@@ -168,7 +168,8 @@ def run_one(command: Claimed) -> Verdict:
     try:
         return _after(kind_of(command.kind).run(context))
     except UmpError as error:
-        return verdict_on(command, _of_own_account(command, error))
+        kind = kinds().get(command.kind)
+        return verdict_on(command, kind.as_own(error) if kind else error)
     except Exception as error:
         if is_away(error):
             return _database_away(error)
@@ -176,15 +177,6 @@ def run_one(command: Claimed) -> Verdict:
         return verdict_on(command, UmpError.of("internal", detail={"type": type(error).__name__}))
     finally:
         _process.running.pop(key, None)
-
-
-def _of_own_account(command: Claimed, error: UmpError) -> UmpError:
-    """What a kind with an account of its own meets concerns this one command, never the connection (SYN-17)."""
-    kind = kinds().get(command.kind)
-    if kind is None or not kind.own_account or error.scope != "connection" or error.remedy == Remedy.LATER:
-        return error
-    detail = {"cause": error.code, **error.detail}
-    return UmpError.of("service_account_failed", why=error.message, detail=detail)
 
 
 def _database_away(error: Exception) -> Verdict:

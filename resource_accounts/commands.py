@@ -27,7 +27,7 @@ from m365.teams_powershell import Session
 from replication.context import Again, Context, Done, Outcome
 from replication.models import LaneName
 from replication.registry import Kind, register
-from resource_accounts import selectors, services, shapes
+from resource_accounts import selectors, services, shapes, telling
 from resource_accounts.models import Design, DesignState, Write
 from resource_accounts.models import Outcome as Ended
 from tenants import scope
@@ -221,9 +221,10 @@ class _OfDesign(Kind):
                 work = _Work(ctx, design, wish, line, teams)
                 return self.preview(work) if ctx.dry_run else self.work(work)
         except UmpError as error:
-            if not (ctx.dry_run or isinstance(error, LeaseLost) or error.code == "interrupted"):
-                self.told(ctx, design, error)
-            raise
+            own = self.as_own(error)
+            if not (ctx.dry_run or isinstance(own, LeaseLost) or own.code == "interrupted"):
+                self.told(ctx, design, own)
+            raise own from error
 
     def told(self, ctx: Context, design: Design, error: UmpError) -> None:
         """Why it stopped, where people look at the design."""
@@ -233,6 +234,8 @@ class _OfDesign(Kind):
             Design.objects.filter(pk=design.pk).update(
                 **change, **({"state": DesignState.FAILED} if stops else {})
             )
+            if stops:
+                telling.failed(design, error, ctx.command_id)
 
     def preview(self, work: _Work) -> Done:
         steps = self.steps(work, work.read())
@@ -267,15 +270,23 @@ class _OfDesign(Kind):
     def finish(self, work: _Work) -> Done:
         raise NotImplementedError
 
-    @staticmethod
-    def end(work: _Work, told: str, action: str, state: DesignState, **fields: Any) -> Done:
-        with work.saving():
-            work.ctx.checkpoint(told=told)
-            work.design.state, work.design.problem = state, None
-            for name, value in fields.items():
-                setattr(work.design, name, value)
-            services.note(work.ctx.asker(), action, work.design, {"state": (None, state.label)})
+    def end(self, work: _Work, told: str, action: str, state: DesignState, **fields: Any) -> Done:
+        ctx, design = work.ctx, work.design
+        with ctx.transaction():
+            with work.saving():
+                before = design.built_at
+                ctx.checkpoint(told=told)
+                design.state, design.problem = state, None
+                for name, value in fields.items():
+                    setattr(design, name, value)
+                services.note(ctx.asker(), action, design, {"state": (None, state.label)})
+            if Write.objects.filter(design=design, command_id=ctx.command_id).exists():
+                self.tell(design, first=before is None, command=ctx.command_id)
         return Done(told)
+
+    def tell(self, design: Design, *, first: bool, command: int) -> None:
+        """Other systems hear of it."""
+        raise NotImplementedError
 
 
 @register
@@ -298,6 +309,9 @@ class BuildResourceAccount(_OfDesign):
             work, told, "resource_account.built", DesignState.BUILT, built_at=timezone.now(), by_hand=False
         )
 
+    def tell(self, design: Design, *, first: bool, command: int) -> None:
+        telling.built(design, first=first, command=command)
+
 
 @register
 class RemoveResourceAccount(_OfDesign):
@@ -317,3 +331,6 @@ class RemoveResourceAccount(_OfDesign):
         return self.end(
             work, told, "resource_account.removed", DesignState.NONE, built_at=None, owned={}, seen=None
         )
+
+    def tell(self, design: Design, *, first: bool, command: int) -> None:
+        telling.removed(design, command)

@@ -1,5 +1,6 @@
 """Resource accounts: what people ask for. Each act in one transaction with its audit entry and its command."""
 
+import contextlib
 import datetime as dt
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +17,7 @@ from m365.clouds import CLOUDS, Cloud
 from m365.resource_accounts import Found
 from replication import services as queue
 from replication.models import Command, State
-from resource_accounts import selectors, shapes
+from resource_accounts import selectors, shapes, telling
 from resource_accounts.models import Design, DesignState, DesignTemplate
 from resource_accounts.selectors import BUILD, REMOVE
 from tenants import offers
@@ -196,6 +197,18 @@ def ready_script(row: Design, kind: str = BUILD) -> str:
     return scripts.ready(steps, wish, customer=row.tenant.name, organisation=organisation, cloud=cloud)
 
 
+def offered_scripts(row: Design) -> dict[str, str]:
+    """Each script for a person by name: ready, remove, verify; empty where it cannot be made or has nothing to do.
+
+    Raises UmpError (tenant_not_given).
+    """
+    found = {"ready": "", "remove": "", "verify": verify_script(row)}
+    for name, kind in (("ready", BUILD), ("remove", REMOVE)):
+        with contextlib.suppress(InvalidInput, Conflict):
+            found[name] = ready_script(row, kind) if kind == BUILD or row.owned else ""
+    return found
+
+
 def verify_script(row: Design) -> str:
     """Reads what Teams has, and prints a line for `verify`. Raises UmpError (tenant_not_given)."""
     organisation, cloud = _organisation(row.tenant)
@@ -213,7 +226,7 @@ def verify(actor: Actor, row: Design, pasted: str) -> Design:
     organisation, _ = _organisation(row.tenant)
     found = scripts.verified(pasted, shapes.bare(row), organisation=organisation)
     note_seen(row, found)
-    whole = set(m365.wanted(shapes.wish_of(row))) <= set(found)
+    whole, before = set(m365.wanted(shapes.wish_of(row))) <= set(found), row.by_hand
     row.by_hand = bool(found) and not row.owned and whole
     if row.by_hand:
         row.state, row.problem, row.built_at = DesignState.BUILT, None, timezone.now()
@@ -221,6 +234,10 @@ def verify(actor: Actor, row: Design, pasted: str) -> Design:
         row.state = DesignState.NONE
     row.save()
     note(actor, "resource_account.verified", row, {"found": (None, ", ".join(found) or "nothing")})
+    if row.by_hand and not before:
+        telling.built(row, first=True)
+    elif before and not found:
+        telling.removed(row)
     return row
 
 

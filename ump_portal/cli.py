@@ -16,7 +16,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ump_portal import cli_changes, cli_deploy, cli_onboard, cli_powershell, cli_templates
+from ump_portal import (
+    cli_changes,
+    cli_deploy,
+    cli_onboard,
+    cli_powershell,
+    cli_resource_accounts,
+    cli_templates,
+)
 
 if TYPE_CHECKING:
     from replication.models import Command, RemovalPlan
@@ -427,6 +434,7 @@ def _parser() -> argparse.ArgumentParser:
     cli_onboard.arguments(_add, commands, _actor, _tenant)
     cli_changes.arguments(_add, commands, _actor, _tenant)
     cli_deploy.arguments(_add, commands, _actor, _tenant)
+    cli_resource_accounts.arguments(_add, commands, _actor, _tenant)
     cli_templates.arguments(_add, commands, _actor, _tenant)
 
     replicate = _add(commands, "replicate", _replicate, "read a customer's Microsoft 365 now")

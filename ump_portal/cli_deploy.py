@@ -32,13 +32,15 @@ def arguments(add: Callable[..., argparse.ArgumentParser], commands: Any, who: W
         how.add_argument(
             "--verify", action="store_true", help="read the Verify script's line from standard input"
         )
+        how.add_argument(
+            "--set-aside", action="store_true", help="set aside the plan, or the wait for a script"
+        )
         added.add_argument("--take-over", action="store_true", help="look again, changing what is in the way")
 
 
 def _run(act: str, who: Who, find: Find) -> Callable[[argparse.Namespace], Answer]:
     def run(options: argparse.Namespace) -> Answer:
-        from core.errors import NotFound  # noqa: PLC0415  Django first
-        from deployment import selectors, services  # noqa: PLC0415  as above
+        from deployment import services  # noqa: PLC0415  Django first
         from deployment.models import Act  # noqa: PLC0415  as above
 
         tenant = find(options.tenant)
@@ -47,10 +49,11 @@ def _run(act: str, who: Who, find: Find) -> Callable[[argparse.Namespace], Answe
         elif options.verify:
             found = services.verify(who(), tenant, sys.stdin.read())
         elif options.show or options.script:
-            newest = selectors.newest_of(tenant, Act(act))
-            if newest is None:
-                raise NotFound(thing="deployment")
-            found = newest
+            found = _newest(tenant, act)
+        elif options.set_aside:
+            found = _newest(tenant, act)
+            services.set_aside(who(), found)
+            found = _newest(tenant, act)
         else:
             found = _follow(services.look(who(), tenant, Act(act), take_over=options.take_over))
         if options.script:
@@ -59,6 +62,18 @@ def _run(act: str, who: Who, find: Find) -> Callable[[argparse.Namespace], Answe
         return _told(found)
 
     return run
+
+
+def _newest(tenant: "Tenant", act: str) -> "Run":
+    """Raises NotFound."""
+    from core.errors import NotFound  # noqa: PLC0415  Django first
+    from deployment import selectors  # noqa: PLC0415  as above
+    from deployment.models import Act  # noqa: PLC0415  as above
+
+    found = selectors.newest_of(tenant, Act(act))
+    if found is None:
+        raise NotFound(thing="deployment")
+    return found
 
 
 def _follow(run: "Run") -> "Run":

@@ -1,10 +1,12 @@
 """/tenants/{id}/resource-accounts and their designs."""
 
+import json
 from typing import Any
 
 import pytest
 
 from core.errors import UmpError
+from m365.powershell import handout
 from resource_accounts import selectors, services
 from resource_accounts.models import Design, Kind
 from tenants import scope
@@ -35,6 +37,15 @@ def test_a_design_is_added_planned_and_changed(api: Api, cast: Cast, where: str)
     assert plan["steps"][1]["after"]["People"] == "Ann Adler"
     refused = api.post(f"{one}/build", {"plan": plan["plan"]})
     assert (refused.status, "PowerShell" in refused.text) == (409, True), "no worker could take it"
+    scripts = api.get(f"{one}/scripts").json
+    assert ("New-CsCallQueue" in scripts["ready"], scripts["remove"]) == (True, "")
+    assert "New-Cs" not in scripts["verify"]
+    refused = api.post(f"{one}/verify", {"result": "something else"})
+    assert refused.status == 422
+    nothing = {"organisation": str(cast.contoso.entra_tenant_id), "account": [], "queues": []}
+    read = api.post(f"{one}/verify", {"result": handout.MARK + json.dumps(nothing)})
+    assert (read.status, read.json["state"], read.json["by_hand"]) == (200, "none", False)
+    assert read.json["checked_at"]
     changed = api.patch(one, {"settings": {"alert": "60"}}, if_match=made.headers["ETag"])
     assert (changed.status, changed.json["settings"]["users"]) == (200, people)
     assert api.delete(one).status == 204

@@ -287,6 +287,14 @@ def by_person(run: Run, teams: PretendTeams) -> None:
     teams.sessions = 0
 
 
+def test_more_customers_than_licences_keep_voice_routing_from_being_managed(
+    ready: Tenant, settings: Any
+) -> None:
+    settings.LICENSE_CUSTOMERS = 1
+    with scope.one(ready.id), pytest.raises(UmpError, match="more Tenants licences than the licence has"):
+        services.look(SYSTEM, ready, Act.DEPLOY)
+
+
 def test_a_word_of_another_organisation_is_refused(contoso: Tenant, site: Site) -> None:
     run = looked(contoso)
     with scope.one(contoso.id), pytest.raises(InvalidInput):

@@ -60,6 +60,8 @@ def test_a_script_goes_out_and_its_word_comes_in_over_the_api(
     assert found["obstacle"] is None
     assert "New-CsOnlineVoiceRoute" in found["ready_script"]
     assert operator("POST", f"{place}/verify", {"result": "x"}).status == 422
+    assert operator("DELETE", place).status == 204
+    assert (operator("GET", place).json["state"], operator("DELETE", place).status) == ("set_aside", 404)
 
 
 def test_it_is_done_at_the_command_line(
@@ -80,6 +82,7 @@ def test_it_is_done_at_the_command_line(
     assert "Contoso is deployed." in ump("deploy", "Contoso", "--plan", plan)[1]
     assert ump("deploy", "Contoso", "--verify")[0] == 1, "nothing waits for a script"
     assert "remove   voice route UMP-Zurich" in ump("undo-deploy", "Contoso")[1]
+    assert ump("undo-deploy", "Contoso", "--set-aside")[1].startswith("Undo Deploy: Set aside")
 
 
 def test_the_wizard_is_finished_by_deploy(
@@ -111,3 +114,17 @@ def test_an_onboarding_after_the_deployment_is_left_to_a_person(ready: Tenant, t
         onboarding.start_again(SYSTEM, ready)
         Onboarding.objects.update(step=Step.ROUTE)
     assert onboarding.finish_deployed() == 0
+
+
+def test_what_a_site_wants_in_teams_is_said_over_the_api(contoso: Tenant, site: Site) -> None:
+    api, url = Api(make_token(Role.OPERATOR)), f"tenants/{contoso.id}/sites/{site.uid}/voice"
+    before = api.get(url).json
+    assert (before["name"], before["pattern"], before["changed_at"]) == ("UMP-Zurich", ".*", None)
+    rule = {"name": "National", "pattern": r"^0(\d{9})$", "translation": "+41$1"}
+    refused = api.put(url, {"pattern": "("})
+    assert (refused.status, refused.fields) == (422, {"pattern"})
+    assert api.put(url, {"rules": [{**rule, "pattern": "("}]}).fields == {"rules"}
+    assert api.put(url, {"pattern": r"^\+41", "rules": [rule]}).status == 200
+    kept = api.get(url).json
+    assert (kept["pattern"], kept["rules"], kept["gateway"]) == (r"^\+41", [rule], "zurich.contoso.example")
+    assert api.put(url, {}).json["rules"] == []

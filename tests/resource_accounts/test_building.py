@@ -149,6 +149,7 @@ def test_what_its_sign_in_meets_concerns_nothing_else(stage: Stage) -> None:
     stage.teams.before_write = refused
     command = stage.carried_out(stage.build(design))
     assert (command.state, code_of(command)) == ("suspended", "service_account_failed")
+    assert (state_of(stage, design).problem or {})["code"] == "service_account_failed"
     with scope.one(stage.tenant.id):
         assert not Lane.objects.filter(tenant=stage.tenant).exclude(suspended_code="").exists()
         assert Connection.objects.get(tenant=stage.tenant).problem is None
