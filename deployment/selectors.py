@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from deployment import plans, services
 from deployment.models import Act, Run, RunState, SiteVoice, VoiceWrite, WriteState
@@ -53,6 +53,18 @@ def done_since(tenant: Tenant, moment: Any) -> bool:
     """Whether a deployment came to its end after that."""
     found = Run.objects.filter(tenant=tenant, act=Act.DEPLOY, state=RunState.DONE, ended_at__gte=moment)
     return bool(found.exists())
+
+
+def waiting(limit: int, tenant: Tenant | None = None) -> list[Run]:
+    """Runs that stopped, without another decision since, or that wait for a person's script; the newest first."""
+    stopped = Q(state=RunState.FAILED, decided_at__isnull=False, tenant__deploy_problem__isnull=False)
+    found = Run.objects.filter(
+        stopped | Q(state=RunState.BY_HAND), tenant__deleted_at=None, tenant__enabled=True
+    )
+    found = found.filter(tenant=tenant) if tenant else found
+    last = found.order_by("tenant_id", "-id").distinct("tenant_id")
+    rows = Run.objects.filter(id__in=last.values("id")).select_related("tenant")
+    return list(rows.order_by("-id")[:limit])
 
 
 def writes_of(tenant: Tenant) -> QuerySet[VoiceWrite]:

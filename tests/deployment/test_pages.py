@@ -69,6 +69,9 @@ def test_a_stopped_run_says_why_on_page_list_and_overview(
     why = "no longer what was looked at"
     for address in (f"/tenants/{ready.id}/deploy/", "/tenants/", f"/tenants/{ready.id}/"):
         assert why in olga.get(address).content.decode()
+    needs = olga.get("/").content.decode()
+    assert why in needs
+    assert f'href="/tenants/{ready.id}/deploy/">Open Deploy' in needs
 
 
 def test_without_powershell_both_scripts_and_verify_are_there(
@@ -89,6 +92,7 @@ def test_without_powershell_both_scripts_and_verify_are_there(
     olga.post(url, {"plan": newest(contoso).plan})
     to_the_end()
     assert newest(contoso).state == RunState.BY_HAND
+    assert "Deploy waits for a person: Teams is done by a script." in olga.get("/").content.decode()
     assert b"New-CsOnlineVoiceRoute" in olga.get(f"{url}ready.ps1").content
     olga.post(f"{url}set-aside/")
     assert newest(contoso).state == RunState.FAILED

@@ -16,6 +16,8 @@ from authstatus.commands import VERIFY
 from authstatus.models import Check, Finding
 from core.errors import CATALOGUE, UmpError
 from core.kinds import WHO_IN_WORDS, WHO_TO_CUSTOMERS, Who
+from deployment import selectors as deployments
+from deployment.models import Act, Run, RunState
 from domains import selectors as domains
 from domains.models import CustomDomain
 from onboarding import selectors as onboarding
@@ -45,6 +47,9 @@ AT_THE_CONNECTION = frozenset(
 checked again."""
 
 NOTHING_ASKED = "Nothing is asked of you."
+BY_HAND = (
+    "A Teams Administrator of the customer runs its scripts; give back the last line of the Verify script."
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +104,9 @@ def items(actor: Actor, limit: int = 10) -> list[Item]:
     listed += [_of_command(actor, command) for command in stuck(limit)]
     listed += [_held(actor, lane) for lane in held(limit)]
     listed += [_domain(actor, row) for row in domains.stopped(limit)]
-    listed += [_site(actor, row) for row in sites.failed(limit)]
+    failed = sites.failed(limit)
+    listed += [_site(actor, row) for row in failed]
+    listed += _deployments(actor, limit, failed)
     listed += [_prefixes(actor, row) for row in numbers.lost(limit)]
     listed += [_left_waiting(actor, row) for row in users.left_waiting(limit)]
     told = {item.tenant.id for item in listed if item}
@@ -116,7 +123,9 @@ def of_tenant(actor: Actor, tenant: Tenant, connection: Connection | None) -> li
     own = [_of_command(actor, command) for command in stuck(10, tenant)]
     own += [_held(actor, lane) for lane in held(1, tenant)]
     own += [_domain(actor, row) for row in domains.stopped(5, tenant)]
-    own += [_site(actor, row) for row in sites.failed(5, tenant)]
+    failed = sites.failed(5, tenant)
+    own += [_site(actor, row) for row in failed]
+    own += _deployments(actor, 1, failed, tenant)
     own += [_prefixes(actor, row) for row in numbers.lost(5, tenant)]
     own += [_left_waiting(actor, row) for row in users.left_waiting(1, tenant)]
     check = checking([tenant]).get(tenant.id)
@@ -331,6 +340,39 @@ def _site(actor: Actor, row: Site) -> Item:
         Action("Open", f"/tenants/{row.tenant_id}/sites/{row.uid}/"),
         error.code,
         SiteState(row.sbc_state).label,
+    )
+
+
+def _deployments(
+    actor: Actor, limit: int, failed: Iterable[Site], tenant: Tenant | None = None
+) -> list[Item]:
+    """Deploy and Undo Deploy; of one that stopped at a site, the site tells."""
+    at_a_site = {site.tenant_id for site in failed}
+    return [
+        _deployment(actor, run)
+        for run in deployments.waiting(limit, tenant)
+        if run.state == RunState.BY_HAND or run.tenant_id not in at_a_site
+    ]
+
+
+def _deployment(actor: Actor, run: Run) -> Item:
+    """It stopped, or a person runs its script in Teams."""
+    name, by_hand = run.get_act_display(), run.state == RunState.BY_HAND
+    error = UmpError.from_dict(run.problem) if run.problem else None
+    what, advice = f"{name} waits for a person: Teams is done by a script.", BY_HAND
+    if error:
+        what, advice = f"{name}: {error.message}", error.advice
+    path = "deploy/" if run.act == Act.DEPLOY else "undo-deploy/"
+    return Item(
+        "warn" if by_hand else "bad",
+        run.tenant,
+        what,
+        who_in_words(Who.PROVIDER, actor),
+        advice if actor.is_provider else NOTHING_ASKED,
+        run.decided_at if by_hand else run.ended_at,
+        _way(actor, run.tenant, Ability.MANAGE_SBC, f"Open {name}", path),
+        error.code if error else "deploy_by_hand",
+        RunState(run.state).label,
     )
 
 
