@@ -14,6 +14,9 @@ DIRECT, CONNECT = Service.DIRECT_ROUTING, Service.OPERATOR_CONNECT
 BOTH = frozenset({DIRECT, CONNECT})
 ONLY_DIRECT, ONLY_CONNECT = frozenset({DIRECT}), frozenset({CONNECT})
 NONE: frozenset[Service] = frozenset()
+TRUNK = "By a site and its prefixes on an SBC."
+CALLER_ID = "With sync by each user's policy CallingLineIdentity; without it in the Teams admin center."
+OPERATOR = "Not in this portal: the operator does it with Operator Connect's own tools."
 WITH_OWN_APP = frozenset({Plan.ESSENTIALS_PLUS, Plan.PRO})
 
 
@@ -28,6 +31,8 @@ class Feature:
     users_licence: bool = False
     """Whether a Users licence unlocks it (SHP-07, SHP-09)."""
     plans: frozenset[Plan] = frozenset(Plan)
+    where: str = ""
+    """Where it is done, in a sentence; empty for what has a page of its own."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,10 +99,16 @@ SET_UP: Matrix = (
     (
         "Number management",
         (
-            Feature("assign_trunk", "Assign a trunk", BOTH, BOTH),
-            Feature("caller_id", "Caller ID", BOTH, BOTH),
-            Feature("usage_type", "Usage type", ONLY_CONNECT, ONLY_CONNECT),
-            Feature("upload_numbers", "Upload numbers to the Teams admin center", ONLY_CONNECT, ONLY_CONNECT),
+            Feature("assign_trunk", "Assign a trunk", BOTH, BOTH, where=TRUNK),
+            Feature("caller_id", "Caller ID", BOTH, BOTH, where=CALLER_ID),
+            Feature("usage_type", "Usage type", ONLY_CONNECT, ONLY_CONNECT, where=OPERATOR),
+            Feature(
+                "upload_numbers",
+                "Upload numbers to the Teams admin center",
+                ONLY_CONNECT,
+                ONLY_CONNECT,
+                where=OPERATOR,
+            ),
         ),
     ),
     (

@@ -104,6 +104,7 @@ def test_without_sync_a_customer_needs_no_connection_to_be_well(
     page = text_of(client_of(cast.olga), url(unsynced))
     assert "without sync: no cycle starts" in page
     assert "Needs sync: without it a Teams Administrator" in page
+    assert "Not in this portal: the operator does it with Operator Connect" in page, "no page of ours uploads"
     assert "What this customer can do here, and why not: 8 of 30 offered" in page
     assert "The portal has no connection" not in page
     assert "What you can do here, and why not" in text_of(client_of(cast.adam), url(cast.contoso))
