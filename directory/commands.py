@@ -10,7 +10,6 @@ from replication.context import Context, Outcome
 from replication.registry import Kind, register
 from tenants import lines, scope
 from tenants.abilities import Ability
-from tenants.models import Connection, Tenant
 
 
 class MirrorKind(Kind):
@@ -19,18 +18,17 @@ class MirrorKind(Kind):
     ability = Ability.REPLICATE
 
     def line(self, ctx: Context) -> lines.Line:
-        """Raises UmpError: sync_off, connection_unverified, or what keeps the credential from being opened.
+        """Raises UmpError: sync_off, connection_unverified, or as `lines.open_line`.
 
         The hard gate (M36-25): nothing is read with a credential that no check has proven.
         """
         with scope.one(ctx.customer):
-            tenant: Tenant = Tenant.objects.get(id=ctx.customer)
-            if not tenant.with_sync:
-                raise UmpError.of("sync_off", tenant=tenant.name)
-            connection: Connection | None = Connection.objects.filter(tenant_id=ctx.customer).first()
-            if connection is not None and not connection.usable:
+            connection = lines.connection_of(ctx.customer)
+            if not connection.tenant.with_sync:
+                raise UmpError.of("sync_off", tenant=connection.tenant.name)
+            if not connection.usable:
                 raise UmpError.of("connection_unverified")
-            return lines.open_line(ctx.customer)
+            return lines.line_through(connection)
 
 
 class DirectoryKind(MirrorKind):
@@ -45,12 +43,13 @@ class DirectoryKind(MirrorKind):
 
     def run(self, ctx: Context) -> Outcome:
         """Raises UmpError: sync_off, connection_unverified, or whatever Microsoft answers."""
-        line = self.line(ctx)
 
         def client(stop: threading.Event, on_call: Callable[[CallRecord], None]) -> GraphClient:
             return line.graph(read_only=True, on_call=on_call, stop=stop)
 
-        return Sync(ctx, client, full=self.full).slice()
+        with scope.one(ctx.customer):  # once, or the database would be told anew at each look
+            line = self.line(ctx)
+            return Sync(ctx, client, full=self.full).slice()
 
 
 @register

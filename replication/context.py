@@ -59,7 +59,9 @@ class Context:
     slice_ends: float
     stop: threading.Event = dataclasses.field(default_factory=threading.Event)
     """Set when the lease is lost, a person cancels, or the worker is told to end."""
-    _told: float = 0.0
+    untold: bool = False
+    """Whether the row does not say `progress` yet; what becomes of the slice takes it along."""
+    _told: float = dataclasses.field(default_factory=time.monotonic)
 
     @property
     def customer(self) -> uuid.UUID:
@@ -107,10 +109,14 @@ class Context:
             raise LeaseLost
 
     def report(self, force: bool = False, **progress: Any) -> None:
-        """Tell people how far it is: `done`, `total`, `label`, `requests` ...; at most about twice a second."""
+        """Tell people how far it is: `done`, `total`, `label`, `requests` ...; at most about twice a second.
+
+        What was said last comes with the end of the slice, so a short one writes nothing for it alone.
+        """
         self.progress = {**self.progress, **progress}
+        self.untold = True
         if force or time.monotonic() - self._told > 0.5:
-            self._told = time.monotonic()
+            self._told, self.untold = time.monotonic(), False
             with self._scope("a worker tells how far a command is"):
                 if not states.save_progress(self.command_id, self.fence, self.progress):
                     raise LeaseLost

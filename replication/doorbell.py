@@ -27,6 +27,11 @@ def ring(lane: str = "") -> None:
         log.warning("the worker could not be woken, the sweeper will", extra={"error": type(error).__name__})
 
 
+def ring_own() -> None:
+    """Tell another worker of this one's sort."""
+    ring(own_queue() or "")
+
+
 def ring_after_commit(lane: str = "") -> None:
     """Ring once the row can be seen; robust, because the commit has happened whatever the broker says."""
     transaction.on_commit(lambda: ring(lane), robust=True)

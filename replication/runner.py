@@ -21,7 +21,7 @@ from django.db import DatabaseError, InterfaceError, connection
 from breakers import services as breakers
 from breakers.services import Meaning
 from core.errors import LeaseLost, Remedy, UmpError
-from replication import holds, states, sweeper
+from replication import doorbell, holds, states, sweeper
 from replication.context import Context, Done, Outcome
 from replication.models import LaneName, Reason, State
 from replication.registry import kind_of, kinds
@@ -38,7 +38,9 @@ AWAY = dt.timedelta(seconds=5)
 """How soon a command looks again after the database was away."""
 SETTLE_AGAIN = 0.5
 """Seconds after which an outcome that could not be written down is tried again."""
-LONGEST_TICK = 60.0
+LONGEST_TICK = 10.0
+LOOK = 2.0
+"""Seconds between two looks for what lost workers held: with taking it back, less than five after its lease."""
 POLL = 0.05
 GATHER = 0.02
 """Seconds in which threads come free before the next claim, while there is more than they can take at once."""
@@ -60,6 +62,8 @@ class Verdict:
     attempt_used: bool = False
     outcome: str = ""
     result: dict[str, object] = dataclasses.field(default_factory=dict)
+    progress: dict[str, object] | None = None
+    """What the slice said last of how far it is; None where the row says so already."""
     sleep_lane: bool = False
     suspend_lane: bool = False
 
@@ -71,6 +75,8 @@ class _Process:
         self.lock = threading.Lock()
         self.running: dict[tuple[int, int], Context] = {}
         self.pool: ThreadPoolExecutor | None = None
+        self.slices: frozenset[Future[None]] = frozenset()
+        """What the pool has in hand; it outlives the tick that began it."""
         self.beat: threading.Thread | None = None
         self.stopping = threading.Event()
         self.owner = f"{socket.gethostname()}:{os.getpid()}"
@@ -92,46 +98,38 @@ _thread = threading.local()
 
 
 def drain(longest: float = LONGEST_TICK) -> bool:
-    """Run due commands until there are none; False when the time was up and there may be more."""
+    """Run due commands until there are none; False when the time was up and there may be more.
+
+    What still runs then goes on by itself, and the next tick finds it: a long call keeps nobody from beginning.
+    """
     pool = _process.start()
     ends = time.monotonic() + longest
-    next_look = time.monotonic() + settings.SWEEP_SECONDS
-    futures: set[Future[None]] = set()
+    called = False
     while not _process.stopping.is_set():
-        futures = {future for future in futures if not future.done()}
-        if time.monotonic() >= next_look:
-            # The sweeper's message may lie behind ticks as long as this one.
-            next_look = time.monotonic() + settings.SWEEP_SECONDS
-            pool.submit(_take_back)
-        free = settings.WORKER_THREADS - len(futures)
-        if time.monotonic() >= ends:
-            if not futures:
-                return False
-            free = 0
+        slices = frozenset(one for one in _process.slices if not one.done())
+        free = settings.WORKER_THREADS - len(slices)
         # By a thread of the pool, which keeps its connection: Celery closes this one's after each tick.
         claimed = pool.submit(_claim, free).result() if free > 0 else []
-        futures |= {pool.submit(_carry_out, command) for command in claimed}
-        if not futures:
+        slices |= {pool.submit(_carry_out, command) for command in claimed}
+        _process.slices = slices
+        if not slices:
             return True
+        if time.monotonic() >= ends:
+            return False
         if claimed and len(claimed) == free:
-            concurrent.futures.wait(futures, timeout=GATHER)
+            if not called:  # one ring may stand for many commands
+                doorbell.ring_own()
+                called = True
+            concurrent.futures.wait(slices, timeout=GATHER)
         elif not claimed:
-            _wait(futures)
-    # Told to stop: the process ends with this tick, so the slices must have reached their safe point before.
-    concurrent.futures.wait(futures, timeout=settings.COMMAND_LEASE_SECONDS)
+            _wait(slices)
+    finish()
     return True
 
 
-def _wait(futures: set[Future[None]]) -> None:
+def _wait(slices: frozenset[Future[None]]) -> None:
     """Until one ends, or for a moment: a command that was queued meanwhile must not wait for a long one."""
-    concurrent.futures.wait(futures, timeout=POLL, return_when=concurrent.futures.FIRST_COMPLETED)
-
-
-def _take_back() -> None:
-    try:
-        sweeper.take_back()
-    except (DatabaseError, InterfaceError):
-        connection.close()
+    concurrent.futures.wait(slices, timeout=POLL, return_when=concurrent.futures.FIRST_COMPLETED)
 
 
 def _claim(limit: int) -> list[Claimed]:
@@ -160,11 +158,45 @@ def shut_down() -> None:
         context.stop.set()
 
 
+def finish() -> None:
+    """Wait until what runs has reached its safe point: the process ends afterwards, and with it its threads."""
+    concurrent.futures.wait(_process.slices, timeout=settings.COMMAND_LEASE_SECONDS)
+
+
+def look_out() -> None:
+    """From now on look for what lost workers held, by a thread of its own; called once in each worker's process.
+
+    Not by a tick: there may be none, or all threads are busy. And not by the sweeper alone: its messages may lie
+    behind many others, or nowhere.
+    """
+    threading.Thread(target=_look_out, args=(_process.stopping,), name="look-out", daemon=True).start()
+
+
+def _look_out(stopping: threading.Event) -> None:
+    while not stopping.wait(random.uniform(0.5, 1.0) * LOOK):  # noqa: S311  or all processes would look at once
+        try:
+            sweeper.take_back()
+        except (DatabaseError, InterfaceError):
+            connection.close()
+        except Exception:
+            log.exception("looking for what lost workers held stopped on a fault of ours")
+    connection.close()
+
+
 def run_one(command: Claimed) -> Verdict:
-    """Run one slice and say what becomes of the command. This is one of the three translators of errors."""
+    """Run one slice and say what becomes of the command."""
     context = _context(command)
     key = (command.id, command.fence)
     _process.running[key] = context
+    try:
+        verdict = _run(command, context)
+    finally:
+        _process.running.pop(key, None)
+    return dataclasses.replace(verdict, progress=context.progress) if context.untold else verdict
+
+
+def _run(command: Claimed, context: Context) -> Verdict:
+    """This is one of the three translators of errors."""
     try:
         return _after(kind_of(command.kind).run(context))
     except UmpError as error:
@@ -175,8 +207,6 @@ def run_one(command: Claimed) -> Verdict:
             return _database_away(error)
         log.exception("a command stopped on a fault of ours", extra={"command": command.id})
         return verdict_on(command, UmpError.of("internal", detail={"type": type(error).__name__}))
-    finally:
-        _process.running.pop(key, None)
 
 
 def _database_away(error: Exception) -> Verdict:
@@ -277,6 +307,7 @@ def _settle(command: Claimed, verdict: Verdict) -> None:
     """Exactly one move, fenced, with its line in the history."""
     if verdict.error is not None and isinstance(verdict.error, LeaseLost):
         raise verdict.error
+    told = {} if verdict.progress is None else {"progress": verdict.progress}
     with scope.every("a worker settles a command"):
         verdict = _weighed(command, verdict)
         to, verdict = _with_wishes(command, verdict)
@@ -297,6 +328,7 @@ def _settle(command: Claimed, verdict: Verdict) -> None:
             result=verdict.result,
             attempts=command.attempts + verdict.attempt_used,
             deaths=0,  # those in a row count: whoever comes to an end here stops no worker
+            **told,
         )
         if not moved:
             raise LeaseLost

@@ -87,21 +87,22 @@ def device_of(target: str) -> str:
 
 
 @transaction.atomic
-def submit_many(actor: Actor, kind_name: str, tenant_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, int]:
+def submit_many(
+    actor: Actor, kind_name: str, tenant_ids: Iterable[uuid.UUID], *, yields: dt.timedelta = YIELDS
+) -> dict[uuid.UUID, int]:
     """Queue the same command for many customers, or join those that wait; the command of each.
 
-    They yield to what people ask for meanwhile. Only for kinds of the identity lane, which is never suspended;
-    whoever calls it records the act as one. Raises UmpError (unknown_kind).
+    They yield to what people ask for meanwhile. Customers whose lane is suspended are left out; that of identity
+    never is. Whoever calls it records the act as one. Raises UmpError (unknown_kind).
     """
     kind = kind_of(kind_name)
-    assert kind.lane == LaneName.IDENTITY  # noqa: S101  a data lane may be suspended, and its wishes with it
     made = states.insert_many(
         tenant_ids,
         lane=kind.lane,
         kind=kind_name,
         max_attempts=kind.max_attempts,
         actor=(actor.kind, actor.id, actor.label),
-        yields=YIELDS,
+        yields=yields,
     )
     doorbell.ring_after_commit()
     return made

@@ -157,7 +157,7 @@ _MANY = """
         SELECT l.tenant_id, l.id, %(kind)s, '', '{}', false, %(key)s,
             'queued', '', %(max)s, %(ak)s, %(ai)s, %(al)s,
             '', '', '{}', 0, 0, 0, '{}', '{}', '', 0
-        FROM replication_lane l WHERE l.id = ANY(%(lanes)s)
+        FROM replication_lane l WHERE l.id = ANY(%(lanes)s) AND l.suspended_code = ''
         ON CONFLICT (lane_id, dedupe_key) WHERE dedupe_key IS NOT NULL DO UPDATE
             SET not_before = least(c.not_before, statement_timestamp())
         RETURNING c.id, c.tenant_id, c.lane_id, c.fence = 0 AND c.xmax = 0 AS created
@@ -165,8 +165,8 @@ _MANY = """
         INSERT INTO replication_step (tenant_id, command_id, attempt, level, text, detail)
         SELECT tenant_id, id, 0, 'info', %(told)s, '{}' FROM wish WHERE created
     ), later AS (
-        UPDATE replication_lane l SET yields_until = statement_timestamp() + %(yields)s
-        FROM wish WHERE l.id = wish.lane_id
+        UPDATE replication_lane l SET yields_until = statement_timestamp() + %(yields)s::interval
+        FROM wish WHERE l.id = wish.lane_id AND %(yields)s::interval > interval '0'
           AND NOT EXISTS (SELECT FROM replication_command q WHERE q.lane_id = l.id AND q.state = 'queued')
     )
     SELECT tenant_id, id FROM wish
@@ -182,7 +182,7 @@ def insert_many(
     actor: tuple[str, str, str],
     yields: dt.timedelta,
 ) -> dict[uuid.UUID, int]:
-    """Queue the same wish for many customers at once; the command of each, new or joined.
+    """Queue the same wish for many customers at once; the command of each whose lane is not suspended, new or joined.
 
     Lanes that had nothing to do yield to all others for that long: what a person asks for meanwhile goes first.
     """
@@ -305,7 +305,7 @@ _ALWAYS = {
     State.QUEUED: "not_before = statement_timestamp() + %(delay)s, ",
     **dict.fromkeys(FINAL, "finished_at = statement_timestamp(), dedupe_key = NULL, "),
 }
-_JSON = {"error", "result"}
+_JSON = {"error", "result", "progress"}
 
 
 @functools.cache
@@ -400,7 +400,8 @@ def renew(held: Iterable[tuple[int, int]]) -> set[tuple[int, int]]:
 
 def expired(limit: int = 500) -> list[Command]:
     """Commands whose worker let the lease run out."""
-    return list(Command.objects.filter(state=State.EXECUTING, lease_until__lt=Now()).order_by("id")[:limit])
+    found = Command.objects.filter(state=State.EXECUTING, lease_until__lt=Now()).select_related("lane")
+    return list(found.order_by("id")[:limit])
 
 
 def wait_for_locks(longest: dt.timedelta) -> None:

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import logging
+import uuid
 from typing import Any
 
 from django.conf import settings
@@ -13,7 +14,7 @@ from accounts import installation
 from breakers import services as breakers
 from core.errors import UmpError
 from events import services as events
-from replication import services, states
+from replication import doorbell, services, states
 from replication.commands import PROBE
 from replication.models import FINAL, Command, Reason, State
 from replication.registry import chores
@@ -47,10 +48,13 @@ def sweep() -> None:
 
 
 def take_back() -> int:
-    """Commands whose worker is gone go back to the queue (or are set aside); how many."""
+    """Commands whose worker is gone go back to the queue (or are set aside), and somebody is woken; how many."""
     with scope.every("the sweeper looks for what dead workers held"):
         found = states.expired()
-    return sum(_take_back(command) for command in found)
+    taken = [command for command in found if _take_back(command)]
+    for lane in {command.lane.name for command in taken}:
+        doorbell.ring_after_commit(lane)
+    return len(taken)
 
 
 def _take_back(command: Command) -> bool:
@@ -108,13 +112,14 @@ def schedule() -> int:
     due at once (PRC-27).
     """
     with scope.every("the sweeper starts automatic replication cycles"):
-        due = list(_due_tenants())
-        for tenant in due:
-            services.submit(SYSTEM, CYCLE, tenant)
+        due = _due_tenants()
+        queued = services.submit_many(SYSTEM, CYCLE, due, yields=services.NOW) if due else {}
+        for tenant in Tenant.objects.filter(id__in=set(due) - queued.keys()):
+            services.submit(SYSTEM, CYCLE, tenant)  # one by one, as it must say why it waits
         return len(due)
 
 
-def _due_tenants() -> list[Tenant]:
+def _due_tenants() -> list[uuid.UUID]:
     cycle: Any = dt.timedelta(seconds=installation.get("replication_cycle"))
     with connection.cursor() as cursor:
         cursor.execute(
@@ -131,8 +136,7 @@ def _due_tenants() -> list[Tenant]:
             """,
             {"batch": BATCH, "cycle": cycle, "kind": CYCLE},
         )
-        ids = [row[0] for row in cursor.fetchall()]
-    return list(Tenant.objects.filter(id__in=ids))
+        return [row[0] for row in cursor.fetchall()]
 
 
 def schedule_checks() -> int:

@@ -24,7 +24,9 @@ def tick() -> None:
             with scope.every("a worker with PowerShell says that it lives"):
                 states.note_powershell()
         if not runner.drain():
-            doorbell.ring(doorbell.own_queue() or "")
+            if doorbell.own_queue() is None:
+                sweeper.sweep()  # its message may lie behind as many rings as there were while this went on
+            doorbell.ring_own()
 
 
 @shared_task(name="replication.sweep", ignore_result=True)  # type: ignore[untyped-decorator]  # Celery ships no types

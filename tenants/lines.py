@@ -233,13 +233,18 @@ def open_line(tenant_id: uuid.UUID) -> Line:
 
     Raises UmpError: connection_missing, tenant_not_given, secret_unreadable, key_unavailable.
     """
+    return line_through(connection_of(tenant_id))
+
+
+def connection_of(tenant_id: uuid.UUID) -> Connection:
+    """The connection with its tenant, secret and key, as far as a line is made of them. Raises connection_missing."""
     scope.require()
     with database.cursor() as cursor:
         cursor.execute(_OF_LINE, [tenant_id])
         row = cursor.fetchone()
     if row is None:
         raise UmpError.of("connection_missing")
-    return line_through(_connection(row))
+    return _connection(row)
 
 
 def _part(alias: str, model: type[Model], *names: str) -> tuple[str, type[Model], tuple[str, ...]]:
@@ -253,8 +258,8 @@ def _part(alias: str, model: type[Model], *names: str) -> tuple[str, type[Model]
 
 _PARTS = (
     _part("c", Connection, "id", "tenant_id", "cloud", "method", "app_owner", "client_id", "secret_id",
-          "certificate", "account", "granted_id"),
-    _part("t", Tenant, "id", "name", "entra_tenant_id"),
+          "certificate", "account", "granted_id", "verification"),
+    _part("t", Tenant, "id", "name", "entra_tenant_id", "with_sync"),
     _part("s", Secret, "id", "tenant_id", "key_id", "kind", "sealed"),
     _part("k", TenantKey, "id", "tenant_id", "kek_id", "wrapped_private"),
 )  # fmt: skip

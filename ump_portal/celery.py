@@ -13,6 +13,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ump_portal.settings")
 app = Celery("ump_portal")
 OWN_SWEEP_SECONDS = 15.0
 POOL_AT_MOST = 256
+CHILD_AT_MOST = 1_000_000
+"""KiB after which a pool process is replaced, a leak apart never. Not after so many tasks: a ring that meets a process
+about to be replaced waits for seconds (measured: up to five), and the new one has to ask for every customer's token."""
 
 
 @app.on_configure.connect  # type: ignore[untyped-decorator]  # Celery ships no types
@@ -28,7 +31,7 @@ def configure(sender: Celery, **_: Any) -> None:
         accept_content=["json"],
         worker_prefetch_multiplier=1,
         worker_hijack_root_logger=False,
-        worker_max_tasks_per_child=1000,
+        worker_max_memory_per_child=CHILD_AT_MOST,
         task_store_errors_even_if_ignored=False,
         beat_schedule={"sweep": {"task": "replication.sweep", "schedule": settings.SWEEP_SECONDS}},
         beat_schedule_filename=settings.BEAT_FILE,
@@ -61,7 +64,10 @@ _end_reader, _end_writer = os.pipe()
 @worker_process_init.connect  # type: ignore[untyped-decorator]  # as above
 def listen_for_the_end(**_: Any) -> None:
     """In a pool process, right after the fork."""
+    from replication import runner  # noqa: PLC0415  Django must be set up first
+
     os.close(_end_writer)
+    runner.look_out()
 
     def wait() -> None:
         os.read(_end_reader, 1)
@@ -78,7 +84,8 @@ def tell_the_pool(**_: Any) -> None:
 
 @worker_process_shutdown.connect  # type: ignore[untyped-decorator]  # as above
 def finish_slices(**_: Any) -> None:
-    """Let running commands reach their next safe point."""
+    """Let running commands reach their next safe point, and wait for that: the process ends right afterwards."""
     from replication import runner  # noqa: PLC0415  Django must be set up first
 
     runner.shut_down()
+    runner.finish()

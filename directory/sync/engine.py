@@ -4,15 +4,16 @@ import threading
 from collections.abc import Callable
 
 from core.errors import LeaseLost, Remedy, UmpError
-from directory.models import Mode, Stream
+from directory.models import Mode, Stream, SubscribedSku
 from directory.sync import delta, licences, notes, report, staging, streams
 from directory.sync.full import MOST_RESTARTS, FullRead
 from directory.sync.jobs import LINK_REFUSED, TABLES
 from directory.sync.progress import Part, Run, Tally
 from m365.graph import CallRecord, GraphClient
+from m365.replies import Page
 from replication import plans
 from replication.context import Again, Context, Outcome
-from tenants import scope, services
+from tenants import services
 
 MOST_PAGES = 20_000
 """Of one delta; one of a million changes has some five thousand."""
@@ -32,7 +33,12 @@ class Sync:
         self.clients = clients
         self.tenant = ctx.customer
         self.write = not ctx.dry_run
-        self.run = Run.load(ctx.state["run"]) if ctx.state.get("run") else self._plan(full=full)
+        self.known = streams.known(self.tenant)
+        """As of the beginning of the slice; nobody else writes them while the command runs."""
+        self.unchanged: dict[str, str] = {}
+        """Streams in which nothing has changed, with their next links: kept with what is written next."""
+        stored = ctx.state.get("run")
+        self.run = Run.load(stored) if stored else streams.plan(self.known, full=full)
         self.tally = Tally(self.run.requests, self.run.waited)
 
     def slice(self) -> Outcome:
@@ -44,7 +50,7 @@ class Sync:
             raise
 
     def _slice(self) -> Outcome:
-        self._tell(force=True)
+        self._tell(force=any(part.full for part in self.run.parts.values()))
         if not self._deltas():
             return Again()
         self._maybe_proof()
@@ -52,14 +58,10 @@ class Sync:
             if not FullRead(self.ctx, self.run, self._client_of, self._save, self._tell).slice():
                 return Again(report.label(self.run))
             self._end_full()
-        self._licences()
-        return self._finish()
-
-    def _plan(self, *, full: bool) -> Run:
-        with scope.one(self.tenant):
-            return streams.plan(self.tenant, full=full)
+        return self._finish(self._licences())
 
     def _save(self) -> None:
+        self._keep_unchanged()
         self.run.requests, self.run.waited = self.tally.requests, self.tally.waited
         self.ctx.checkpoint(run=self.run.dump())
 
@@ -102,9 +104,12 @@ class Sync:
         return new
 
     def _follow_delta(self, stream: str, part: Part) -> bool:
-        with scope.one(self.tenant):
-            link = part.at or streams.link_of(self.tenant, stream)
+        link = part.at or self.known[stream].delta_link
         for page in self._client_of(self.ctx.stop).pages(link):
+            if not (page.value or page.next_link or part.pages):
+                self.unchanged[stream] = self._next(stream, page)
+                part.pages, part.done = 1, True
+                return True
             with self.ctx.transaction():
                 if page.next_link:
                     staging.may_be_lost()
@@ -115,7 +120,7 @@ class Sync:
                 part.at = page.next_link or ""
                 part.done = not part.at
                 if part.done:
-                    self._keep_delta(stream, part, page.delta_link or "")
+                    self._keep_delta(stream, part, self._next(stream, page))
                 self._save()
             self._tell()
             if part.pages > MOST_PAGES:
@@ -124,9 +129,18 @@ class Sync:
                 return False
         return True
 
-    def _keep_delta(self, stream: str, part: Part, link: str) -> None:
-        if not link:
+    def _next(self, stream: str, page: Page) -> str:
+        """The delta link of the last page, from which the next run goes on."""
+        if not page.delta_link:
             raise UmpError.of("incomplete_read", detail={"stream": stream, "missing": "delta link"})
+        return page.delta_link
+
+    def _keep_unchanged(self) -> None:
+        if self.unchanged and self.write:
+            streams.keep_unchanged(self.tenant, self.unchanged)
+        self.unchanged = {}
+
+    def _keep_delta(self, stream: str, part: Part, link: str) -> None:
         if self.write:
             count, members = part.count, self.run.members
             links = members.added - members.removed if stream == Stream.GROUPS else 0
@@ -137,9 +151,7 @@ class Sync:
         parts = self.run.parts
         if self.run.proof or not all(part.mode == Mode.DELTA for part in parts.values()) or self.ctx.dry_run:
             return
-        with scope.one(self.tenant):
-            due = streams.proof_due(self.tenant)
-        if due:
+        if streams.proof_due(self.known):
             self.run.proof = True
             self.run.by_delta = report.counts(self.run)
             self.run.parts = {stream: Part(Mode.FULL, streams.PROOF) for stream in parts}
@@ -181,39 +193,39 @@ class Sync:
         figures = report.planned(found)
         return plans.ask(self.tenant, self.ctx.command_id, lines, why=report.why_planned, figures=figures)
 
-    def _licences(self) -> None:
+    def _licences(self) -> list[SubscribedSku]:
         """Licences are an extra: without the permission for them users and groups are still worth having."""
-        if self.run.licences_done:
-            return
-        error = None
-        rows = []
         try:
-            rows = licences.read(self._client_of(self.ctx.stop))
-        except UmpError as caught:
-            if caught.remedy == Remedy.LATER:
+            return licences.read(self._client_of(self.ctx.stop))
+        except UmpError as error:
+            if error.remedy == Remedy.LATER:
                 raise
-            error = dict(caught.to_dict())
+            self.run.licences_error = dict(error.to_dict())
+            return []
+
+    def _finish(self, rows: list[SubscribedSku]) -> Outcome:
+        error = self.run.licences_error
         with self.ctx.transaction():
+            self._keep_unchanged()
             if error is None:
                 self.run.licences = licences.merge(self.tenant, rows, write=self.write)
             if self.write:
                 streams.keep_licences(self.tenant, rows=len(rows), error=error)
-            self.run.licences_done, self.run.licences_error = True, error
-            self._save()
-
-    def _finish(self) -> Outcome:
-        with self.ctx.transaction():
-            if self.write:
                 users, groups = streams.totals(self.tenant)
                 services.note_replication(self.tenant, users=users, groups=groups)
             else:
                 notes.clear(self.tenant)
-        self._tell(force=True)
+        self._tell()
         return report.done(self.run, self.tally, dry_run=self.ctx.dry_run)
 
     def _leave(self, error: UmpError) -> None:
         """Before an error goes to the runner: what can't be trusted is dropped, and people see that it failed."""
-        if isinstance(error, LeaseLost) or error.code in PASSING:
+        if isinstance(error, LeaseLost):
+            return
+        if error.code in PASSING:
+            if self.unchanged:
+                with self.ctx.transaction():
+                    self._save()
             return
         with self.ctx.transaction():
             if error.code in START_OVER:

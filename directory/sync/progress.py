@@ -56,7 +56,6 @@ class Run:
     concluded: bool = False
     """The end of the full read is done: what was not seen is out, the links are kept."""
     licences: Count = dataclasses.field(default_factory=Count)
-    licences_done: bool = False
     licences_error: dict[str, Any] | None = None
     proof: bool = False
     by_delta: dict[str, Count] = dataclasses.field(default_factory=dict)
@@ -68,7 +67,7 @@ class Run:
     def load(cls, stored: dict[str, Any]) -> Self:
         return cls(
             **{
-                **stored,
+                **{name: value for name, value in stored.items() if name in cls.__dataclass_fields__},
                 "parts": {name: Part.load(part) for name, part in stored["parts"].items()},
                 "members": Count(**stored["members"]),
                 "licences": Count(**stored["licences"]),

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import uuid
+from collections.abc import Mapping
 
 from django.conf import settings
 from django.db.models.functions import Now
@@ -26,9 +27,16 @@ WHY = {
 }
 
 
-def plan(tenant_id: uuid.UUID, *, full: bool) -> Run:
-    """How each stream is to be read now. Call it in the customer's scope."""
-    known = {row.stream: row for row in SyncStream.objects.filter(tenant_id=tenant_id)}
+Known = dict[str, SyncStream]
+
+
+def known(tenant_id: uuid.UUID) -> Known:
+    """What is kept of each stream that was ever read. Call it in the customer's scope."""
+    return {row.stream: row for row in SyncStream.objects.filter(tenant_id=tenant_id)}
+
+
+def plan(known: Known, *, full: bool) -> Run:
+    """How each stream is to be read now."""
     return Run({name: _part(known.get(name), full=full) for name in (Stream.USERS, Stream.GROUPS)})
 
 
@@ -44,18 +52,23 @@ def _part(stream: SyncStream | None, *, full: bool) -> Part:
     return Part(Mode.DELTA)
 
 
-def proof_due(tenant_id: uuid.UUID) -> bool:
+def proof_due(known: Known) -> bool:
     """Whether it is time to compare everything: deltas could have missed something (DESIGN 5)."""
     if settings.PROOF_READ_HOURS <= 0:
         return False
     since = timezone.now() - dt.timedelta(hours=settings.PROOF_READ_HOURS)
-    streams = (Stream.USERS, Stream.GROUPS)
-    fulls = SyncStream.objects.filter(tenant_id=tenant_id, stream__in=streams, last_full_at__gt=since)
-    return int(fulls.count()) < len(streams)
+    fulls = (known[name].last_full_at for name in (Stream.USERS, Stream.GROUPS))
+    return any(read is None or read <= since for read in fulls)
 
 
-def link_of(tenant_id: uuid.UUID, stream: str) -> str:
-    return SyncStream.objects.values_list("delta_link", flat=True).get(tenant_id=tenant_id, stream=stream)
+def keep_unchanged(tenant_id: uuid.UUID, links: Mapping[str, str]) -> None:
+    """Deltas (stream -> its next link) came to their end, and nothing had changed."""
+    statement = SQL(
+        "UPDATE directory_stream s SET delta_link = now_.link, delta_at = now(), synced_at = now(), mode = 'delta',"
+        " why = '', error = NULL FROM unnest(%s::text[], %s::text[]) AS now_(stream, link)"
+        " WHERE s.tenant_id = %s AND s.stream = now_.stream"
+    )
+    run(statement, [list(links), list(links.values()), tenant_id])
 
 
 def keep_delta(tenant_id: uuid.UUID, stream: str, link: str, *, rows: int, links: int) -> None:
@@ -89,7 +102,8 @@ def keep_licences(tenant_id: uuid.UUID, *, rows: int, error: dict[str, object] |
     values: dict[str, object] = {"error": error}
     if error is None:
         values |= {"mode": Mode.FULL, "synced_at": Now(), "rows": rows}
-    SyncStream.objects.update_or_create(tenant_id=tenant_id, stream=Stream.LICENCES, defaults=values)
+    if not SyncStream.objects.filter(tenant_id=tenant_id, stream=Stream.LICENCES).update(**values):
+        SyncStream.objects.create(tenant_id=tenant_id, stream=Stream.LICENCES, **values)
 
 
 def keep_error(tenant_id: uuid.UUID, error: dict[str, object]) -> None:

@@ -62,6 +62,26 @@ def test_no_change_is_one_request_a_stream_and_no_row_written(synced: Customer, 
     assert stream(synced, "users").mode == "delta"
 
 
+def test_a_cycle_without_news_costs_few_statements(
+    synced: Customer, worker: Worker, django_assert_max_num_queries: Any
+) -> None:
+    """Ten thousand customers have one every five minutes; its own transaction and what becomes of it included."""
+    worker.queue(synced)
+    with django_assert_max_num_queries(24):
+        worker.step()
+
+
+def test_what_had_not_changed_is_kept_when_microsoft_then_asks_for_patience(
+    synced: Customer, worker: Worker
+) -> None:
+    before = stream(synced, "users").delta_link
+    synced.trouble("throttle", path="/subscribedSkus", count=9, retry_after="60")
+    command = worker.run(synced)
+    assert (command.state, command.reason) == (State.QUEUED, "throttled")
+    assert stream(synced, "users").delta_link != before
+    assert command.checkpoint["run"]["parts"]["users"]["done"]
+
+
 def test_a_full_read_of_the_same_writes_no_row_either(synced: Customer, worker: Worker) -> None:
     before = versions(synced)
     worker.run(synced, FULL)

@@ -4,6 +4,7 @@ import contextlib
 import datetime as dt
 import random
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import psycopg2
@@ -11,14 +12,15 @@ import pytest
 import time_machine
 from django.db import IntegrityError, InternalError, OperationalError, connection, transaction
 from django.db.models import Q
+from django.test import TestCase
 
 from core.errors import Conflict, LeaseLost, UmpError
-from replication import runner, selectors, services, states, sweeper
+from replication import doorbell, runner, selectors, services, states, sweeper
 from replication.context import Again, Context, Done
 from replication.models import Command, Lane, LaneName, Reason, State, Step
 from tenants import scope
 from tenants.access import SYSTEM
-from tenants.models import Tenant
+from tenants.models import Connection, Tenant, Verification
 from tests.cast import Cast
 from tests.replication.kinds import scripted
 
@@ -28,6 +30,14 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def contoso(cast: Cast) -> Tenant:
     return cast.contoso
+
+
+@pytest.fixture
+def rung(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """For which lanes somebody was woken."""
+    lanes: list[str] = []
+    monkeypatch.setattr(doorbell, "ring", lambda lane="": lanes.append(lane))
+    return lanes
 
 
 def submit(tenant: Tenant, kind: str = "scripted", **more: Any) -> Command:
@@ -574,30 +584,130 @@ def test_a_wish_made_during_a_move_is_never_forgotten(committed_cast: Cast) -> N
         assert run_due() == 1
 
 
+class Looks:
+    """Stands for the event that ends a worker: so many looks are made before it."""
+
+    def __init__(self, number: int) -> None:
+        self.waits: list[float] = []
+        self.number = number
+
+    def wait(self, seconds: float) -> bool:
+        self.waits.append(seconds)
+        return len(self.waits) > self.number
+
+
+def test_a_living_worker_takes_back_what_a_lost_one_held_and_wakes_somebody(
+    contoso: Tenant, monkeypatch: pytest.MonkeyPatch, rung: list[str]
+) -> None:
+    """Within five seconds of the lease's end, whatever becomes of the sweeper and of its messages."""
+    monkeypatch.setattr(connection, "close", lambda: None)  # it is the test's own
+    with scripted():
+        left = submit(contoso)
+        assert len(claim()) == 1
+        runner._look_out(looks := Looks(1))  # type: ignore[arg-type]
+        assert row(left).state == State.EXECUTING, "its lease has not run out"
+        with scope.every("its worker dies, and the lease runs out"):
+            Command.objects.update(lease_until=dt.datetime(2000, 1, 1, tzinfo=dt.UTC))
+        with TestCase.captureOnCommitCallbacks(execute=True):
+            runner._look_out(Looks(1))  # type: ignore[arg-type]
+    assert (row(left).state, row(left).reason, rung) == (State.QUEUED, Reason.WORKER_LOST, ["data"])
+    assert max(looks.waits) + sweeper.LOCK_WAIT.total_seconds() < 5
+
+
+def test_a_look_that_fails_is_not_the_last(contoso: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "close", lambda: None)  # it is the test's own
+    troubles: list[Exception] = [OperationalError("gone"), ValueError("of ours")]
+
+    def take_back() -> None:
+        if troubles:
+            raise troubles.pop()
+
+    monkeypatch.setattr(sweeper, "take_back", take_back)
+    runner._look_out(looks := Looks(3))  # type: ignore[arg-type]
+    assert (troubles, len(looks.waits)) == ([], 4)
+
+
+@pytest.fixture
+def process(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[runner._Process]:
+    """A worker's process of two threads, whose connections to the test database end with the test."""
+    settings.WORKER_THREADS = 2
+    made = runner._Process()
+    monkeypatch.setattr(runner, "_process", made)
+    yield made
+    made.stopping.set()
+    assert made.pool is not None
+    made.pool.shutdown()
+
+
 @pytest.mark.django_db(transaction=True)
-def test_a_long_tick_takes_back_what_others_left(committed_cast: Cast, settings: Any) -> None:
-    """The sweeper's message may lie behind it in the broker, for as long as there is work."""
-    settings.SWEEP_SECONDS = 0.1
+@pytest.mark.usefixtures("process")
+def test_a_long_call_at_the_end_of_a_tick_keeps_nobody_from_beginning(committed_cast: Cast) -> None:
+    """A tick that waited for what it had begun, and took nothing new meanwhile, cost others as long as a call."""
     over = threading.Event()
 
-    def until_the_other_is_done(ctx: Context) -> Done:
-        assert over.wait(20), "nobody took the dead worker's command back"
+    def long(ctx: Context) -> Done:
+        assert over.wait(20), "the other did not begin before this one's end"
         return Done("Done.")
 
-    def last(ctx: Context) -> Done:
+    def other(ctx: Context) -> Done:
         over.set()
         return Done("Done.")
 
-    with scripted(last, name="left"), scripted(until_the_other_is_done, name="long"):
-        left = submit(committed_cast.contoso, "left")
-        assert len(claim()) == 1
-        with scope.every("its worker dies, and the lease runs out"):
-            Command.objects.update(lease_until=dt.datetime(2000, 1, 1, tzinfo=dt.UTC))
-        submit(committed_cast.fabrikam, "long")
+    with scripted(long, name="long"), scripted(other, name="other"):
+        first = submit(committed_cast.contoso, "long")
+        assert not runner.drain(longest=0)
+        second = submit(committed_cast.fabrikam, "other")
         assert runner.drain(longest=20)
-    runner._process.pool.shutdown()  # type: ignore[union-attr]  # its threads hold connections to the test database
-    runner._process.pool = None
-    assert (row(left).state, row(left).deaths) == (State.SUCCEEDED, 0)
+    assert [row(one).state for one in (first, second)] == [State.SUCCEEDED] * 2
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("process")
+def test_a_worker_with_its_hands_full_wakes_another(committed_cast: Cast, rung: list[str]) -> None:
+    """One ring may stand for hundreds of commands: those that the sweeper queues at once."""
+    with scripted(name="a"), scripted(name="b"):
+        submit(committed_cast.contoso, "a")
+        rung.clear()
+        assert runner.drain(longest=20)
+        assert rung == []
+        submit(committed_cast.contoso, "a")
+        submit(committed_cast.fabrikam, "b")
+        rung.clear()
+        assert runner.drain(longest=20)
+        assert rung == [""]
+
+
+def test_what_a_slice_said_last_comes_with_its_end(contoso: Tenant) -> None:
+    """A short one writes its progress once, not each time that it says it."""
+
+    def run(ctx: Context) -> Done:
+        ctx.report(label="One", done=1)
+        ctx.report(label="Two")
+        assert row(command).progress == {}
+        return Done("Done.")
+
+    with scripted(run):
+        command = submit(contoso)
+        run_due()
+    assert row(command).progress == {"label": "Two", "done": 1}
+
+
+def test_cycles_are_queued_at_once(cast: Cast) -> None:
+    """Thirty-three customers a second come due at a large provider. A suspended lane says why its command waits."""
+    with scope.every("three customers are due"):
+        Tenant.objects.update(next_cycle_at=dt.datetime(2000, 1, 1, tzinfo=dt.UTC))
+        Connection.objects.update(verification=Verification.SUCCESSFUL)
+    with scope.one(cast.contoso.id):
+        states.suspend_lane(cast.contoso.id, "consent_missing")
+    due = sweeper.schedule()
+    with scope.every("a test looks"):
+        found = {one.tenant_id: one for one in Command.objects.filter(kind=sweeper.CYCLE)}
+    assert len(found) == due > 1
+    assert found.pop(cast.contoso.id).state == State.SUSPENDED
+    assert {(one.state, one.reason, one.dedupe_key) for one in found.values()} == {
+        (State.QUEUED, "", f"{sweeper.CYCLE}||")
+    }
+    assert sweeper.schedule() == 0
 
 
 def test_deaths_count_in_a_row(contoso: Tenant) -> None:
@@ -655,14 +765,12 @@ def test_an_outcome_is_written_down_once_the_database_is_back(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_drain_runs_everything_on_its_threads(committed_cast: Cast, settings: Any) -> None:
-    settings.WORKER_THREADS = 4
+@pytest.mark.usefixtures("process")
+def test_drain_runs_everything_on_its_threads(committed_cast: Cast) -> None:
     with scripted(name="a"), scripted(name="b"):
         for kind in "ab":
             submit(committed_cast.contoso, kind)
             submit(committed_cast.fabrikam, kind)
         assert runner.drain(longest=20)
-    runner._process.pool.shutdown()  # type: ignore[union-attr]  # its threads hold connections to the test database
-    runner._process.pool = None
     with scope.every("a test counts"):
         assert Command.objects.filter(state=State.SUCCEEDED).count() == 4
