@@ -11,9 +11,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Exists, OuterRef, Subquery
+from django.db.models import Exists, F, OuterRef, Subquery
 from django.db.models.functions import Now
-from django.utils import timezone
 
 from audit.services import record
 from core.errors import OutcomeUnknown, UmpError
@@ -153,13 +152,13 @@ class Applying:
     # --- Reading back ---------------------------------------------------------------------------------------
     def _follow(self) -> int:
         """See what became of the lines that are under way; how many are not any more."""
-        rows = list(self.lines.filter(state__in=UNDER_WAY).order_by("sent_at", "id")[:MOST_UNDER_WAY])
+        under_way = self.lines.filter(state__in=UNDER_WAY).annotate(age=Now() - F("sent_at"))
+        rows = list(under_way.order_by("sent_at", "id")[:MOST_UNDER_WAY])
         found = observe(self.graph, [Thing(line.subject_id, line.aspect) for line in rows])
         asked = {line.id: self._ask(line) for line in rows if not _shown(line, found)}
-        now = timezone.now()
         with self.ctx.transaction():
             for line in rows:
-                self._judge(line, found, asked.get(line.id, Progress()), now)
+                self._judge(line, found, asked.get(line.id, Progress()))
             telling.numbers(self.plan, [line for line in rows if _shown(line, found)])
         return len(rows) - self.lines.filter(state__in=UNDER_WAY).count()
 
@@ -169,10 +168,14 @@ class Applying:
             return Progress()
         return aspect_of(line.aspect).progress(self.graph, _intent(line), line.operation)
 
-    def _judge(self, line: Line, found: Found, progress: Progress, now: dt.datetime) -> None:
-        """DONE when it shows; FAILED when Microsoft says so; otherwise patience, to an end."""
+    def _judge(self, line: Line, found: Found, progress: Progress) -> None:
+        """DONE when it shows; FAILED when Microsoft says so; otherwise patience, to an end.
+
+        How old it was before it was read, the database's clock says: a worker's may be wrong.
+        """
         thing, family, who = Thing(line.subject_id, line.aspect), aspect_of(line.aspect), line.subject_name
-        age = 0.0 if progress.running or line.sent_at is None else (now - line.sent_at).total_seconds()
+        since: dt.timedelta | None = getattr(line, "age")  # noqa: B009  an annotation
+        age = 0.0 if progress.running or since is None else since.total_seconds()
         if _shown(line, found):
             self._end(line, LineState.DONE)
         elif progress.error is not None:
