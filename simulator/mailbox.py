@@ -9,6 +9,7 @@ import collections
 import dataclasses
 import email
 import email.policy
+import itertools
 import re
 import socketserver
 import ssl
@@ -19,7 +20,8 @@ from typing import Any
 
 from simulator.tenant import BadRequestError
 
-KEPT = 500
+KEPT, NOTED = 500, 100_000
+"""Whole mails, and lines of the ledger; of each the newest."""
 LONGEST_LINE, LARGEST_MAIL, MOST_RECIPIENTS = 2_000, 2_000_000, 50
 IDLE_SECONDS = 60.0
 REFUSED = "refused@"
@@ -35,6 +37,7 @@ TROUBLES = {
 }
 _SETTINGS = frozenset({"trouble", "slow_ms"})
 _ADDRESS = re.compile(r"(?i)\s*(?:FROM|TO):\s*<([^<>\s]*)>")
+_IDENTITY = re.compile(rb"(?im)^Message-ID:\s*(\S{1,500})")
 
 
 @dataclasses.dataclass(slots=True)
@@ -97,6 +100,7 @@ class MailServer:
         self.tls = tls
         self.clock, self.pause = clock, pause
         self._mails: collections.deque[Mail] = collections.deque(maxlen=KEPT)
+        self._ledger: collections.deque[dict[str, Any]] = collections.deque(maxlen=NOTED)
         self._next = 1
         self._lock = threading.Lock()
         self._server = _Server((host, port), _Session)
@@ -114,6 +118,7 @@ class MailServer:
     def reset(self) -> None:
         with self._lock:
             self._mails.clear()
+            self._ledger.clear()
             self._next = 1
             self.behaviour = Behaviour()
 
@@ -126,9 +131,18 @@ class MailServer:
         self.behaviour = dataclasses.replace(self.behaviour, **changes)
 
     def take(self, sender: str, recipients: tuple[str, ...], raw: bytes, *, protected: bool) -> None:
+        found = _IDENTITY.search(raw.replace(b"\r\n", b"\n").partition(b"\n\n")[0])
+        identity = found[1].decode("ascii", "replace") if found else ""
         with self._lock:
             self._mails.append(Mail(self._next, self.clock(), sender, recipients, protected, raw))
+            self._ledger.append({"id": self._next, "to": list(recipients), "message_id": identity})
             self._next += 1
+
+    def ledger(self, since: int, limit: int) -> dict[str, Any]:
+        """Who got which mail after the one of that id, oldest first; `total` counts what left the ledger too."""
+        with self._lock:
+            rows = itertools.islice((row for row in self._ledger if row["id"] > since), limit)
+            return {"total": self._next - 1, "ledger": list(rows)}
 
     def mails(self, to: str = "") -> list[Mail]:
         """Newest first; only those to an address that contains `to`."""

@@ -86,6 +86,7 @@ class Control:
             ("GET", r"/dns", self._name_server),
             ("PATCH", r"/dns", self._change_name_server),
             ("GET", r"/mail", self._mails),
+            ("GET", r"/mail/ledger", self._mail_ledger),
             ("PATCH", r"/mail", self._change_mail_server),
             ("PUT", r"/dns/records/(?P<name>[^/]+)", self._put_record),
             ("DELETE", r"/dns/records/(?P<name>[^/]+)", self._remove_record),
@@ -322,6 +323,10 @@ class Control:
 
     def _mails(self, request: Request, _args: dict[str, str]) -> Answer:
         return self._mail.describe(request.query().get("to", ""))
+
+    def _mail_ledger(self, request: Request, _args: dict[str, str]) -> Answer:
+        query = request.query()
+        return self._mail.ledger(int(query.get("since", "0")), int(query.get("limit", "1000")))
 
     def _change_mail_server(self, request: Request, _args: dict[str, str]) -> Answer:
         self._mail.set(_object(request))

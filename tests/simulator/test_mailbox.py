@@ -1,5 +1,6 @@
 """The mail server that delivers nothing, its pages, and the ways in which it fails."""
 
+import collections
 import smtplib
 from email.message import EmailMessage
 from typing import Any
@@ -32,6 +33,22 @@ def test_what_was_sent_is_there_as_it_was(simulator: Simulator, gateway: Gateway
     assert found[1]["text"] == "Text\n.\n..dots\n"
     assert found[1]["html"] == "<p>Hi</p>\n"
     assert control(gateway, simulator, "GET", "/mail?to=nobody")["mails"] == []
+
+
+def test_the_ledger_remembers_what_the_box_forgets(
+    simulator: Simulator, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = simulator.mail
+    monkeypatch.setattr(house, "_mails", collections.deque(maxlen=1))
+    for number in (1, 2, 3):
+        mail = letter(f"No. {number}", "Message-ID: <of@the-body>\n")
+        mail["Message-ID"] = f"<mail-{number}@x.example>"
+        house.take("portal@x.example", (f"u{number}@y.example",), mail.as_bytes(), protected=False)
+    assert len(control(gateway, simulator, "GET", "/mail")["mails"]) == 1
+    assert control(gateway, simulator, "GET", "/mail/ledger?since=1&limit=1") == {
+        "total": 3,
+        "ledger": [{"id": 2, "to": ["u2@y.example"], "message_id": "<mail-2@x.example>"}],
+    }
 
 
 def test_its_pages_show_nothing_that_runs(simulator: Simulator, gateway: Gateway) -> None:
