@@ -92,10 +92,12 @@ def with_neighbours(rows: QuerySet[Command]) -> QuerySet[Command]:
 def _list(request: HttpRequest, tenant: Tenant | None) -> dict[str, Any]:
     actor, params = actor_of(request), request.GET
     found: Any = wanted(request, tenant)
+    standing = watch.standing()
     if params.get("sort", "").removeprefix("-") in COLUMNS:
         found = found.order_by(*tables.order_of(params, COLUMNS, "-id")[1])
     elif not params.get("state"):
-        found = watch.open_first(found)
+        narrowed = params.get("kind") or params.get("q")
+        found = watch.open_first(found, None if narrowed else standing.counters["open"])
     page = tables.page_of(params, found)
     paused = selectors.is_paused()
     rows = [words.row(command, actor, paused=paused is not None) for command in page]
@@ -112,23 +114,24 @@ def _list(request: HttpRequest, tenant: Tenant | None) -> dict[str, Any]:
         "filters": shown,
         "chips": tables.chips(params, shown),
         "bulk_actions": _bulk_actions(actor, tenant),
-        **_state_of_things(actor, tenant, paused),
+        **_state_of_things(actor, tenant, paused, standing),
     }
 
 
-def _state_of_things(actor: Actor, tenant: Tenant | None, paused: object) -> dict[str, Any]:
+def _state_of_things(
+    actor: Actor, tenant: Tenant | None, paused: object, standing: watch.Standing
+) -> dict[str, Any]:
     """What stands above the rows: the counters, who waits how long, what keeps work from starting."""
     lane = selectors.lane_of(tenant) if tenant else None
-    counters = selectors.counters()
-    queued = counters["queued"] > 0
     return {
-        "counters": counters,
-        "waiting": watch.waiting(tenant) if queued else watch.NOTHING_WAITS,
+        "counters": standing.counters,
+        "waiting": standing.waiting,
         "paused": paused,
         "silent_since": None if paused else watch.silent_since(),
         "held": words.held(lane, actor, branding.current().provider) if lane else None,
         "broken": words.broken_lines(actor, branding.current().provider, tenant),
-        "pending": selectors.pending(tenant) if tenant and queued else None,
+        "settles_at": standing.settles_at if tenant else None,
+        "pace": words.pace(watch.pace()) if tenant is None and actor.is_provider else None,
         "may_pause_all": tenant is None and actor.may(Ability.PAUSE_ALL),
         **_replicating(actor, tenant),
         "may_pause": tenant is not None and actor.may(Ability.PAUSE_TENANT, tenant.id),

@@ -4,7 +4,7 @@ import dataclasses
 import datetime as dt
 
 from django.db import connection
-from django.db.models import Count, Min, QuerySet
+from django.db.models import Count, Min, Q, QuerySet
 from django.db.models.functions import Now
 
 from replication import states
@@ -17,12 +17,14 @@ SILENCE = "60 seconds"
 """How long due work may lie before people are told that no worker runs; a busy worker takes seconds."""
 
 
-def open_first(rows: QuerySet[Command]) -> Chain:
+def open_first(rows: QuerySet[Command], opened: int | None = None) -> Chain:
     """The queue as people look at it: what is open first, then what ended, each newest first.
 
-    Two indexed reads instead of one sort over every command that is kept.
+    Two indexed reads instead of one sort over every command that is kept. `opened`: how many of these are open, where
+    that is known.
     """
-    return Chain(rows.filter(state__in=OPEN).order_by("-id"), rows.filter(state__in=FINAL).order_by("-id"))
+    ended = rows.filter(state__in=FINAL).order_by("-id")
+    return Chain(rows.filter(state__in=OPEN).order_by("-id"), ended, opened)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,15 +35,78 @@ class Waiting:
     number: int
 
 
-NOTHING_WAITS = Waiting(None, 0)
+@dataclasses.dataclass(frozen=True)
+class Standing:
+    """What is open, by state; what waits for a worker; when what waits for further changes will start."""
+
+    counters: dict[str, int]
+    waiting: Waiting
+    settles_at: dt.datetime | None
 
 
-def waiting(tenant: Tenant | None = None) -> Waiting:
-    """Over the scope in force, or one customer of it. What waits for its own time does not count."""
-    due = Command.objects.filter(state=State.QUEUED, not_before__lte=Now()).order_by()
-    if tenant is not None:
-        due = due.filter(tenant=tenant)
-    return Waiting(**due.aggregate(since=Min("not_before"), number=Count("id")))
+def standing() -> Standing:
+    """Over the scope in force, or one customer of it; one query."""
+    due = Q(state=State.QUEUED, not_before__lte=Now())
+    found = (
+        Command.objects.filter(state__in=OPEN)
+        .order_by()
+        .aggregate(
+            **{state.value: Count("id", filter=Q(state=state)) for state in OPEN},
+            since=Min("not_before", filter=due),
+            number=Count("id", filter=due),
+            settles_at=Min("not_before", filter=Q(state=State.QUEUED, reason=Reason.DEBOUNCE)),
+        )
+    )
+    counters = {state.value: found[state.value] for state in OPEN}
+    return Standing(
+        {"open": sum(counters.values())} | counters,
+        Waiting(found["since"], found["number"]),
+        found["settles_at"],
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Pace:
+    """How soon work is begun, by what ended lately: seconds from due to begun, None where nothing did.
+
+    `workers` are processes that hold a command now; `held` and `asleep` customers whose connection is not proven,
+    or whom Microsoft asked to wait.
+    """
+
+    ended: int
+    half: float | None
+    most: float | None
+    workers: int
+    held: int
+    asleep: int
+
+
+LATELY = dt.timedelta(minutes=10)
+_PACE = """
+    WITH lately AS (
+        SELECT extract(epoch FROM started_at - greatest(queued_at, not_before))::float8 AS wait
+          FROM replication_command
+         WHERE state IN ('succeeded', 'failed', 'cancelled') AND finished_at > now() - %(lately)s
+           AND started_at >= not_before
+         ORDER BY finished_at DESC LIMIT 1000
+    )
+    SELECT count(*), percentile_disc(0.5) WITHIN GROUP (ORDER BY wait),
+           percentile_disc(0.95) WITHIN GROUP (ORDER BY wait),
+           (SELECT count(DISTINCT lease_owner) FROM replication_command WHERE state = 'executing'),
+           (SELECT count(DISTINCT tenant_id) FROM replication_lane WHERE suspended_code <> ''),
+           (SELECT count(DISTINCT tenant_id) FROM replication_lane
+             WHERE due_at IS NOT NULL AND not_before > statement_timestamp())
+      FROM lately
+"""
+
+
+def pace() -> Pace:
+    """Over the scope in force; of the last thousand that ended. What was put off after it had begun is left out:
+    when it was due first is not known any more.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_PACE, {"lately": LATELY})
+        return Pace(*cursor.fetchone())
 
 
 def debounced(tenant: Tenant) -> QuerySet[Command]:
@@ -80,7 +145,10 @@ def silent_since() -> dt.datetime | None:
     A worker shows its life by serving any lane, of whatever customer, and by the leases it renews; so this is
     asked over all of them, and the answer tells nobody anything about another customer.
     """
-    with scope.every("whether a worker lives is the same for everybody"), connection.cursor() as cursor:
+    with (
+        scope.every_in_sight("whether a worker lives is the same for everybody"),
+        connection.cursor() as cursor,
+    ):
         cursor.execute(_SILENT, {"silence": SILENCE})
         row = cursor.fetchone()
     return row[0] if row else None

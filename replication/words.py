@@ -12,6 +12,7 @@ from core.errors import CATALOGUE, WHO_IN_WORDS, UmpError, Who
 from replication import plans, selectors
 from replication.models import FINAL, OPEN, Command, Lane, Reason, RemovalPlan, State
 from replication.registry import kinds, title_of
+from replication.watch import Pace
 from tenants.abilities import Ability
 from tenants.access import Actor
 from tenants.confirming import UNCONFIRMED
@@ -109,8 +110,9 @@ class Row:
         return ""
 
     @property
-    def number(self) -> str:
-        return str(self.command.id)
+    def tick(self) -> str:
+        """What its check box selects."""
+        return f"command {self.command.id}"
 
     @property
     def name(self) -> str:
@@ -379,6 +381,30 @@ def step_detail(given: Mapping[str, Any], actor: Actor) -> dict[str, str]:
     return detail(
         {name: value for name, value in given.items() if not isinstance(value, (dict, list))}, actor
     )
+
+
+def pace(found: Pace) -> dict[str, Any]:
+    """`watch.Pace` for the page, where nothing is said in colour alone."""
+    held = [f"{found.held:,} of your customers held"] if found.held else []
+    asleep = [f"{found.asleep:,} asked by Microsoft to wait"] if found.asleep else []
+    return {
+        "half": _seconds(found.half),
+        "most": _seconds(found.most),
+        "of": f"of {found.ended:,} that ended in 10 minutes"
+        if found.ended
+        else "nothing ended in 10 minutes",
+        "workers": found.workers,
+        "customers": ", ".join(held + asleep) or "no customer is held",
+    }
+
+
+def _seconds(value: float | None) -> str | None:
+    if value is None:
+        return None
+    value = max(0.0, value)
+    if value < 1:
+        return f"{value * 1000:.0f} ms"
+    return f"{value:.1f} s" if value < 100 else f"{value / 60:,.0f} min"
 
 
 def broken_lines(actor: Actor, provider: str, tenant: Tenant | None = None) -> list[dict[str, Any]]:

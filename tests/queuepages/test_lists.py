@@ -3,6 +3,7 @@
 import csv
 import datetime as dt
 import io
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,6 +13,9 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import User
+from breakers.models import Name
+from breakers.services import open_breaker
+from core.errors import UmpError
 from replication import runner, services, states
 from replication.context import Again, Done
 from replication.models import Command, Lane, State
@@ -222,6 +226,41 @@ def test_the_csv_holds_every_match_and_no_formula(cast: Cast, client_of: SignIn)
         b"".join(client_of(cast.otto).get("/queue/export.csv")),
         "utf-8",  # type: ignore[arg-type]  # as above
     )
+
+
+def test_how_soon_work_begins_is_said_above_the_rows(cast: Cast, client_of: SignIn) -> None:
+    def told(who: User) -> list[str]:
+        page = text_of(client_of(who), "/queue/").partition('aria-label="How work goes"')[2]
+        return re.findall("<b>(.*?)</b>", page.partition("</section>")[0])
+
+    assert told(cast.olga) == ["-N/A-", "-N/A-", "0", "Closed"]
+    submit(cast.fabrikam)
+    claim()
+    now = timezone.now()
+    due = now - dt.timedelta(seconds=60)
+    for wait in range(1, 21):
+        times = {"not_before": due, "started_at": due + dt.timedelta(seconds=wait), "finished_at": now}
+        command = submit(cast.contoso, target=f"t{wait}")
+        change(command, queued_at=due, state=State.SUCCEEDED, dedupe_key=None, **times)
+    for number, times in enumerate(({"not_before": now}, {"finished_at": now - dt.timedelta(minutes=11)})):
+        left_out = {"not_before": due, "started_at": due, "finished_at": now} | times
+        change(
+            submit(cast.contoso, target=f"no{number}"),
+            queued_at=due,
+            state=State.FAILED,
+            dedupe_key=None,
+            **left_out,
+        )
+    assert told(cast.olga) == ["10.0 s", "19.0 s", "1", "Closed"]
+    assert told(cast.otto) == ["10.0 s", "19.0 s", "0", "Closed"], "of his customers"
+    with scope.every("a test turns the clock"):
+        Lane.objects.filter(tenant=cast.contoso).update(suspended_code="connection_unverified")
+        Lane.objects.filter(tenant=cast.fabrikam).update(due_at=now, not_before=now + dt.timedelta(minutes=1))
+    page = text_of(client_of(cast.olga), "/queue/live/")
+    assert "1 of your customers held, 1 asked by Microsoft to wait" in page
+    open_breaker(Name.LINE, UmpError.of("graph_unavailable"))
+    assert told(cast.olga)[3] == "Open"
+    assert "How work goes" not in text_of(client_of(cast.vera), "/queue/live/")
 
 
 def test_no_worker_for_a_minute_is_said_and_what_to_do(cast: Cast, client_of: SignIn) -> None:
