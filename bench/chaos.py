@@ -17,6 +17,7 @@ import tempfile
 import threading
 import time
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench import chaos_checker, chaos_load, chaos_nemesis
 from bench.chaos_ground import LEASE, SWEEP, Ground, every
-from bench.chaos_history import Effect, End, History, Sample
-from bench.chaos_load import Load, Tenant
+from bench.chaos_history import Change, Effect, End, History, Sample
+from bench.chaos_load import NUMBERS, Load, Tenant
 from tests.system.microsoft import Microsoft
 
-DRAIN_SECONDS = 240.0
+DRAIN_SECONDS, DRAIN_SHARE = 240.0, 0.05
+"""Patience after the last fault, and so much more for each wish."""
+MOST_ASKED = 5
 OPEN = """
     SELECT (SELECT count(*) FROM replication_command WHERE state IN ('queued', 'executing'))
          + (SELECT count(*) FROM webhooks_endpoint WHERE cursor < (SELECT max(id) FROM events_event))
@@ -87,10 +90,10 @@ def run(chosen: argparse.Namespace, home: Path) -> tuple[History, dict[str, Any]
         with every(1.0, lambda: sample(ground, history)):
             fire(chosen, load, nemesis)
             fired = time.monotonic()
-            witnesses = drain(ground, load, chosen.lag)
+            drain(ground, load, chosen)
         drained = time.monotonic()
         history.faults, history.answers = nemesis.faults, load.answers
-        remember(ground, load, history, witnesses)
+        remember(ground, load, history)
     seconds = {"stage": ready - began, "under_fire": fired - ready, "drain": drained - fired}
     return history, figures(chosen, history, seconds)
 
@@ -100,32 +103,32 @@ def say(text: str) -> None:
 
 
 def fire(chosen: argparse.Namespace, load: Load, nemesis: chaos_nemesis.Nemesis) -> None:
-    """Load and nemesis side by side; the load is spread over the time that the blows take."""
+    """Load and nemesis side by side: the wishes are spread over the blows' pauses, and the blows over the wishes."""
     blows = chaos_nemesis.plan(chosen.seed, chosen.faults, chosen.pause)
     wishes = chaos_load.plan(chosen.seed, chosen.commands, chosen.tenants)
     seconds = sum(blow.pause for blow in blows) + 1.0
     clients = threading.Thread(target=load.carry_out, args=(wishes, seconds))
     clients.start()
-    nemesis.strike(blows)  # in the main thread: what it starts would end with any other
+    # In the main thread: what it starts would end with any other.
+    nemesis.strike(blows, lambda: load.said / len(wishes) if clients.is_alive() else 1.0)
     clients.join()
     nemesis.end()
     missed = len(blows) - len(nemesis.faults)
     assert not missed, f"{missed} faults could not be struck"
 
 
-def drain(ground: Ground, load: Load, lag: int) -> dict[str, Any]:
+def drain(ground: Ground, load: Load, chosen: argparse.Namespace) -> None:
     """Until nothing is open; then everybody is replicated once more, for what was changed at Microsoft last."""
-    asked: Counter[int] = Counter()
-    deadline = time.monotonic() + DRAIN_SECONDS
+    asked: Counter[tuple[str, ...]] = Counter()
+    deadline = time.monotonic() + DRAIN_SECONDS + DRAIN_SHARE * chosen.commands
     quiet(ground, load, asked, deadline)
-    time.sleep(lag + 1.0)
+    time.sleep(chosen.lag + 1.0)
     for tenant in load.tenants:
         load.say("POST", f"/tenants/{tenant.uid}/replications", {})
     quiet(ground, load, asked, deadline)
-    return {"mails": ground.microsoft.control("GET", "/mail")["mails"]}
 
 
-def quiet(ground: Ground, load: Load, asked: Counter[int], deadline: float) -> None:
+def quiet(ground: Ground, load: Load, asked: Counter[tuple[str, ...]], deadline: float) -> None:
     """What waits for a person gets one: a check, or another try."""
     told = time.monotonic()
     while time.monotonic() < deadline:
@@ -140,19 +143,24 @@ def quiet(ground: Ground, load: Load, asked: Counter[int], deadline: float) -> N
         time.sleep(0.5)
 
 
-def people(ground: Ground, load: Load, asked: Counter[int]) -> int:
-    """What waits for somebody, or ended in failure, is asked for again, each a few times; how many that were now."""
+def people(ground: Ground, load: Load, asked: Counter[tuple[str, ...]]) -> int:
+    """What waits for somebody, or ended in failure, is asked for again, each a few times; how many that were now.
+
+    A plan that was void when it was to be applied is not: its changes wait without it.
+    """
     rows = ground.sql(
-        "SELECT c.id, c.tenant_id::text, c.reason FROM replication_command c"
-        " WHERE c.state = 'suspended' OR (c.state = 'failed' AND c.tenant_id IS NOT NULL AND NOT EXISTS ("
+        "SELECT c.id, c.tenant_id::text, c.reason, c.kind, c.target FROM replication_command c"
+        " WHERE c.state = 'suspended' OR (c.state = 'failed' AND c.tenant_id IS NOT NULL"
+        " AND NOT (c.kind = 'apply_changes' AND c.target <> '') AND NOT EXISTS ("
         "   SELECT FROM replication_command o WHERE o.lane_id = c.lane_id AND o.kind = c.kind AND o.target = c.target"
         "   AND o.id > c.id))"
     )
     count = 0
-    for number, uid, reason in rows:
-        if asked[number] >= 3 or uid is None:
+    for number, uid, reason, *what in rows:
+        wish = (uid, *what)
+        if asked[wish] >= MOST_ASKED or uid is None:
             continue
-        asked[number] += 1
+        asked[wish] += 1
         count += 1
         if reason == "connection":
             load.say("POST", f"/tenants/{uid}/connection/check", {})
@@ -173,7 +181,7 @@ def sample(ground: Ground, history: History) -> None:
 
 
 # --- What was seen ----------------------------------------------------------------------------------------------
-def remember(ground: Ground, load: Load, history: History, witnesses: dict[str, Any]) -> None:
+def remember(ground: Ground, load: Load, history: History) -> None:
     history.over = time.time()
     uid_of = {tenant.far["tenant_id"]: tenant.uid for tenant in load.tenants}
     canaries = {tenant.far["canary"]: tenant.uid for tenant in load.tenants}
@@ -191,15 +199,11 @@ def remember(ground: Ground, load: Load, history: History, witnesses: dict[str, 
             " FROM replication_command c WHERE c.actor_kind = 'client'"
         )
     )
-    history.effects = [
-        Effect(uid_of.get(row["tenant"], ""), "foreign", f"{row['method']} {row['path']} by {row['app']}", "")
-        for row in writes_at_microsoft(ground)
-        if row["app"] not in {app["client_id"] for one in load.tenants if one.far["tenant_id"] == row["tenant"]
-                              for app in one.far["apps"]}
-    ]  # fmt: skip
+    history.effects = [*effects(ground, load, uid_of)]
+    history.changes = changes(ground, load)
     mails = defaultdict(set)
-    for mail in witnesses["mails"]:
-        identity = mail["headers"].get("Message-ID", "")
+    for mail in pages(ground, "/mail/ledger?", "ledger", "id"):
+        identity = mail["message_id"]
         mails[identity.strip("<>").split("@")[0].rpartition("-")[0]].add(identity)
     history.ends = [end_of(ground, tenant, mails) for tenant in load.tenants]
     secret_words = {app["secret"] for one in load.tenants for app in one.far["apps"]}
@@ -207,14 +211,54 @@ def remember(ground: Ground, load: Load, history: History, witnesses: dict[str, 
     history.leaks = ground.redis.leaks(secret_words | names)
 
 
-def writes_at_microsoft(ground: Ground) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    while True:
-        since = found[-1]["seq"] if found else 0
-        page = ground.microsoft.control("GET", f"/history?kind=write&since={since}&limit=1000")["history"]
-        found += page
-        if len(page) < 1000:
-            return found
+def pages(ground: Ground, path: str, name: str, number: str) -> Iterator[dict[str, Any]]:
+    """A list of the simulator's, from its beginning; the first of them must still be there."""
+    last = 0
+    while rows := ground.microsoft.control("GET", f"{path}since={last}&limit=1000")[name]:
+        assert rows[0][number] == last + 1, f"{path} has forgotten what came before {rows[0][number]}"
+        yield from rows
+        last = rows[-1][number]
+
+
+def effects(ground: Ground, load: Load, uid_of: dict[str, str]) -> Iterator[Effect]:
+    """What came to Microsoft by others than the customer's own app, and what of changes was carried out there."""
+    own = {one.far["tenant_id"]: {app["client_id"] for app in one.far["apps"]} for one in load.tenants}
+    for row in pages(ground, "/history?", "history", "seq"):
+        tenant = uid_of.get(row.get("tenant") or "", "")
+        if row["kind"] == "number" and row["status"] == "succeeded" and row["number"].startswith(NUMBERS):
+            version = int(row["number"].removeprefix(NUMBERS))
+            key = Change(tenant, row["target"] or "", "number", version).key
+            yield Effect(tenant, "number", key, row["order"], version)
+        if row["kind"] == "write":
+            if row["app"] not in own.get(row["tenant"], ()):
+                yield Effect(tenant, "foreign", f"{row['method']} {row['path']} by {row['app']}", "")
+            yield from department(tenant, row)
+
+
+def department(tenant: str, row: dict[str, Any]) -> Iterator[Effect]:
+    """A write that gave a user the department of a wish, if it is one and Microsoft carried it out."""
+    body = row["body"] if isinstance(row["body"], dict) else {}
+    value = str(body.get("department", ""))
+    if row["method"] == "PATCH" and (row["status"] or 0) // 100 == 2 and value[:1] == "d":
+        user, version = row["path"].rpartition("/")[2], int(value[1:])
+        key = Change(tenant, user, "user:department", version).key
+        yield Effect(tenant, "user:department", key, str(row["seq"]), version)
+
+
+def changes(ground: Ground, load: Load) -> list[Change]:
+    """What the portal says of each change, and those that it promised and knows nothing of."""
+    rows = ground.sql(
+        "SELECT c.tenant_id::text, c.subject_id::text, c.aspect, coalesce(c.wanted ->> 'number', c.wanted #>> '{}'),"
+        " c.state, EXISTS (SELECT FROM provisioning_line l WHERE l.change_id = c.id AND l.state = 'done'"
+        " AND l.act <> 'nothing'), coalesce(c.problem ->> 'code', '') FROM provisioning_change c ORDER BY c.id"
+    )
+    known = {
+        (uid, user, what, version): Change(uid, user, what, version, *end)
+        for uid, user, what, wanted, *end in rows
+        for version in [int(wanted.removeprefix(NUMBERS).removeprefix("d"))]
+    }
+    promised = {(one.tenant, one.user, one.what, one.version): one for one in load.kept}
+    return [*({**promised, **known}.values())]
 
 
 def end_of(ground: Ground, tenant: Tenant, mails: dict[str, set[str]]) -> End:
@@ -292,7 +336,9 @@ def figures(chosen: argparse.Namespace, history: History, seconds: dict[str, flo
         "commands_by_kind": dict(Counter(move.kind for move in last.values())),
         "ended": dict(Counter(move.state for move in last.values())),
         "workers_lost": sum(move.reason == "worker_lost" for move in history.moves),
-        "faults_injected": len(history.faults),
+        "faults_injected": sum(not fault.detail.startswith("left out") for fault in history.faults),
+        "changes_promised": dict(Counter(change.what for change in history.changes)),
+        "changes": dict(Counter(f"{one.state} {one.problem}".strip() for one in history.changes)),
         "faults_by_kind": dict(Counter(fault.kind for fault in history.faults)),
         "answers": dict(sorted(Counter(answer.status for answer in history.answers).items())),
         "mirror_rows_written": len(history.writes),

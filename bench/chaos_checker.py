@@ -7,7 +7,7 @@ import statistics
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 
-from bench.chaos_history import FINAL, WAITING, End, Fault, History, Move
+from bench.chaos_history import FINAL, WAITING, Change, End, Fault, History, Move
 
 Findings = dict[str, list[str]]
 HEADS = (
@@ -35,6 +35,7 @@ def lost(history: History) -> Iterator[str]:
     for effect in history.wanted:
         if (effect.what, effect.key) not in seen:
             yield f"{effect.what} {effect.key} is said to be done and was never seen outside"
+    yield from _changes_lost(history, seen)
     for end in history.ends:
         for thing in sorted(end.far.keys() - end.mirror.keys()):
             yield f"{end.tenant}: {thing} is at Microsoft and not in the mirror"
@@ -42,6 +43,20 @@ def lost(history: History) -> Iterator[str]:
     missed = set(history.events) - {one.event for one in history.received}
     if history.received and missed:
         yield f"events {sorted(missed)[:5]} were told and never received"
+
+
+def _changes_lost(history: History, seen: set[tuple[str, str]]) -> Iterator[str]:
+    for change in history.changes:
+        if not change.state:
+            yield f"{change.what} {change.key} was promised, and there is no row of it"
+        elif change.written and (change.what, change.key) not in seen:
+            yield f"{change.what} {change.key} is said to be written and was never seen outside"
+        elif change.state == "failed" and (change.what, change.key) in seen:
+            yield f"{change.what} {change.key} is said to have failed and was done"
+    newest = {(change.tenant, change.user, change.what): change for change in _by_version(history.changes)}
+    for change in newest.values():
+        if change.state in {"superseded", "withdrawn"}:
+            yield f"{change.what} {change.key} is {change.state}, and nothing newer was promised"
 
 
 def doubled(history: History) -> Iterator[str]:
@@ -84,6 +99,9 @@ def stuck(history: History) -> Iterator[str]:
             yield f"command {move.command} ({move.kind}) is still {move.state} {move.reason}".rstrip()
         elif move.state not in FINAL and move.state != "suspended":
             yield f"command {move.command} is in no state of the table: {move.state}"
+    for change in history.changes:
+        if change.state in {"pending", "applying"}:
+            yield f"{change.what} {change.key} is still {change.state}"
 
 
 def out_of_order(history: History) -> Iterator[str]:
@@ -127,6 +145,12 @@ def stale(history: History) -> Iterator[str]:
         if write.version < newest.get(key, 0):
             yield f"{write.tenant}: {write.object} went back from {newest[key]} to {write.version}"
         newest[key] = write.version
+    told: dict[tuple[str, str], int] = {}
+    for effect in (each for each in history.effects if each.version):
+        user = effect.key.rpartition(" ")[0]
+        if effect.version < told.get((effect.what, user), 0):
+            yield f"{effect.what} of {user} went back from {told[effect.what, user]} to {effect.version} outside"
+        told[effect.what, user] = effect.version
     for end in history.ends:
         for thing, version in end.far.items():
             if end.mirror.get(thing, version) != version:
@@ -202,6 +226,10 @@ JUDGES: tuple[tuple[str, Callable[[History], Iterable[str]]], ...] = (
     ("leaked", leaked),
     ("server_errors", server_errors),
 )
+
+
+def _by_version(changes: Iterable[Change]) -> list[Change]:
+    return sorted(changes, key=lambda change: change.version)
 
 
 def _last(moves: Iterable[Move]) -> dict[int, Move]:

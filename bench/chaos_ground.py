@@ -9,7 +9,9 @@ import contextlib
 import http.server
 import json
 import os
+import shutil
 import signal
+import struct
 import subprocess
 import sys
 import threading
@@ -24,11 +26,14 @@ from bench.chaos_history import Move, Received, Write
 from bench.chaos_proxy import Proxy
 from tests.system.microsoft import Microsoft
 from tests.system.redis_server import Redis
-from tests.system.stage import CHECKOUT, Seen, Stage, processes, until
+from tests.system.stage import CHECKOUT, Seen, Stage, processes, spawn, until
 from ump_portal import embedded
 
 LEASE, SWEEP = 3, 5
+DELAY, SETTLE = 6, 15
+"""Seconds that changes wait for further ones, and after which a write must have arrived: instead of 300 and 35."""
 SQL = Path(__file__).with_name("chaos_watch.sql")
+CLOCK = Path(__file__).with_name("chaos_clock.c")
 
 
 class Webhook:
@@ -68,6 +73,26 @@ class Webhook:
         self._server.server_close()
 
 
+class Clock:
+    """The time of day as the processes of one machine read it; it can be wrong where there is a C compiler."""
+
+    def __init__(self, home: Path) -> None:
+        self._offset, library = home / "clock", home / "clock.so"
+        compiler = shutil.which("cc")
+        self.can_be_wrong = compiler is not None
+        self.environment: dict[str, str] = {}
+        if compiler is None:
+            return
+        self._offset.write_bytes(struct.pack("d", 0.0))
+        command = [compiler, "-O1", "-shared", "-fPIC", "-o", str(library), str(CLOCK), "-ldl", "-lm"]
+        subprocess.run(command, check=True)
+        self.environment = {"LD_PRELOAD": str(library), "CHAOS_CLOCK": str(self._offset)}
+
+    def wrong_by(self, seconds: float) -> None:
+        with self._offset.open("r+b") as file:
+            file.write(struct.pack("d", seconds))
+
+
 class Ground(Stage):
     """One `ump up` behind proxies, with a second worker, as on a second machine."""
 
@@ -79,11 +104,13 @@ class Ground(Stage):
         self.other: subprocess.Popen[bytes] | None = None
         self.server: embedded.Server | None = None
         self.webhook = Webhook()
+        self.clock: Clock | None = None
         self._more = dict(environment)
         self._open = contextlib.ExitStack()
 
     def start(self) -> None:
         self.server = embedded.start(self.home / "postgres")
+        self.clock = Clock(self.home)
         socket_path = self.server.socket_directory / ".s.PGSQL.5432"
         gateway = int(self.microsoft.url.rpartition(":")[2])
         self._open.enter_context(self.redis)
@@ -101,6 +128,10 @@ class Ground(Stage):
             "SWEEP_SECONDS": str(SWEEP),
             "SECRET_OVERLAP_SECONDS": "1",
             "API_REQUESTS_PER_MINUTE": "1000000",
+            "LICENSE_CUSTOMERS": "10000",
+            "LICENSE_USERS": "1000000",
+            "QUICK_REPLICATION_CYCLE_DELAY": str(DELAY),
+            "WRITE_SETTLE_SECONDS": str(SETTLE),
             **self._more,
         }
         super().start()
@@ -132,6 +163,14 @@ class Ground(Stage):
             command, cwd=CHECKOUT, env=self.environment, input=stdin, capture_output=True, text=True, timeout=180,
             check=False,
         )  # fmt: skip
+
+    def another_worker(self) -> subprocess.Popen[bytes]:
+        """As on a second machine, with a clock of its own."""
+        assert self.clock
+        first = self.running("worker")
+        popen = spawn(first.command.split(), self.log, first.environment | self.clock.environment)
+        self._extra.append(popen)
+        return popen
 
     # --- What the nemesis may take hold of ----------------------------------------------------------------------
     def workers(self) -> list[int]:

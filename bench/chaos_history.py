@@ -74,6 +74,30 @@ class Effect:
     what: str
     key: str
     identity: str
+    version: int = 0
+    """Where the portal writes a value: which one; a later one must never be followed by an earlier one."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """One thing of one user that the portal promised to write; `version` is the number of the wish.
+
+    `state` is what the portal says of it in the end; empty for a promise of which it knows nothing. `written` is
+    whether it says that Microsoft was told.
+    """
+
+    tenant: str
+    user: str
+    what: str
+    version: int
+    state: str = ""
+    written: bool = False
+    problem: str = ""
+    """The code of what it failed with."""
+
+    @property
+    def key(self) -> str:
+        return f"{self.tenant} {self.user} {self.version}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,6 +143,7 @@ class History:
     effects: list[Effect] = dataclasses.field(default_factory=list)
     wanted: list[Effect] = dataclasses.field(default_factory=list)
     """What the outside must have seen, by what the portal says that it did; the identity is empty."""
+    changes: list[Change] = dataclasses.field(default_factory=list)
     received: list[Received] = dataclasses.field(default_factory=list)
     events: list[int] = dataclasses.field(default_factory=list)
     """Every event that the portal told."""

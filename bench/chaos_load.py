@@ -17,10 +17,10 @@ from typing import Any
 import requests
 
 from bench.chaos_ground import Ground
-from bench.chaos_history import Answer
+from bench.chaos_history import FINAL, Answer, Change
 from tests.system.rest import Api
 
-WHAT = {"replicate": 60, "sync": 5, "check": 13, "renew": 9, "mail": 9, "domain": 4}
+WHAT = {"replicate": 48, "sync": 4, "check": 11, "renew": 9, "mail": 8, "domain": 4, "change": 12, "plan": 4}
 """Of a hundred wishes."""
 THREADS = 6
 PATIENCE = 90.0
@@ -28,8 +28,14 @@ PATIENCE = 90.0
 USERS = 5
 RIGHTS = (
     "User.Read.All", "Group.Read.All", "GroupMember.Read.All", "Organization.Read.All", "LicenseAssignment.Read.All",
-    "Application.ReadWrite.All", "Domain.ReadWrite.All", "User.ReadWrite.All",
+    "Application.ReadWrite.All", "Domain.ReadWrite.All", "User.ReadWrite.All", "TeamsTelephoneNumber.ReadWrite.All",
+    "TeamsUserConfiguration.Read.All",
 )  # fmt: skip
+NUMBERS = "+4989"
+ORDER_SECONDS = 3
+"""Until Microsoft has carried out an order of a number by itself."""
+A_LOOK = 10.0
+"""Seconds that a client waits for its plan to be drawn."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +69,8 @@ class Tenant:
     invitation: int = 0
     domain: str = ""
     renewed: bool = False
+    people: list[str] = dataclasses.field(default_factory=list)
+    """Object ids, in the order of the simulator's `#0`, `#1`..."""
     lock: threading.Lock = dataclasses.field(default_factory=threading.Lock)
 
 
@@ -71,7 +79,10 @@ class Load:
 
     def __init__(self, ground: Ground, seed: int, tenants: int, lag: int) -> None:
         self.ground = ground
+        self._said = [0] * THREADS
         self.answers: list[Answer] = []
+        self.kept: list[Change] = []
+        """Changes that the portal said it will carry out."""
         self.tenants: list[Tenant] = []
         self._dice = random.Random(f"tenants {seed}")
         self._lag = lag
@@ -98,7 +109,8 @@ class Load:
         self.say("POST", "/webhooks", {"name": "Tickets", "url": self.ground.webhook.url})
         specs = [
             {"name": name, "users": USERS, "groups": 1, "app": {"roles": list(RIGHTS)},
-             "settings": {"lag": self._dice.choice([0, 0, self._dice.uniform(0, self._lag)])}}
+             "settings": {"lag": self._dice.choice([0, 0, self._dice.uniform(0, self._lag)]),
+                          "order_seconds": ORDER_SECONDS}}
             for name in self._names
         ]  # fmt: skip
         for far in sim("POST", "/tenants", specs)["tenants"]:
@@ -106,6 +118,7 @@ class Load:
             body = {
                 "name": far["name"],
                 "entra_tenant_id": far["tenant_id"],
+                "licensed_users": USERS,
                 "connection": {"client_id": app["client_id"], "client_secret": app["secret"]},
             }
             answer = self.say("POST", "/tenants", body)
@@ -123,12 +136,18 @@ class Load:
                 if wish.tenant % THREADS == number:
                     time.sleep(max(0.0, began + wish.at * seconds - time.monotonic()))
                     self.wish(wish)
+                    self._said[number] += 1
 
         threads = [threading.Thread(target=mine, args=(number,)) for number in range(THREADS)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
+
+    @property
+    def said(self) -> int:
+        """Wishes so far."""
+        return sum(self._said)
 
     def wish(self, wish: Wish) -> None:
         tenant = self.tenants[wish.tenant]
@@ -172,6 +191,52 @@ class Load:
         if answer is not None and answer.status_code == 201:
             tenant.domain = str(answer.json()["id"])
 
+    def _change(self, tenant: Tenant, wish: Wish) -> bool:
+        """A department, and now and then a number: values that nobody else asks for. Whether anything was kept."""
+        user = self._people(tenant)[wish.user]
+        wanted = [{"user": user, "what": "user:department", "value": f"d{wish.number}"}]
+        if wish.number % 3 == 0:
+            number = f"{NUMBERS}{wish.number:07}"
+            wanted.append({"user": user, "what": "number", "value": number, "number_type": "directRouting"})
+        answer = self.say("POST", f"/tenants/{tenant.uid}/changes", {"changes": wanted})
+        if answer is None or answer.status_code != 202:
+            return False
+        self.kept += [
+            Change(tenant.uid, item["user_id"], item["what"], wish.number)
+            for item in answer.json()["items"]
+            if item["outcome"] == "kept"
+        ]
+        return True
+
+    def _plan(self, tenant: Tenant, wish: Wish) -> None:
+        """The same, but somebody looks at the plan first; one that is void by then is left to the wait."""
+        if not self._change(tenant, wish):
+            return
+        here = f"/tenants/{tenant.uid}"
+        drawn = self.say("POST", f"{here}/plans", {})
+        plan = self._drawn(tenant, drawn.json()["number"]) if drawn is not None and drawn.ok else None
+        found = self.say("GET", f"{here}/plans/{plan}") if plan else None
+        if found is not None and found.ok and found.json()["fingerprint"]:
+            told = {"fingerprint": found.json()["fingerprint"]}
+            self.say("POST", f"{here}/plans/{plan}/apply", told)
+
+    def _drawn(self, tenant: Tenant, number: int) -> str | None:
+        """The plan that this command has drawn; None when it takes too long, or came to nothing."""
+        deadline = time.monotonic() + A_LOOK
+        while time.monotonic() < deadline:
+            answer = self.say("GET", f"/tenants/{tenant.uid}/commands/{number}")
+            row = answer.json() if answer is not None and answer.ok else {}
+            if row.get("state") in FINAL:
+                return str(row["result"].get("plan") or "") or None
+            time.sleep(0.5)
+        return None
+
+    def _people(self, tenant: Tenant) -> list[str]:
+        if not tenant.people:
+            rows = self.ground.microsoft.control("GET", f"/tenants/{tenant.far['tenant_id']}/users")["users"]
+            tenant.people = [row["id"] for row in rows]
+        return tenant.people
+
     def say(self, method: str, path: str, body: Any = None, **headers: str) -> requests.Response | None:
         """Until there is an answer that means something; every one is written down."""
         headers = {"Idempotency-Key": str(uuid.uuid4()), **headers} if method == "POST" else headers
@@ -183,7 +248,8 @@ class Load:
             status = answer.status_code if answer is not None else 0
             number = None
             if answer is not None and status == 202:
-                number = int(answer.json()["number"])
+                told_of = answer.json()
+                number = int(told_of.get("command", told_of)["number"])
             elif answer is not None and status == 201 and path == "/tenants":
                 number = int(answer.json()["check"]["number"])
             told = answer.headers.get("Retry-After", "") if answer is not None else ""

@@ -21,7 +21,7 @@ from bench.chaos_load import Load
 KINDS = {
     "kill process": 14, "kill worker": 5, "freeze": 8, "terminate worker": 3, "kill web": 4, "kill clock": 2,
     "postgres restarted": 4, "redis emptied": 5, "redis restarted": 4, "cut": 10, "silent": 6, "slow": 4,
-    "far end": 34, "mail": 4, "webhook": 4, "name server": 3,
+    "far end": 34, "mail": 4, "webhook": 4, "name server": 3, "clock": 4,
 }  # fmt: skip
 """How often each comes, once every one has come."""
 LINES = ("postgres", "redis", "graph")
@@ -77,6 +77,8 @@ def _blow(dice: random.Random, kind: str, pause: float) -> Blow:
         detail = " ".join(str(value) for value in spec.values())
     elif kind in {"mail", "webhook", "name server"}:
         detail = dice.choice({"mail": MAIL, "webhook": WEBHOOK, "name server": DNS}[kind])
+    elif kind == "clock":
+        length, detail = dice.uniform(5, 15), f"{dice.choice((-1, 1)) * dice.uniform(20, 300):.1f}"
     return Blow(kind, dice.uniform(0.5, 1.5) * pause, length, dice.randrange(1 << 30), detail, spec)
 
 
@@ -93,11 +95,15 @@ class Nemesis:
             "postgres restarted": self._postgres, "redis emptied": self._redis_emptied,
             "redis restarted": self._redis_restarted, "cut": self._cut, "silent": self._silent, "slow": self._slow,
             "far end": self._far_end, "mail": self._mail, "webhook": self._webhook, "name server": self._dns,
+            "clock": self._clock,
         }  # fmt: skip
 
-    def strike(self, blows: list[Blow]) -> None:
-        for blow in blows:
+    def strike(self, blows: list[Blow], carried_out: Callable[[], float]) -> None:
+        """None before its share of the load was `carried_out`: on a slow machine they last as long as the load."""
+        for number, blow in enumerate(blows):
             time.sleep(blow.pause)
+            while carried_out() < number / len(blows):
+                time.sleep(0.2)
             at = time.time()
             done = self._hands[blow.kind](blow)
             until = time.time() + (blow.length if blow.kind in LASTING else 0)
@@ -163,6 +169,14 @@ class Nemesis:
     def _kill_clock(self, blow: Blow) -> str:
         return f"process {self.ground.kill('clock').pid}"
 
+    def _clock(self, blow: Blow) -> str:
+        clock = self.ground.clock
+        if clock is None or not clock.can_be_wrong:
+            return "left out: no C compiler"
+        clock.wrong_by(float(blow.detail))
+        self._lasts(blow.length, lambda: clock.wrong_by(0.0))
+        return f"of the second worker, by {blow.detail} s for {blow.length:.1f} s"
+
     # --- What everybody stands on ---------------------------------------------------------------------------------
     def _postgres(self, blow: Blow) -> str:
         self.ground.restart_postgres()
@@ -216,7 +230,7 @@ class Nemesis:
         return blow.detail
 
 
-LASTING = frozenset({"freeze", "cut", "silent", "slow", "mail", "webhook", "name server"})
+LASTING = frozenset({"freeze", "cut", "silent", "slow", "mail", "webhook", "name server", "clock"})
 
 
 def _signal(pid: int, number: int) -> int:

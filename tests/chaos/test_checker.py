@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bench import chaos_checker
-from bench.chaos_history import Answer, Effect, End, Fault, History, Move, Received, Sample, Write
+from bench.chaos_history import Answer, Change, Effect, End, Fault, History, Move, Received, Sample, Write
 
 
 class Story:
@@ -37,6 +37,17 @@ class Story:
         self.history.writes.append(Write(n, transaction, "contoso", thing, version, **more))
 
 
+def change(
+    version: int, state: str = "applied", *, what: str = "department", written: bool = False
+) -> Change:
+    return Change("contoso", "adele", what, version, state, written)
+
+
+def order(version: int, identity: str, what: str = "department") -> Effect:
+    """What Microsoft was told of a change."""
+    return Effect("contoso", what, change(version).key, identity, version)
+
+
 @pytest.fixture
 def story() -> Story:
     """Two commands that went well: an answer for each, and everything that they did was seen."""
@@ -52,6 +63,8 @@ def story() -> Story:
     found.ends = [End("contoso", {"adele": 2}, {"adele": 2}, {"secret": ["k"]}, {"secret": ["k"]})]
     found.effects = [Effect("contoso", "mail", "7-1", "a@mail"), Effect("contoso", "mail", "7-1", "a@mail")]
     found.wanted = [Effect("contoso", "mail", "7-1", "")]
+    found.changes = [change(3, "superseded"), change(5, written=True), change(6, what="number", written=True)]
+    found.effects += [order(5, "s1"), order(6, "o1", "number")]
     found.events, found.received = [4, 5], [Received("t", 4), Received("t", 5), Received("t", 5)]
     found.samples = [Sample(3.0, {"open": 1}, {"open": 1})]
     found.audited = {1: 1, 2: 1}
@@ -85,6 +98,35 @@ def _secret_gone(tell: Story) -> None:
 
 def _event_never_came(tell: Story) -> None:
     tell.history.events.append(6)
+
+
+def _change_forgotten(tell: Story) -> None:
+    tell.history.changes.append(change(7, ""))
+
+
+def _change_never_written(tell: Story) -> None:
+    tell.history.changes.append(change(7, written=True))
+
+
+def _change_done_and_said_to_have_failed(tell: Story) -> None:
+    tell.history.changes.append(change(7, "failed"))
+    tell.history.effects.append(order(7, "s2"))
+
+
+def _change_given_up_for_nothing(tell: Story) -> None:
+    tell.history.changes.append(change(7, "superseded"))
+
+
+def _change_waits_for_ever(tell: Story) -> None:
+    tell.history.changes.append(change(7, "applying"))
+
+
+def _ordered_twice(tell: Story) -> None:
+    tell.history.effects.append(order(6, "o2", "number"))
+
+
+def _older_change_written_later(tell: Story) -> None:
+    tell.history.effects.append(order(3, "s2"))
 
 
 def _two_mails(tell: Story) -> None:
@@ -185,6 +227,13 @@ PLANTED: list[tuple[str, Callable[[Story], None]]] = [
     ("lost", _not_mirrored),
     ("lost", _secret_gone),
     ("lost", _event_never_came),
+    ("lost", _change_forgotten),
+    ("lost", _change_never_written),
+    ("lost", _change_done_and_said_to_have_failed),
+    ("lost", _change_given_up_for_nothing),
+    ("stuck", _change_waits_for_ever),
+    ("doubled", _ordered_twice),
+    ("stale_overwrites", _older_change_written_later),
     ("doubled", _two_mails),
     ("doubled", _secret_too_many),
     ("doubled", _same_thing_twice),
