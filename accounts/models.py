@@ -113,6 +113,9 @@ class ApiToken(models.Model):
     expires_at = models.DateTimeField()
     last_used_at = models.DateTimeField(null=True)
     last_used_from = models.GenericIPAddressField(null=True)
+    busy_until = models.DateTimeField(
+        null=True, editable=False, help_text="When its requests so far are paid for, at the rate allowed."
+    )
     revoked_at = models.DateTimeField(null=True)
 
     class Meta:

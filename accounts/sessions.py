@@ -4,12 +4,18 @@ The table holds a hash of the cookie's value: a stolen dump opens no session. A 
 from the sign-in, however busy it is.
 """
 
+import contextlib
 import datetime as dt
+import functools
 import hashlib
+import uuid
+from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import Any, cast
 
-from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY, get_user_model
 from django.contrib.sessions.backends import db
+from django.db import DEFAULT_DB_ALIAS, connection
 from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.utils import timezone
@@ -21,13 +27,16 @@ LOOKS_BY_ITSELF = ("/live/", "/figures/")
 """How the addresses end that open pages ask every few seconds."""
 
 
+_person: ContextVar[Any] = ContextVar("person_of_session", default=None)
+
+
 def hashed(key: str) -> str:
     """Plain SHA-256 will do: keys are random and long."""
     return hashlib.sha256(key.encode()).hexdigest()
 
 
 class SessionStore(db.SessionStore):
-    """SESSION_ENGINE names this module. `row` is what was found for the request's cookie."""
+    """SESSION_ENGINE names this module. `row` is what was found for the request's cookie, with whose it is."""
 
     row: Any = None
 
@@ -38,10 +47,8 @@ class SessionStore(db.SessionStore):
         return Session
 
     def _get_session_from_db(self) -> Any:
-        found = self.model.objects.filter(
-            session_key=hashed(self.session_key or ""), expire_date__gt=timezone.now()
-        )
-        self.row = found.first()
+        self.row = _read(hashed(self.session_key or ""))
+        _person.set(self.row.user if self.row else None)
         if self.row is None:
             self._session_key = None
         return self.row
@@ -68,6 +75,52 @@ class SessionStore(db.SessionStore):
         key = session_key or self.session_key
         if key:
             self.model.objects.filter(session_key=hashed(key)).delete()
+
+
+def _read(key: str) -> Any:
+    """A living session with its person, or None: in one query, written once, because every request asks for it."""
+    sql, columns, people = _question()
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [key, timezone.now()])
+        found = cursor.fetchone()
+    if found is None:
+        return None
+    row = SessionStore.get_model_class().from_db(DEFAULT_DB_ALIAS, columns, found[: len(columns)])
+    known = row.user_id is not None
+    row.user = get_user_model().from_db(DEFAULT_DB_ALIAS, people, found[len(columns) :]) if known else None
+    return row
+
+
+@functools.cache
+def _question() -> tuple[str, list[str], list[str]]:
+    """The query, and which columns of it are the session's and the person's."""
+    session, person = (model._meta for model in (SessionStore.get_model_class(), get_user_model()))
+    columns = [f's."{each.column}"' for each in session.concrete_fields]
+    columns += [f'p."{each.column}"' for each in person.concrete_fields]
+    sql = (
+        f"SELECT {', '.join(columns)} FROM {session.db_table} s LEFT JOIN {person.db_table} p ON p.id = s.user_id"  # noqa: S608
+        " WHERE s.session_key = %s AND s.expire_date > %s"
+    )
+    return sql, *([each.attname for each in meta.concrete_fields] for meta in (session, person))
+
+
+@contextlib.contextmanager
+def request_of_its_own() -> Iterator[None]:
+    """What was read of a person for a request ends with it."""
+    token = _person.set(None)
+    try:
+        yield
+    finally:
+        _person.reset(token)
+
+
+def person_at_hand(user_id: uuid.UUID) -> Any:
+    """The person whose session was just read, given once; None for anybody else."""
+    found = _person.get()
+    if found is None or found.pk != user_id:
+        return None
+    _person.set(None)
+    return found
 
 
 def by_itself(request: HttpRequest) -> bool:

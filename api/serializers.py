@@ -1,5 +1,6 @@
 """Bases of what goes in and out. What comes in is refused by name where it is not known."""
 
+import datetime as dt
 import functools
 import operator
 from collections.abc import Callable, Mapping
@@ -44,10 +45,19 @@ def _misfit(field: Any, value: Any) -> str:
     return "" if fits else why
 
 
+def _moment(value: Any) -> Any:
+    """As DRF writes a time that the database gave, which is in UTC; others go its own way."""
+    if getattr(value, "tzinfo", None) is not dt.UTC:
+        return MOMENT.to_representation(value)
+    return value.isoformat().removesuffix("+00:00") + "Z"
+
+
+MOMENT: serializers.DateTimeField = serializers.DateTimeField(default_timezone=dt.UTC)
 AS_THEY_ARE: tuple[tuple[type, Callable[[Any], Any]], ...] = (
     (serializers.CharField, str),
     (serializers.IntegerField, int),
     (serializers.UUIDField, str),
+    (serializers.DateTimeField, _moment),
 )
 """Kinds of fields, exactly these, whose values go out by a function of Python's own."""
 

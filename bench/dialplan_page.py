@@ -91,7 +91,7 @@ def _pages(person: Any, sbc: Any) -> dict[str, Any]:
     from django.test import Client
 
     browser = Client(SERVER_NAME="localhost")
-    browser.force_login(person, backend="allauth.account.auth_backends.AuthenticationBackend")
+    browser.force_login(person, backend="accounts.backends.Backend")
 
     def page(path: str) -> float:
         """The best of some; the first one also imports and compiles what every process has done once."""

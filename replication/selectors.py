@@ -72,17 +72,11 @@ def counters() -> dict[str, int]:
 
 def counts_of(tenant_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, TenantCounts]:
     """One query for a page of customers."""
-    rows = (
-        Command.objects.filter(tenant_id__in=list(tenant_ids), state__in=OPEN)
-        .order_by()
-        .values("tenant_id")
-        .annotate(
-            queued=Count("id", filter=Q(state=State.QUEUED)),
-            executing=Count("id", filter=Q(state=State.EXECUTING)),
-            suspended=Count("id", filter=Q(state=State.SUSPENDED)),
-        )
-    )
-    return {row["tenant_id"]: TenantCounts(row["queued"], row["executing"], row["suspended"]) for row in rows}
+    rows = Command.objects.filter(tenant_id__in=list(tenant_ids), state__in=OPEN).order_by()
+    found: dict[uuid.UUID, dict[str, int]] = {}
+    for tenant_id, state, number in rows.values_list("tenant_id", "state").annotate(number=Count("id")):
+        found.setdefault(tenant_id, {})[state] = number
+    return {tenant_id: TenantCounts(**each) for tenant_id, each in found.items()}
 
 
 def next_execution(command: Command) -> str:

@@ -112,9 +112,13 @@ def figures(tenant: Tenant, rows: Iterable[NumberRange]) -> dict[int, Figures]:
     return {row.id: _figures(row, counts[row.id], known[row.id]) for row in ranges.values()}
 
 
-def running_low(tenant: Tenant) -> list[tuple[NumberRange, Figures]]:
-    """Ranges that are used up or nearly so; three queries."""
-    rows = list(of_tenant(tenant).order_by("span")[:MOST])
+def every(tenant: Tenant) -> list[NumberRange]:
+    """In the order of their numbers."""
+    return list(of_tenant(tenant).order_by("span")[:MOST])
+
+
+def running_low(tenant: Tenant, rows: Sequence[NumberRange]) -> list[tuple[NumberRange, Figures]]:
+    """Those of these ranges that are used up or nearly so; two queries."""
     told = figures(tenant, rows)
     return [(row, told[row.id]) for row in rows if told[row.id].few]
 

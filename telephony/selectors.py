@@ -14,7 +14,7 @@ from replication.models import Command
 from telephony import ways
 from telephony.commands import KINDS
 from telephony.models import PhoneNumber, Stream, TeamsPolicy, TeamsStream, TeamsUser, UserPolicy
-from tenants.models import Tenant
+from tenants.models import Connection, Tenant
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,7 +121,7 @@ class Age:
     """Why it cannot be read at all, in a sentence; empty when it can."""
 
 
-def age(tenant: Tenant, stream: Stream) -> Age:
+def age(tenant: Tenant, stream: Stream, connection: Connection | None) -> Age:
     row = TeamsStream.objects.filter(tenant=tenant, stream=stream).first()
     latest = (
         Command.objects.filter(tenant=tenant, kind=KINDS[stream])
@@ -129,7 +129,7 @@ def age(tenant: Tenant, stream: Stream) -> Age:
         .order_by("-id")
         .first()
     )
-    return Age(row, latest, _why_not(tenant))
+    return Age(row, latest, _why_not(tenant, connection))
 
 
 def read_at(tenants: Iterable[uuid.UUID], stream: Stream) -> dict[uuid.UUID, dt.datetime | None]:
@@ -138,8 +138,8 @@ def read_at(tenants: Iterable[uuid.UUID], stream: Stream) -> dict[uuid.UUID, dt.
     return dict(rows.values_list("tenant_id", "synced_at"))
 
 
-def _why_not(tenant: Tenant) -> str:
+def _why_not(tenant: Tenant, connection: Connection | None) -> str:
     if not tenant.with_sync:
         return "This customer was taken without sync: a Teams Administrator of the customer sees users and numbers."
-    barrier = ways.barrier(ways.cloud_of(tenant))
+    barrier = ways.barrier(connection.cloud) if connection is not None else None
     return f"{barrier.message} {barrier.advice}" if barrier else ""

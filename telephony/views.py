@@ -17,7 +17,7 @@ from replication.words import Chip
 from sbc.models import Rule
 from telephony import holds, intervals, numbers, ranges, selectors
 from telephony.commands import KINDS
-from telephony.models import NumberKind, PhoneNumber, Stream
+from telephony.models import NumberKind, NumberRange, PhoneNumber, Stream
 from telephony.numbers import State
 from telephony.selectors import Holder
 from tenants import offers, tables
@@ -83,10 +83,10 @@ class Row:
 @tenant_view(needs=Ability.VIEW_DIRECTORY)
 def of_tenant(request: HttpRequest, tenant: Tenant) -> HttpResponse:
     found, own, ruled = listed(request, tenant)
-    read = numbers.rules_read()
+    pools = ranges.every(tenant)
     shown = tables.filters(
         request.GET,
-        CHOICES | ({"sbc": ("SBC", SBC_CHOICES)} if ruled else {}) | {"range": ("Range", _pools(tenant))},
+        CHOICES | ({"sbc": ("SBC", SBC_CHOICES)} if ruled else {}) | {"range": ("Range", _names(pools))},
     )
     sort, order = tables.order_of(request.GET, numbers.ORDERS, "number")
     first = numbers.FIRST if ruled and "sort" not in request.GET else order
@@ -100,8 +100,8 @@ def of_tenant(request: HttpRequest, tenant: Tenant) -> HttpResponse:
         "filters": shown,
         "chips": tables.chips(request.GET, shown),
         "totals": _totals(tenant),
-        "low": ranges.running_low(tenant),
-        "read": read,
+        "low": ranges.running_low(tenant, pools),
+        "read": ruled or numbers.rules_read(),
         "ruled": ruled,
         "for_provider": actor_of(request).may(Ability.VIEW_PROVIDER),
         "bulk_actions": hold_actions(actor_of(request), tenant),
@@ -123,10 +123,9 @@ def listed(request: HttpRequest, tenant: Tenant) -> tuple[Any, dict[Any, numbers
     return found, own, ruled
 
 
-def _pools(tenant: Tenant) -> list[tuple[str, str]]:
+def _names(pools: Iterable[NumberRange]) -> list[tuple[str, str]]:
     """(id, name) of the ranges to choose from."""
-    rows = ranges.of_tenant(tenant).order_by("name")[:MOST_POOLS]
-    return [(str(row.uid), row.name) for row in rows]
+    return [(str(row.uid), row.name) for row in sorted(pools, key=lambda row: row.name)[:MOST_POOLS]]
 
 
 def wanted(request: HttpRequest, rows: Any, *, ruled: bool) -> Any:
@@ -195,9 +194,10 @@ def _disagreements(tenant: Tenant, own: numbers.Own, *, ruled: bool) -> dict[str
 
 def freshness(request: HttpRequest, tenant: Tenant, stream: Stream) -> dict[str, Any]:
     """How old the stream is, its last command, and whether this person may have it read now."""
-    age = selectors.age(tenant, stream)
+    connection = customers.connection_of(tenant)
+    age = selectors.age(tenant, stream, connection)
     may = actor_of(request).may(Ability.REPLICATE, tenant.id)
-    unread = customers.why_unread(tenant, customers.connection_of(tenant))
+    unread = customers.why_unread(tenant, connection)
     return {
         "age": age,
         "latest": queue_words.row(age.latest, actor_of(request)) if age.latest else None,

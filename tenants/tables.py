@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 from django.core.paginator import Page, Paginator
-from django.db.models import Model, Q, QuerySet
+from django.db.models import IntegerField, Model, Q, QuerySet, Subquery
 from django.http import QueryDict, StreamingHttpResponse
 from django.utils.functional import cached_property
 
@@ -29,14 +29,55 @@ UTF8_MARK = "\ufeff"
 M = TypeVar("M", bound=Model)
 
 
-class Bounded(Paginator):  # type: ignore[type-arg]  # generic in the stubs only
-    """Counts no further than `MOST`; whoever wants more narrows the list, or takes the CSV."""
+class Counted(Paginator):  # type: ignore[type-arg]  # generic in the stubs only
+    """A page and how many rows there are, by one query where that can be."""
+
+    most: int | None = None
 
     @cached_property
     def count(self) -> int:
         if isinstance(self.object_list, QuerySet):
-            return int(_keys(self.object_list)[:MOST].count())
-        return min(int(super().count), MOST)
+            return int(_keys(self.object_list)[: self.most].count())
+        found = int(super().count)
+        return found if self.most is None else min(found, self.most)
+
+    def get_page(self, number: Any) -> Page[Any]:
+        return self._at_once(number) or super().get_page(number)
+
+    def _at_once(self, number: Any) -> Page[Any] | None:
+        """None where the rows cannot say how many they are, or the page has none: then it takes a count first."""
+        at = int(number) if str(number).isdecimal() and len(str(number)) < 8 else 1
+        first = (at - 1) * self.per_page
+        if at < 1 or (self.most is not None and first >= self.most):
+            return None
+        found, count = _part(self.object_list, first, first + self.per_page, self.most)
+        if count is None or not (found or at == 1):
+            return None
+        self.count = count if self.most is None else min(count, self.most)
+        return self._get_page(found, at, self)
+
+
+def _part(rows: Any, start: int, stop: int, most: int | None) -> tuple[list[Any], int | None]:
+    """Those rows, and how many there are in all, where one query can say both."""
+    if isinstance(rows, Chain):
+        return rows.part(start, stop, most)
+    if not isinstance(rows, QuerySet) or _grouped(rows) or rows.query.values_select:
+        return [], None
+    found = list(rows.annotate(counted=Count(_keys(rows)[:most]))[start:stop])
+    return found, found[0].counted if found else (None if start else 0)
+
+
+class Count(Subquery):
+    """How many rows a query has, as a column of another."""
+
+    template = "(SELECT count(*) FROM (%(subquery)s) AS counted)"
+    output_field = IntegerField()
+
+
+class Bounded(Counted):
+    """Counts no further than `MOST`; whoever wants more narrows the list, or takes the CSV."""
+
+    most = MOST
 
     @property
     def bounded(self) -> bool:
@@ -46,15 +87,21 @@ class Bounded(Paginator):  # type: ignore[type-arg]  # generic in the stubs only
 def _keys(rows: "QuerySet[Any]") -> "QuerySet[Any]":
     """The rows without order and without what was worked out for each of them: enough to be counted."""
     plain = rows.order_by()
-    grouped = plain.query.group_by is not None or plain.query.distinct or plain.query.combinator
-    return plain if grouped else plain.values("pk")
+    return plain if _grouped(plain) else plain.values("pk")
+
+
+def _grouped(rows: "QuerySet[Any]") -> bool:
+    return bool(rows.query.group_by is not None or rows.query.distinct or rows.query.combinator)
 
 
 class Chain:
     """Two lists one after the other, read as one by a paginator."""
 
-    def __init__(self, first: "QuerySet[Any]", last: "QuerySet[Any]") -> None:
+    def __init__(self, first: "QuerySet[Any]", last: "QuerySet[Any]", split: int | None = None) -> None:
+        """`split`: how many the first list has, from whoever knows."""
         self.first, self.last = first, last
+        if split is not None:
+            self.split = split
 
     @cached_property
     def split(self) -> int:
@@ -68,14 +115,23 @@ class Chain:
 
     def __getitem__(self, part: slice) -> list[Any]:
         start, stop = part.start or 0, part.stop
-        head = list(self.first[start:stop]) if start < self.split else []
         tail = list(self.last[max(0, start - self.split) : stop - self.split]) if stop > self.split else []
-        return head + tail
+        return self._head(start, stop) + tail
+
+    def part(self, start: int, stop: int, most: int | None) -> tuple[list[Any], int | None]:
+        """Those rows, and how many both lists have, where the rows of the last one can say it."""
+        if stop <= self.split:
+            return [], None
+        tail, behind = _part(self.last, max(0, start - self.split), stop - self.split, most)
+        return self._head(start, stop) + tail, None if behind is None else self.split + behind
+
+    def _head(self, start: int, stop: int) -> list[Any]:
+        return list(self.first[start:stop]) if start < self.split else []
 
 
 def page_of(params: QueryDict, rows: Any, *, bounded: bool = True) -> Page[Any]:
     """The page that `?page=` and `?size=` ask for; nonsense gives the first of ten."""
-    made = Bounded(rows, size_of(params)) if bounded else Paginator(rows, size_of(params))
+    made = Bounded(rows, size_of(params)) if bounded else Counted(rows, size_of(params))
     return made.get_page(params.get("page"))
 
 

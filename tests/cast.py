@@ -71,7 +71,7 @@ def assemble() -> Cast:
 
 def sign_in(client: Client, person: User) -> None:
     """As if this person had just given the password, from where test clients are."""
-    client.force_login(person, backend="allauth.account.auth_backends.AuthenticationBackend")
+    client.force_login(person, backend="accounts.backends.Backend")
     signed_in_at(client, person, time.time())
     Session.objects.filter(user=person, address=None).update(address="127.0.0.1")
 

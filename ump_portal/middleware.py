@@ -67,8 +67,9 @@ class SessionUseMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        sessions.note_use(request)
-        return self.get_response(request)
+        with sessions.request_of_its_own():
+            sessions.note_use(request)
+            return self.get_response(request)
 
 
 class IdleMiddleware:

@@ -9,6 +9,7 @@ from directory.models import DirectoryUser
 from telephony import numbers, selectors
 from telephony.models import NumberKind, PhoneNumber, Stream, TeamsUser
 from tenants.models import Tenant
+from tenants.selectors import connection_of
 
 register = template.Library()
 
@@ -35,7 +36,7 @@ def teams_card(tenant: Tenant, one: DirectoryUser) -> dict[str, Any]:
         "known": known,
         "numbers": [(each, numbers.chip(each), _kind(each)) for each in held],
         "policies": [(each.kind, each.name, each.via) for each in held_policies],
-        "age": selectors.age(tenant, Stream.USERS),
+        "age": selectors.age(tenant, Stream.USERS, connection_of(tenant)),
     }
 
 
