@@ -25,6 +25,8 @@ Job = Callable[[GraphClient, Callable[[Item], None]], None]
 
 AHEAD = 3
 """Items of one job that may wait to be written."""
+TOGETHER = 16
+"""Items that are written in one transaction at most: all that came meanwhile would be much when the database is slow."""
 POLL_SECONDS = 0.1
 
 
@@ -108,7 +110,7 @@ class Pump(Generic[Item]):
         found: list[_Found[Item] | _Over] = []
         with contextlib.suppress(queue.Empty):
             found.append(self._inbox.get(timeout=POLL_SECONDS))
-            while True:
+            while len(found) < TOGETHER:
                 found.append(self._inbox.get_nowait())
         return found
 

@@ -67,7 +67,7 @@ def _copy(target: str, columns: Sequence[str], content: str) -> int:
         Identifier(target), _names(columns), SQL(f"'{NULL_MARK}'")
     )
     with connection.cursor() as cursor:
-        cursor.copy_expert(statement, io.StringIO(content))
+        cursor.copy_expert(statement, io.BytesIO(content.encode()))
         return int(cursor.rowcount)
 
 
