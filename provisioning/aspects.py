@@ -93,6 +93,8 @@ class Aspect(abc.ABC):
     many: ClassVar[str]
     feature: ClassVar[str]
     where: ClassVar[str] = "Microsoft Graph"
+    of_teams: ClassVar[bool] = False
+    """Whether it is written by PowerShell in clouds whose Graph has no telephony."""
 
     @abc.abstractmethod
     def title(self, aspect: str) -> str:
@@ -189,6 +191,7 @@ class Number(Aspect):
 
     family, one, many = "number", "Phone number", "phone numbers"
     feature = "numbers_write"
+    of_teams = True
 
     def title(self, aspect: str) -> str:
         return "Phone number"
@@ -313,6 +316,7 @@ class Policy(Aspect):
 
     family, one, many = "policy", "Policy", "policies"
     feature = "policies_write"
+    of_teams = True
 
     def title(self, aspect: str) -> str:
         return policy_title(aspect.partition(":")[2])

@@ -21,6 +21,7 @@ from provisioning.aspects import Found, Thing, Value, aspect_of, by_family
 from provisioning.judging import Wish
 from provisioning.models import Act, Change, ChangeState, Line, LineState, Plan, PlanState
 from replication.context import Context
+from telephony import ways
 from tenants.access import Actor
 from tenants.models import Tenant
 
@@ -57,10 +58,15 @@ def lines_of(tenant: Tenant, plan: Plan, changes: Sequence[Change], found: Found
     """A line for each change, by what was found."""
     wishes = [Wish(Thing(row.subject_id, row.aspect), row.wanted) for row in changes]
     verdicts = judging.judge(tenant, wishes, seen=found)
-    return [
+    lines = [
         _line(plan, change, verdict.wish.wanted, _observed(verdict, found), verdict.hint)
         for change, verdict in zip(changes, verdicts, strict=True)
     ]
+    of_teams = [line for line in lines if aspect_of(line.aspect).of_teams]
+    if of_teams and ways.by_powershell(tenant):
+        for line in of_teams:
+            line.where = "Teams PowerShell"
+    return lines
 
 
 @dataclasses.dataclass(frozen=True)

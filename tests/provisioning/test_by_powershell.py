@@ -82,7 +82,13 @@ def test_everything_is_written_once_each_by_its_way_and_taken_back(
     assert sorted(teams.writes) == sorted(wrote)
     assert teams.writes[0][0] == REMOVE, "what is freed goes first"
     assert lanes(stage) == {"powershell"}
-    assert {line.state for line in stage.lines(stage.plan())} == {LineState.DONE}
+    lines = stage.lines(stage.plan())
+    assert {line.state for line in lines} == {LineState.DONE}
+    assert {line.aspect: line.where for line in lines} == {
+        "number": "Teams PowerShell",
+        CALLING: "Teams PowerShell",
+        "user:department": "Microsoft Graph",
+    }
     stage.replicate()
     with scope.one(stage.tenant.id):
         undone, left = services.undo(ANNA, stage.tenant, stage.plan())
