@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import secrets
 import uuid
+from typing import Any
 
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
@@ -288,7 +289,7 @@ _LEFT = """
 def take_turn(token: ApiToken, rate: int) -> float | None:
     """One more request of this token, which may make `rate` a minute: None, or in how many seconds it fits."""
     most = dt.timedelta(minutes=1)
-    asked = {"id": token.pk, "each": most / rate, "most": most}
+    asked: dict[str, Any] = {"id": token.pk, "each": most / rate, "most": most}
     with connection.cursor() as cursor:
         cursor.execute(_TURN, asked)
         if cursor.rowcount:

@@ -101,7 +101,8 @@ def _question() -> tuple[str, list[str], list[str]]:
         f"SELECT {', '.join(columns)} FROM {session.db_table} s LEFT JOIN {person.db_table} p ON p.id = s.user_id"  # noqa: S608
         " WHERE s.session_key = %s AND s.expire_date > %s"
     )
-    return sql, *([each.attname for each in meta.concrete_fields] for meta in (session, person))
+    names = [[each.attname for each in meta.concrete_fields] for meta in (session, person)]
+    return sql, names[0], names[1]
 
 
 @contextlib.contextmanager

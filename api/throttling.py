@@ -7,6 +7,7 @@ from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
 from accounts import services
+from api.authentication import token_of
 
 
 class TokenRate(BaseThrottle):
@@ -19,7 +20,7 @@ class TokenRate(BaseThrottle):
         rate = settings.API_REQUESTS_PER_MINUTE
         if request.auth is None or rate <= 0:
             return True
-        self.left = services.take_turn(request.auth, rate)
+        self.left = services.take_turn(token_of(request), rate)
         return self.left is None
 
     def wait(self) -> float | None:

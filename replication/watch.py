@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime as dt
+from typing import Any
 
 from django.db import connection
 from django.db.models import Count, Min, Q, QuerySet
@@ -11,6 +12,7 @@ from replication import states
 from replication.models import FINAL, OPEN, Command, Reason, State
 from tenants import scope
 from tenants.models import Tenant
+from tenants.recent import Recent
 from tenants.tables import Chain
 
 SILENCE = "60 seconds"
@@ -102,10 +104,18 @@ _PACE = """
 
 def pace() -> Pace:
     """Over the scope in force; of the last thousand that ended. What was put off after it had begun is left out:
-    when it was due first is not known any more.
+    when it was due first is not known any more. Kept for some seconds, because every lane is looked at for it.
     """
+    return _paces.get(scope.require().tenants, _pace_now)
+
+
+_paces: Recent[Pace] = Recent()
+
+
+def _pace_now() -> Pace:
+    asked: dict[str, Any] = {"lately": LATELY}
     with connection.cursor() as cursor:
-        cursor.execute(_PACE, {"lately": LATELY})
+        cursor.execute(_PACE, asked)
         return Pace(*cursor.fetchone())
 
 

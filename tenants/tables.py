@@ -54,7 +54,7 @@ class Counted(Paginator):  # type: ignore[type-arg]  # generic in the stubs only
         if count is None or not (found or at == 1):
             return None
         self.count = count if self.most is None else min(count, self.most)
-        return self._get_page(found, at, self)
+        return Page(found, at, self)
 
 
 def _part(rows: Any, start: int, stop: int, most: int | None) -> tuple[list[Any], int | None]:
