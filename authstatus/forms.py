@@ -126,5 +126,6 @@ class CreateRegistrationForm(forms.Form):
     voice = forms.BooleanField(
         label="For voice features too",
         required=False,
-        help_text="Also gives the app the directory role Teams Administrator. The portal does not need it yet.",
+        help_text="Also gives the app the directory role Teams Administrator, as Deploy needs it; and everything of "
+        "telephony in the clouds of the US government and of China.",
     )

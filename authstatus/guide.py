@@ -187,7 +187,8 @@ def _own(
     yield _renews_itself(granted, own, cloud)
     yield Step(
         "Give the app a directory role",
-        "Voice features will need Teams Administrator on the app, under Roles and administrators. Not yet.",
+        "Deploy needs Teams Administrator on the app, under Roles and administrators; so do users and numbers in the "
+        "clouds of the US government and of China.",
         optional=True,
     )
     yield Step(
