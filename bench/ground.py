@@ -46,24 +46,33 @@ def simulator(latency_ms: float) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def database() -> Iterator[None]:
-    """An empty, migrated database in the server of DATABASE_URL, or in one of our own; gone afterwards."""
+def database(kept: str = "") -> Iterator[bool]:
+    """A migrated database in the server of DATABASE_URL, or in one of our own; says whether it is a new one.
+
+    It is gone afterwards, unless it is `kept` under that name and found again by whoever asks for it.
+    """
     server = None
     if "DATABASE_URL" not in os.environ:
         server = embedded.start(ROOT / "var" / "bench")
         os.environ["DATABASE_URL"], os.environ["DATABASE_OWNER_URL"] = server.url_app, server.url_owner
     home_url = os.environ["DATABASE_OWNER_URL"]
-    name = f"ump_bench_{os.getpid()}"
+    name = f"ump_bench_{kept or os.getpid()}"
     try:
-        _run(home_url, f"CREATE DATABASE {name}")
+        new = not _run(home_url, f"SELECT 1 FROM pg_database WHERE datname = '{name}'")
+        if new:
+            _run(home_url, f"CREATE DATABASE {name}")
         for variable in ("DATABASE_URL", "DATABASE_OWNER_URL"):
             os.environ[variable] = urlunsplit(urlsplit(os.environ[variable])._replace(path=f"/{name}"))
         try:
             migrate = [sys.executable, "manage.py", "migrate", "--database", "owner", "--verbosity", "0"]
             subprocess.run(migrate, cwd=ROOT, check=True)
-            yield
+            yield new
+        except BaseException:
+            kept = "" if new else kept  # half of it is of no use to anybody
+            raise
         finally:
-            _run(home_url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+            if not kept:
+                _run(home_url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
     finally:
         if server is not None:
             server.stop()

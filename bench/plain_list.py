@@ -1,10 +1,15 @@
 """What one would write first: a logged-in list of fifty out of many rows, as a page and by Django REST framework."""
 
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.db import models
 from django.http import HttpRequest, HttpResponse
 from django.template import engines
+from django.test import Client, override_settings
 from django.urls import path
 from rest_framework import authentication, generics, pagination, permissions, serializers
 
@@ -16,6 +21,7 @@ PAGE = engines["django"].from_string(
 {% endfor %}</tbody></table><p>{{ page.number }} of {{ page.paginator.num_pages }}</p></body></html>"""
 )
 MIDDLEWARE = [
+    "bench.plain_list.addresses",
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -24,7 +30,24 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
-"""As `startproject` writes them."""
+"""As `startproject` writes them, behind what gives this process two sites."""
+
+
+def addresses(following: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    def through(request: HttpRequest) -> HttpResponse:
+        request.urlconf = "bench.plain_list"
+        return following(request)
+
+    return through
+
+
+def client(person: Any) -> Client:
+    """Signed in as a plain project does it: Django's own sessions, and a query for the person."""
+    made = Client()
+    with override_settings(MIDDLEWARE=MIDDLEWARE, SESSION_ENGINE="django.contrib.sessions.backends.db"):
+        made.handler.load_middleware()
+        made.force_login(person, backend=settings.AUTHENTICATION_BACKENDS[0])
+    return made
 
 
 class Customer(models.Model):

@@ -1,15 +1,16 @@
 """List pages and API lists at the size of a large provider, beside a plain Django list and a plain DRF list.
 
-    .venv/bin/python bench/web.py --json FILE
+    .venv/bin/python bench/web.py --keep --json FILE
 
 Ten thousand customers, two million users in the mirror, a million finished commands, a million lines of the trail.
-Each page is asked for in turn with the baseline, so that both meet the same machine. See README.md.
+The baseline stands before each request of ours, so that both meet the same machine. See README.md.
 """
 
 import argparse
 import json
 import os
 import sys
+import time
 from pathlib import Path
 
 sys.path.pop(0)  # bench/ itself: its queue.py is not Python's
@@ -22,6 +23,8 @@ PAGES, LISTS, SEARCH = "pages", "lists", "search"
 MOST_QUERIES = 12
 WANTED = {PAGES: 2.0, LISTS: 1.5}
 """How much slower than the plain list the slow ones (the 95th percentile) of ours may be."""
+PATIENCE = 150
+"""Milliseconds that a search over all customers may take."""
 
 
 def options() -> argparse.Namespace:
@@ -33,7 +36,10 @@ def options() -> argparse.Namespace:
     parser.add_argument("--commands", type=int, default=1_000_000, metavar="N", help="finished ones")
     parser.add_argument("--entries", type=int, default=1_000_000, metavar="N", help="of the audit trail")
     parser.add_argument(
-        "--rounds", type=int, default=40, metavar="N", help="how often each page is asked for"
+        "--rounds", type=int, default=100, metavar="N", help="how often each page is asked for"
+    )
+    parser.add_argument(
+        "--keep", action="store_true", help="leave the rows there, and ask at once where they are"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     return parser.parse_args()
@@ -41,28 +47,44 @@ def options() -> argparse.Namespace:
 
 def told(found: Figures) -> str:
     lines = []
-    for what, wanted in WANTED.items():
-        plain = found[what]["plain"]
-        lines.append(f"{what}: {_line('plain', plain)}; wanted: p95 under {wanted} x, {MOST_QUERIES} queries")
-        for path, of in found[what].items():
-            ratio = of["p95"] / plain["p95"]
-            mark = " !" if ratio > wanted or of["queries"] > MOST_QUERIES else ""
-            lines.append(f"{_line(path, of)}  {ratio:.2f} x{mark}")
-    return "\n".join([*lines, "search over all customers:", *(_line(*one) for one in found[SEARCH].items())])
+    for what, wanted in {**WANTED, SEARCH: 0.0}.items():
+        plain = found[what].pop("plain")
+        wish = f"p95 under {wanted} x, {MOST_QUERIES} queries" if wanted else f"p95 under {PATIENCE} ms"
+        lines.append(f"{what}, wanted: {wish}")
+        lines.append(_line("plain", plain))
+        lines += [_line(path, of, plain) + _mark(of, plain, wanted) for path, of in found[what].items()]
+        found[what]["plain"] = plain
+    return "\n".join(lines)
 
 
-def _line(path: str, of: Figures) -> str:
-    return f"  {path:<40}{of['queries']:>3} queries  p50 {of['p50']:>7.1f}  p95 {of['p95']:>7.1f} ms"
+def _line(path: str, of: Figures, plain: Figures | None = None) -> str:
+    ratios = [f"{of[name] / plain[name]:6.2f} x" for name in ("p50", "p95")] if plain else [" " * 8] * 2
+    return (
+        f"  {path:<40}{of['queries']:>3} queries  p50 {of['p50']:>7.1f} ms{ratios[0]}"
+        f"  p95 {of['p95']:>7.1f} ms{ratios[1]}"
+    )
+
+
+def _mark(of: Figures, plain: Figures, wanted: float) -> str:
+    if not wanted:
+        return " !" if of["p95"] > PATIENCE else ""
+    return " !" if of["p95"] / plain["p95"] > wanted or of["queries"] > MOST_QUERIES else ""
 
 
 def main() -> int:
     chosen = options()
-    with ground.database(), ground.keys():
-        os.environ["LICENSE_CUSTOMERS"] = str(chosen.tenants + 1)
-        sizes = {name: getattr(chosen, name) for name in ("tenants", "users", "commands", "entries")}
-        ground.child("fill", of="bench.paging", **sizes)
+    sizes = {name: getattr(chosen, name) for name in ("tenants", "users", "commands", "entries")}
+    os.environ["LICENSE_CUSTOMERS"] = str(chosen.tenants + 1)
+    os.environ["API_REQUESTS_PER_MINUTE"] = "1000000"
+    kept = "_".join(["web", *map(str, sizes.values())]) if chosen.keep else ""
+    begun = time.monotonic()
+    with ground.database(kept) as new, ground.keys():
+        if new:
+            ground.child("fill", of="bench.paging", **sizes)
+        filled = time.monotonic()
         found = {**sizes, **ground.child("ask", of="bench.paging", rounds=chosen.rounds)}
     print(told(found))
+    print(f"Filled in {filled - begun:.0f} s, asked for {time.monotonic() - filled:.0f} s.")
     if chosen.json:
         chosen.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     return 0
