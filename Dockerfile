@@ -29,6 +29,7 @@ WORKDIR /app
 ENV PATH=/app/.venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
+    MALLOC_ARENA_MAX=1 \
     DJANGO_SETTINGS_MODULE=ump_portal.settings \
     STATIC_ROOT=/app/collected \
     STATICFILES_BACKEND=whitenoise.storage.CompressedManifestStaticFilesStorage \

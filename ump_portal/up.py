@@ -190,6 +190,8 @@ class _Run:
             "PORTAL_BASE_URL": os.environ.get("PORTAL_BASE_URL") or f"http://localhost:{self.port}",
             "UMP_STATE_DIR": str(self.here.directory),
             "PYTHONUNBUFFERED": "1",
+            # Threads hold Python's lock when they ask for memory; a heap for each only keeps more of it.
+            "MALLOC_ARENA_MAX": os.environ.get("MALLOC_ARENA_MAX", "1"),
         }
         return {**facts, "DEMO": "1"} if self.demo else facts
 
