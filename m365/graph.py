@@ -24,7 +24,7 @@ from core.http import NEVER_SENT, Outbound
 from core.kinds import Remedy
 from m365.clouds import Cloud
 from m365.errors import from_graph
-from m365.pacing import Pacer, expected_units, number
+from m365.pacing import NOTHING, Cost, Pacer, cost_of, number
 from m365.replies import Page, check_link, check_path, json_object, read_page
 
 if TYPE_CHECKING:
@@ -98,6 +98,8 @@ class BatchResponse:
     headers: Mapping[str, str]
     body: Any = field(repr=False)
     error: UmpError | None = None
+    request_id: str = ""
+    """Microsoft's, of the step or else of the whole batch."""
 
     @property
     def retry_after(self) -> float | None:
@@ -127,7 +129,7 @@ class _Try:
     path: str
     headers: dict[str, str]
     data: bytes | None
-    units: float
+    cost: Cost
     repeatable: bool
     number: int = 0
     waited: float = 0.0
@@ -248,12 +250,22 @@ class GraphClient:
                 "internal", detail={"cause": "a batch needs 1 to 20 steps with ids of their own"}
             )
         reads = all(step.method == "GET" for step in steps)
-        units = sum(expected_units(step.url) for step in steps)
+        costs = [cost_of(step.url, writes=step.method != "GET") for step in steps]
+        whole = sum(costs, NOTHING)
         body = {"requests": [step.as_json() for step in steps]}
-        reply = self._send("POST", self._address("/$batch"), body=body, reads=reads, units=units)
-        answers = self._answers(self._object(reply), steps)
-        self._learn_from(answers, units)
-        return answers
+        reply = self._send("POST", self._address("/$batch"), body=body, reads=reads, cost=whole)
+        try:
+            answers = self._answers(self._object(reply), steps)
+        except UmpError as error:
+            if reads:
+                raise
+            raise OutcomeUnknown(thing="/$batch", detail=error.detail) from error
+        self._learn_from(answers, whole, costs)
+        theirs = reply.headers.get("request-id", "")[:64]
+        return [
+            replace(answer, request_id=answer.headers.get("request-id", "")[:64] or theirs)
+            for answer in answers
+        ]
 
     def post(
         self, path: str, body: object = None, *, reads: bool = False, headers: Mapping[str, str] | None = None
@@ -298,6 +310,26 @@ class GraphClient:
         theirs, location = headers.get("request-id", "")[:64], headers.get("Location", "")
         return Written(reply.status_code, theirs, ours, location, told or {})
 
+    def write_all(self, steps: Sequence[BatchRequest]) -> list[Written | UmpError]:
+        """What `write` does, for at most 20 writes in one batch; a step's id is the GUID that was noted before it.
+
+        In the order asked; an error has both ids of its request in its detail. Raises what happened to all of them.
+        """
+        marked = [replace(step, headers={"client-request-id": step.id, **step.headers}) for step in steps]
+        return [self._written(step, answer) for step, answer in zip(steps, self.batch(marked), strict=True)]
+
+    @staticmethod
+    def _written(step: BatchRequest, answer: BatchResponse) -> Written | UmpError:
+        if answer.error is None:
+            body = answer.body if isinstance(answer.body, Mapping) else {}
+            location = answer.headers.get("location", "")
+            return Written(answer.status, answer.request_id, step.id, location, body)
+        error = answer.error
+        if error.code == "graph_unavailable":  # it may have done it all the same
+            detail = {**error.detail, "cause": error.code}
+            error = OutcomeUnknown(thing=template(step.url), detail=detail, retry_after=error.retry_after)
+        return error.with_detail(request_id=answer.request_id, client_request_id=step.id)
+
     def each(self, steps: Sequence[BatchRequest]) -> list[BatchResponse]:
         """The answers to any number of reads, in the order asked; what was put off is asked again, a few times.
 
@@ -330,14 +362,15 @@ class GraphClient:
         headers: Mapping[str, str] | None = None,
         body: object = None,
         reads: bool = False,
-        units: float | None = None,
+        cost: Cost | None = None,
         request_id: str = "",
     ) -> requests.Response:
         path = template(urlsplit(url).path)
         if self.read_only and method != "GET" and not reads:
             raise WriteRefused(thing=path, detail={"method": method, "path": path})
         data = None if body is None else orjson.dumps(body)
-        cost = expected_units(url.partition(self._version)[2] or "/") if units is None else units
+        writes = method != "GET" and not reads
+        cost = cost or cost_of(url.partition(self._version)[2] or "/", writes=writes)
         repeatable = reads or method in REPEATABLE
         one = _Try(
             method, url, path, self._headers(headers, data), data, cost, repeatable, request_id=request_id
@@ -374,7 +407,7 @@ class GraphClient:
             self._record(one, duration, None, None, outcome)
             return outcome
         batch = one.path.endswith("/$batch")
-        units = None if batch else self._pacer.learn(outcome.headers, one.units)
+        units = None if batch else self._pacer.learn(outcome.headers, one.cost.units)
         failure = self._failure(outcome, one)
         self._record(one, duration, outcome, units, failure)
         return failure or outcome
@@ -398,7 +431,7 @@ class GraphClient:
             one.token = self._token_source(True)
             return
         if isinstance(failure, Throttled):
-            self._pacer.hold(failure.retry_after)
+            self._pacer.hold(failure.retry_after, one.cost)
         else:
             self._must_be_repeatable(one, failure)
         wait = self._pause(one, failure)
@@ -434,7 +467,7 @@ class GraphClient:
         return backoff * random.uniform(0.75, 1.25)  # noqa: S311  # spreads callers, guards nothing
 
     def _pace(self, one: _Try) -> None:
-        while (pause := self._pacer.ask(one.units)) > 0:
+        while (pause := self._pacer.ask(one.cost)) > 0:
             if one.waited + pause > self._budget:
                 raise self._throttled(one, pause)
             self._sleep(one, pause)
@@ -505,16 +538,21 @@ class GraphClient:
         why = "it does not answer each step of the batch once"
         return UmpError.of("bad_reply", host=self.cloud.graph_host, why=why)
 
-    def _learn_from(self, answers: Sequence[BatchResponse], expected: float) -> None:
+    def _learn_from(self, answers: Sequence[BatchResponse], expected: Cost, costs: Sequence[Cost]) -> None:
         told = [number(answer.headers, "x-ms-resource-unit") for answer in answers]
         shares = [number(answer.headers, "x-ms-throttle-limit-percentage") or 0.0 for answer in answers]
         headers = {"x-ms-throttle-limit-percentage": str(max(shares))}
         if None not in told:
             headers["x-ms-resource-unit"] = str(sum(units or 0.0 for units in told))
-        self._pacer.learn(headers, expected)
-        refused = [answer.retry_after or 0.0 for answer in answers if isinstance(answer.error, Throttled)]
+        self._pacer.learn(headers, expected.units)
+        refused = [
+            (answer.retry_after or 0.0, cost)
+            for answer, cost in zip(answers, costs, strict=True)
+            if isinstance(answer.error, Throttled)
+        ]
         if refused:
-            self._pacer.hold(max(refused) or None)
+            waits, theirs = zip(*refused, strict=True)
+            self._pacer.hold(max(waits) or None, sum(theirs, NOTHING))
 
     def _record(
         self,

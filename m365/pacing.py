@@ -3,6 +3,10 @@
 Microsoft counts resource units per application and tenant in a window of ten seconds, tells the cost of each
 answer, and above 80 % how full the window is. From that the pacer learns how much it may spend; nobody says
 it beforehand, since it depends on the customer's size and on what else uses the same app.
+
+Two limits are known beforehand, and count requests (facts 6.2 and 6.3): writes to the directory, and calls of Teams,
+of which Microsoft does not say what counts. There we stay below what it says of the Teams service, and far below once
+one was refused.
 """
 
 from __future__ import annotations
@@ -23,8 +27,37 @@ FORGET = 60.0
 SMALLEST_LIMIT = 500.0
 WITHOUT_RETRY_AFTER = 5.0
 MOST_PACERS = 16_384
+WRITES = (3_000 * AIM, 150.0)
+"""Writes to the directory, and the seconds in which as many may be sent again."""
+TEAMS = (30 * AIM, 1.0)
+SLOWED = 0.2
+"""The share of its speed that a refused meter goes on with; it doubles until it is whole again."""
+DOUBLES = 10.0
+SHORTEST = 0.001
+"""A wait that is shorter than this is none."""
 
 _COSTS = {"users": 2, "subscribedskus": 3, "applications": 2, "contracts": 3}
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a request, or a batch of them, draws on: resource units, and how many writes and calls of Teams it is."""
+
+    units: float = 0.0
+    writes: int = 0
+    teams: int = 0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.units + other.units, self.writes + other.writes, self.teams + other.teams)
+
+
+NOTHING = Cost()
+
+
+def cost_of(path: str, *, writes: bool = False) -> Cost:
+    """What is known of a request's cost before it is answered; `path` starts below the version."""
+    teams = path.lower().startswith("/admin/teams/")
+    return Cost(expected_units(path), int(writes and not teams), int(teams))
 
 
 def expected_units(path: str) -> int:
@@ -33,6 +66,38 @@ def expected_units(path: str) -> int:
     parts = [part.lower() for part in bare.split("/") if part]
     units = 3 if parts[2:3] == ["members"] else _COSTS.get(parts[0], 1) if len(parts) == 1 else 1
     return max(1, units - ("$select=" in query))
+
+
+@dataclass
+class Meter:
+    """So many at once, and again within so many seconds; full at first, and filled evenly."""
+
+    most: float
+    window: float
+    _level: float = 0.0
+    _at: float | None = None
+    _refused: float | None = None
+
+    def until(self, now: float, number: float) -> float:
+        """How long to wait for room for so many; more than fit at all wait until it is full."""
+        if self._at is None:
+            self._level = self.most
+        else:
+            self._level = min(self.most, self._level + (now - self._at) * self._speed(now))
+        self._at = now
+        wait = (min(number, self.most) - self._level) / self._speed(now)
+        return wait if wait >= SHORTEST else 0.0
+
+    def spend(self, number: float) -> None:
+        self._level -= number
+
+    def refuse(self, now: float) -> None:
+        """Microsoft knows of more than we do: nothing is left, and it fills slowly for a while."""
+        self._refused, self._level = now, min(self._level, 0.0)
+
+    def _speed(self, now: float) -> float:
+        share = 1.0 if self._refused is None else SLOWED * 2.0 ** min((now - self._refused) / DOUBLES, 8.0)
+        return min(share, 1.0) * self.most / self.window
 
 
 @dataclass
@@ -45,16 +110,22 @@ class Pacer:
     _limit: float | None = None
     _warned: float = 0.0
     _held_until: float = 0.0
+    _writes: Meter = field(default_factory=lambda: Meter(*WRITES))
+    _teams: Meter = field(default_factory=lambda: Meter(*TEAMS))
 
-    def ask(self, units: float) -> float:
+    def ask(self, cost: Cost) -> float:
         """How long to wait before spending this much; 0 means now, and counts it as spent."""
         with self._lock:
             now = self.clock()
             self._tidy(now)
-            wait = max(self._held_until - now, self._until_room(now, units))
+            wait = max(self._held_until - now, self._until_room(now, cost.units))
+            drawn = [(self._writes, cost.writes), (self._teams, cost.teams)]
+            wait = max(wait, *(meter.until(now, number) for meter, number in drawn if number), 0.0)
             if wait <= 0:
-                self._spent.append((now, units))
-            return max(wait, 0.0)
+                self._spent.append((now, cost.units))
+                for meter, number in drawn:
+                    meter.spend(number)
+            return wait
 
     def learn(self, headers: Mapping[str, str], expected: float) -> int | None:
         """Take in an answer's headers; returns the units it cost, None where it did not say."""
@@ -70,11 +141,14 @@ class Pacer:
                 self._warned = now
         return None if units is None else int(units)
 
-    def hold(self, retry_after: float | None) -> None:
+    def hold(self, retry_after: float | None, refused: Cost = NOTHING) -> None:
         """Microsoft refused: everybody who shares the pacer waits, and spends less afterwards."""
         with self._lock:
             now = self.clock()
             self._tidy(now)
+            for meter, number in ((self._writes, refused.writes), (self._teams, refused.teams)):
+                if number:
+                    meter.refuse(now)
             wait = WITHOUT_RETRY_AFTER if retry_after is None else retry_after
             self._held_until = max(self._held_until, now + wait)
             if self._sum() > SMALLEST_LIMIT:

@@ -4,8 +4,7 @@ A number is given by an order: Microsoft accepts it at once (202, with the addre
 what became of it. Nothing here waits for that. Policies are given at once. The worldwide cloud alone has these calls;
 elsewhere the same is done by Teams PowerShell only.
 
-Each write takes the id that was noted before it and returns it beside Microsoft's own (`m365.graph.Written`); the
-error of one has both in its detail. OutcomeUnknown means that the write may have arrived: read it back.
+What ends in `_write` is such a write as data (m365.writing), to be sent together with others.
 """
 
 from __future__ import annotations
@@ -18,18 +17,19 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 from urllib.parse import unquote
 
-from core.errors import NotFound, OutcomeUnknown, PermissionMissing, UmpError
-from core.kinds import Remedy
+from core.errors import NotFound, PermissionMissing, UmpError
 from m365.errors import lacking, renamed
-from m365.graph import GraphClient, Written, segment
+from m365.graph import BatchRequest, BatchResponse, GraphClient, Written, segment
 from m365.replies import check_link
-from m365.teams import NUMBERS, require
+from m365.teams import NUMBERS, require, told
+from m365.writing import Write, send, send_all
 
 OPERATIONS: Final = "/admin/teams/telephoneNumberManagement/operations"
 POLICIES: Final = "/admin/teams/policy"
 MOST_WISHES = 20
 """Policies in one call. Microsoft names no limit; this many can still be sent one by one when it refuses them."""
 LONGEST_REASON = 300
+Act = Literal["assign", "unassign"]
 
 _OPERATION = re.compile(
     rf"https://[^/]+/v1\.0{OPERATIONS}(?:\('([^'/]{{1,200}})'\)|/([^'/]{{1,200}}))", re.IGNORECASE
@@ -117,6 +117,22 @@ def assign_number(
     `kind` is Microsoft's: directRouting, callingPlan, operatorConnect; `category` primary, private or alternate. The
     number that the target had in this category goes. Raises what `GraphClient.write` does, and `teams_not_in_cloud`.
     """
+    write = assign_write(
+        number, kind, target_id, category=category, location_id=location_id, request_id=request_id
+    )
+    return ordered(graph, send(graph, write))
+
+
+def assign_write(
+    number: str,
+    kind: str,
+    target_id: str,
+    *,
+    category: str = "primary",
+    location_id: str = "",
+    request_id: str = "",
+) -> Write:
+    """The same as data; what is written is an order (`ordered`)."""
     body = {
         "telephoneNumber": number,
         "assignmentTargetId": target_id,
@@ -124,12 +140,18 @@ def assign_number(
         "assignmentCategory": category,
         **({"locationId": location_id} if location_id else {}),
     }
-    return _ordered(graph, "assignNumber", body, request_id)
+    return Write("numbers_write", "POST", f"{NUMBERS}/assignNumber", body, number, request_id)
 
 
 def unassign_number(graph: GraphClient, number: str, kind: str, *, request_id: str = "") -> Ordered:
     """Order that a number is taken back from whoever has it."""
-    return _ordered(graph, "unassignNumber", {"telephoneNumber": number, "numberType": kind}, request_id)
+    return ordered(graph, send(graph, unassign_write(number, kind, request_id=request_id)))
+
+
+def unassign_write(number: str, kind: str, *, request_id: str = "") -> Write:
+    """The same as data; what is written is an order (`ordered`)."""
+    body = {"telephoneNumber": number, "numberType": kind}
+    return Write("numbers_write", "POST", f"{NUMBERS}/unassignNumber", body, number, request_id)
 
 
 def update_number(
@@ -151,10 +173,12 @@ def update_number(
         "reverseNumberLookupOptions": None if lookup is None else list(lookup),
     }
     body = {"telephoneNumber": number, **{name: value for name, value in given.items() if value is not None}}
-    try:
-        return _write(graph, "numbers_write", f"{NUMBERS}/updateNumber", body, request_id, number)
-    except NotFound as error:
-        raise renamed(error, "number_unknown", number=number) from error
+
+    def explain(_graph: GraphClient, error: UmpError) -> UmpError:
+        return renamed(error, "number_unknown", number=number) if isinstance(error, NotFound) else error
+
+    path = f"{NUMBERS}/updateNumber"
+    return send(graph, Write("numbers_write", "POST", path, body, number, request_id, explain))
 
 
 def operation(graph: GraphClient, operation_id: str, number: str = "", *, thing: str = "") -> Operation:
@@ -163,23 +187,42 @@ def operation(graph: GraphClient, operation_id: str, number: str = "", *, thing:
     An operation that Microsoft no longer knows raises NotFound: read the number.
     """
     try:
-        path = f"{OPERATIONS}('{segment(operation_id)}')"
-        told = graph.get(path)
+        return _operation(graph, graph.get(_operation_path(operation_id)), number, thing)
     except PermissionMissing as error:
         raise lacking(error, "numbers_write") from error
+
+
+def operations(graph: GraphClient, orders: Sequence[tuple[str, str, str]]) -> list[Operation | None]:
+    """The same for any number of orders (id, number, thing), twenty a request; None for one that is forgotten."""
+    steps = [BatchRequest(str(at), _operation_path(one[0])) for at, one in enumerate(orders)]
+    try:
+        answers: list[BatchResponse] = graph.each(steps)
+        bodies = [told(answer) for answer in answers]
+    except PermissionMissing as error:
+        raise lacking(error, "numbers_write") from error
+    return [
+        None if body is None else _operation(graph, body, number, thing)
+        for body, (_, number, thing) in zip(bodies, orders, strict=True)
+    ]
+
+
+def _operation_path(operation_id: str) -> str:
+    return f"{OPERATIONS}('{segment(operation_id)}')"
+
+
+def _operation(graph: GraphClient, body: Mapping[str, Any], number: str, thing: str) -> Operation:
     # The sample in Microsoft's documentation wraps it (facts 9.2).
-    told = told["value"] if isinstance(told.get("value"), Mapping) else told
-    rows = [row for row in _list(told, "numbers") if isinstance(row, Mapping)]
-    states = [_state(row) for row in (told, *rows)]
+    body = body["value"] if isinstance(body.get("value"), Mapping) else body
+    rows = [row for row in _list(body, "numbers") if isinstance(row, Mapping)]
+    states = [_state(row) for row in (body, *rows)]
     says = " ".join(_text(row, "statusDetail") for row in rows).strip()[:LONGEST_REASON]
     if State.FAILED in states:
         return Operation(State.FAILED, _reason(says, number, thing, graph), says)
     return Operation(states[0], None, says)
 
 
-def _ordered(graph: GraphClient, act: str, body: Mapping[str, object], request_id: str) -> Ordered:
-    thing = str(body["telephoneNumber"])
-    written = _write(graph, "numbers_write", f"{NUMBERS}/{act}", body, request_id, thing)
+def ordered(graph: GraphClient, written: Written) -> Ordered:
+    """The order that was placed by writing a number."""
     return Ordered(written, _operation_id(graph, written.location))
 
 
@@ -208,18 +251,34 @@ def _reason(says: str, number: str, thing: str, graph: GraphClient) -> UmpError:
 # --- Policies -----------------------------------------------------------------------------------------------
 def policy_id(graph: GraphClient, kind: str, name: str) -> str:
     """Microsoft's id of a policy by its type and name. Raises UmpError `policy_unknown`."""
+    (found,) = policy_ids(graph, [(kind, name)])
+    if isinstance(found, UmpError):
+        raise found
+    return found
+
+
+def policy_ids(graph: GraphClient, wanted: Sequence[tuple[str, str]]) -> list[str | UmpError]:
+    """The same for any number of types and names, twenty a request."""
     require(graph.cloud, "policies_write")
+    steps = [
+        BatchRequest(str(at), f"{POLICIES}/getPolicyId(type='{_quoted(kind)}',name='{_quoted(name)}')")
+        for at, (kind, name) in enumerate(wanted)
+    ]
+    answers = zip(graph.each(steps), wanted, strict=True)
+    return [_policy_id(graph, answer, name) for answer, (_, name) in answers]
+
+
+def _policy_id(graph: GraphClient, answer: BatchResponse, name: str) -> str | UmpError:
     try:
-        asked = f"{POLICIES}/getPolicyId(type='{_quoted(kind)}',name='{_quoted(name)}')"
-        rows = _list(graph.get(asked), "value")
+        body = told(answer) or {}
     except PermissionMissing as error:
-        raise lacking(error, "policies_write") from error
-    named = [row for row in rows if isinstance(row, Mapping)]
+        return lacking(error, "policies_write")
+    except UmpError as error:
+        return error
+    named = [row for row in _list(body, "value") if isinstance(row, Mapping)]
     same = [row for row in named if _text(row, "name").removeprefix("Tag:").lower() == name.lower()]
     found = next((_text(row, "policyId") for row in same), "")
-    if not found:
-        raise UmpError.of("policy_unknown", policy=name, **graph.names)
-    return found
+    return found or UmpError.of("policy_unknown", policy=name, **graph.names)
 
 
 def assign_policies(graph: GraphClient, wishes: Sequence[Wish], *, request_id: str = "") -> list[Outcome]:
@@ -236,45 +295,28 @@ def unassign_policies(graph: GraphClient, wishes: Sequence[Wish], *, request_id:
     return _policies(graph, "unassign", wishes, request_id)
 
 
-def _policies(
-    graph: GraphClient, act: Literal["assign", "unassign"], wishes: Sequence[Wish], request_id: str
-) -> list[Outcome]:
-    if not 0 < len(wishes) <= MOST_WISHES:
-        raise UmpError.of("internal", detail={"cause": f"1 to {MOST_WISHES} policies fit into one call"})
+def _policies(graph: GraphClient, act: Act, wishes: Sequence[Wish], request_id: str) -> list[Outcome]:
     first = request_id or str(uuid.uuid4())
     try:
-        written = _send(graph, act, wishes, first)
+        written = send(graph, policies_write(act, wishes, request_id=first))
     except UmpError as error:
-        if not _is_refusal(error):
+        if not is_refusal(error):
             raise
         if len(wishes) == 1:
-            return [Outcome(wishes[0], error=_refused(error, wishes[0]))]
-        return _one_by_one(graph, act, wishes, first)
-    return [Outcome(wish, written) for wish in wishes]
+            return [Outcome(wishes[0], error=error)]
+    else:
+        return [Outcome(wish, written) for wish in wishes]
+    answers = send_all(graph, alone(act, wishes, request_id=first))
+    return [
+        Outcome(wish, None, answer) if isinstance(answer, UmpError) else Outcome(wish, answer)
+        for wish, answer in zip(wishes, answers, strict=True)
+    ]
 
 
-def _one_by_one(
-    graph: GraphClient, act: Literal["assign", "unassign"], wishes: Sequence[Wish], first: str
-) -> list[Outcome]:
-    """Until something passes that is nobody's fault: then the rest was not tried, and says the same."""
-    outcomes: list[Outcome] = []
-    stopped: UmpError | None = None
-    for at, wish in enumerate(wishes):
-        if stopped is not None:
-            outcomes.append(Outcome(wish, error=stopped))
-            continue
-        try:
-            written = _send(graph, act, [wish], str(uuid.uuid5(uuid.UUID(first), str(at))))
-            outcomes.append(Outcome(wish, written))
-        except UmpError as error:
-            told = _refused(error, wish) if _is_refusal(error) else error
-            outcomes.append(Outcome(wish, error=told))
-            if told.remedy == Remedy.LATER and not isinstance(told, OutcomeUnknown):
-                stopped = told
-    return outcomes
-
-
-def _send(graph: GraphClient, act: str, wishes: Sequence[Wish], request_id: str) -> Written:
+def policies_write(act: Act, wishes: Sequence[Wish], *, request_id: str = "") -> Write:
+    """Up to twenty policies as one write. Where Microsoft refuses all of them (`is_refusal`), `alone` is next."""
+    if not 0 < len(wishes) <= MOST_WISHES:
+        raise UmpError.of("internal", detail={"cause": f"1 to {MOST_WISHES} policies fit into one call"})
     value = [
         {
             "userId": wish.user_id,
@@ -283,29 +325,26 @@ def _send(graph: GraphClient, act: str, wishes: Sequence[Wish], request_id: str)
         }
         for wish in wishes
     ]
-    path = f"{POLICIES}/userAssignments/{act}"
-    return _write(graph, "policies_write", path, {"value": value}, request_id, wishes[0].thing)
+
+    def explain(_graph: GraphClient, error: UmpError) -> UmpError:
+        if len(wishes) > 1 or not is_refusal(error):
+            return error
+        code = "remote_not_found" if isinstance(error, NotFound) else "policy_refused"
+        return renamed(error, code, thing=wishes[0].thing, policy=wishes[0].kind)
+
+    path, thing = f"{POLICIES}/userAssignments/{act}", wishes[0].thing
+    return Write("policies_write", "POST", path, {"value": value}, thing, request_id, explain)
 
 
-def _is_refusal(error: UmpError) -> bool:
+def alone(act: Act, wishes: Sequence[Wish], *, request_id: str) -> list[Write]:
+    """Each of these as a write of its own, under an id that follows from that of all of them."""
+    ids = [str(uuid.uuid5(uuid.UUID(request_id), str(at))) for at in range(len(wishes))]
+    return [policies_write(act, [wish], request_id=key) for wish, key in zip(wishes, ids, strict=True)]
+
+
+def is_refusal(error: UmpError) -> bool:
     """Of something in what was asked, not of us, and not for now."""
-    return isinstance(error, NotFound) or error.code in ("graph_refused", "remote_conflict")
-
-
-def _refused(error: UmpError, wish: Wish) -> UmpError:
-    code = "remote_not_found" if isinstance(error, NotFound) else "policy_refused"
-    return renamed(error, code, thing=wish.thing, policy=wish.kind)
-
-
-# --- Both ---------------------------------------------------------------------------------------------------
-def _write(graph: GraphClient, feature: str, path: str, body: object, request_id: str, thing: str) -> Written:
-    require(graph.cloud, feature)
-    try:
-        return graph.write("POST", path, body, request_id=request_id)
-    except PermissionMissing as error:
-        raise lacking(error, feature) from error
-    except OutcomeUnknown as error:
-        raise renamed(error, thing=thing) from error
+    return isinstance(error, NotFound) or error.code in ("graph_refused", "remote_conflict", "policy_refused")
 
 
 def _quoted(text: str) -> str:

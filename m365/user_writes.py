@@ -4,8 +4,7 @@ Microsoft refuses with one code for many reasons. Where it did, what is there is
 already, the write counts as done; otherwise the reason is told from what was found. That reading is best effort, and
 its own failure leaves the refusal as it was.
 
-Each write takes the id that was noted before it and returns it beside Microsoft's own (`m365.graph.Written`); the
-error of one has both in its detail. OutcomeUnknown means that the write may have arrived: read it back.
+What ends in `_write` is such a write as data (m365.writing), to be sent together with others.
 """
 
 from __future__ import annotations
@@ -14,12 +13,13 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
-from core.errors import InvalidInput, NotFound, OutcomeUnknown, PermissionMissing, UmpError
-from m365.errors import lacking, renamed
+from core.errors import InvalidInput, NotFound, UmpError
+from m365.errors import renamed
 from m365.graph import BatchRequest, BatchResponse, GraphClient, Written, segment
 from m365.teams import told
+from m365.writing import Write, done, send
 
 Object = Mapping[str, Any]
 
@@ -100,16 +100,20 @@ def change_user(
 
     Raises InvalidInput, `synced_from_premises`, `user_deleted`, and what `GraphClient.write` does.
     """
+    return send(graph, user_write(user_id, changes, thing=thing, request_id=request_id))
+
+
+def user_write(user_id: str, changes: Mapping[str, Value], *, thing: str = "", request_id: str = "") -> Write:
+    """The same as data. Raises InvalidInput."""
     body = checked(changes)
     path = f"/users/{segment(user_id)}"
-    try:
-        return _write(graph, "users_write", "PATCH", path, body, request_id, thing)
-    except NotFound as error:
-        raise _missing(graph, user_id, error) from error
-    except UmpError as error:
-        if error.code == "graph_refused":
-            raise _refused_change(graph, path, body, error) from error
-        raise
+
+    def explain(graph: GraphClient, error: UmpError) -> UmpError:
+        if isinstance(error, NotFound):
+            return _missing(graph, user_id, error)
+        return _refused_change(graph, path, body, error) if error.code == "graph_refused" else error
+
+    return Write("users_write", "PATCH", path, body, thing, request_id, explain)
 
 
 def _refused_change(graph: GraphClient, path: str, body: Mapping[str, object], error: UmpError) -> UmpError:
@@ -150,13 +154,12 @@ def assign_licences(
         "removeLicenses": list(remove),
     }
     path = f"/users/{segment(user_id)}"
-    try:
-        return _write(graph, "licences_write", "POST", f"{path}/assignLicense", body, request_id, thing)
-    except NotFound as error:
-        raise _missing(graph, user_id, error) from error
-    except UmpError as error:
+
+    def explain(graph: GraphClient, error: UmpError) -> Written | UmpError:
+        if isinstance(error, NotFound):
+            return _missing(graph, user_id, error)
         if error.code not in ("graph_refused", "remote_conflict"):
-            raise
+            return error
         user, pool = _look(
             graph,
             f"{path}?$select=id,usageLocation,assignedLicenses,licenseAssignmentStates",
@@ -164,9 +167,12 @@ def assign_licences(
         )
         wanted, gone = {key.lower() for key in add}, {key.lower() for key in remove}
         if user and _held(user) >= wanted and _held(user).isdisjoint(gone) and not any(add.values()):
-            return _done(error)
-        code = _why_no_licence(user, pool, wanted - _held(user), gone)
-        raise renamed(error, code) from error
+            return done(error)
+        return renamed(error, _why_no_licence(user, pool, wanted - _held(user), gone))
+
+    return send(
+        graph, Write("licences_write", "POST", f"{path}/assignLicense", body, thing, request_id, explain)
+    )
 
 
 def _held(user: Object) -> set[str]:
@@ -201,34 +207,42 @@ def add_member(
 
     Raises `group_by_rule`, `synced_from_premises`, and what `GraphClient.write` does.
     """
-    path = f"/groups/{segment(group_id)}"
-    body = {"@odata.id": f"{graph.cloud.graph_root}/v1.0/directoryObjects/{segment(user_id)}"}
-    try:
-        return _write(graph, "members_write", "POST", f"{path}/members/$ref", body, request_id, thing)
-    except UmpError as error:
-        if error.code not in ("graph_refused", "remote_conflict"):
-            raise
-        members, group = _look(graph, _member_path(group_id, user_id), _group_path(path))
-        if _is_there(members, user_id):
-            return _done(error)
-        raise _refused_member(group, error) from error
+    root = graph.cloud.graph_root
+    return send(graph, member_write(root, group_id, user_id, wanted=True, thing=thing, request_id=request_id))
 
 
 def remove_member(
     graph: GraphClient, group_id: str, user_id: str, *, thing: str = "", request_id: str = ""
 ) -> Written:
     """Take a user out of a group; one who is not in it, or is not there at all, counts as done. Raises likewise."""
+    root = graph.cloud.graph_root
+    return send(
+        graph, member_write(root, group_id, user_id, wanted=False, thing=thing, request_id=request_id)
+    )
+
+
+def member_write(
+    root: str, group_id: str, user_id: str, *, wanted: bool, thing: str = "", request_id: str = ""
+) -> Write:
+    """Either of the two as data; `root` is the cloud's `graph_root`, which names the user to be added."""
     path = f"/groups/{segment(group_id)}"
-    ref = f"{path}/members/{segment(user_id)}/$ref"
-    try:
-        return _write(graph, "members_write", "DELETE", ref, None, request_id, thing)
-    except NotFound as error:
-        return _done(error)
-    except UmpError as error:
-        if error.code != "graph_refused":
-            raise
-        (group,) = _look(graph, _group_path(path))
-        raise _refused_member(group, error) from error
+    member = segment(user_id)
+
+    def explain(graph: GraphClient, error: UmpError) -> Written | UmpError:
+        if isinstance(error, NotFound) and not wanted:
+            return done(error)
+        if error.code not in ("graph_refused", *(("remote_conflict",) if wanted else ())):
+            return error
+        members, group = _look(graph, _member_path(group_id, user_id), _group_path(path))
+        if wanted and _is_there(members, user_id):
+            return done(error)
+        return _refused_member(group, error)
+
+    if not wanted:
+        ref = f"{path}/members/{member}/$ref"
+        return Write("members_write", "DELETE", ref, None, thing, request_id, explain)
+    body = {"@odata.id": f"{root}/v1.0/directoryObjects/{member}"}
+    return Write("members_write", "POST", f"{path}/members/$ref", body, thing, request_id, explain)
 
 
 def _refused_member(group: Object, error: UmpError) -> UmpError:
@@ -293,33 +307,6 @@ def _is_there(members: Object, user_id: str) -> bool:
 
 
 # --- All of them --------------------------------------------------------------------------------------------
-def _write(
-    graph: GraphClient,
-    feature: str,
-    method: Literal["POST", "PATCH", "DELETE"],
-    path: str,
-    body: object,
-    request_id: str,
-    thing: str,
-) -> Written:
-    try:
-        return graph.write(method, path, body, request_id=request_id)
-    except PermissionMissing as error:
-        raise lacking(error, feature) from error
-    except (OutcomeUnknown, NotFound) as error:
-        raise renamed(error, thing=thing) from error
-    except UmpError as error:
-        if error.code in ("graph_refused", "remote_conflict"):
-            raise renamed(error, thing=thing) from error
-        raise
-
-
-def _done(error: UmpError) -> Written:
-    """A write that was not needed, with the ids of the request that said so."""
-    ids = (error.detail.get("request_id", ""), error.detail.get("client_request_id", ""))
-    return Written(int(error.detail.get("http_status", "0")), *ids)
-
-
 def _look(graph: GraphClient, *paths: str) -> list[Object]:
     """What is at some places, for a better reason; nothing where that cannot be read."""
     try:

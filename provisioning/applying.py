@@ -3,11 +3,14 @@
 What is sent was written down before, so a worker that dies leaves lines that are SENT: nobody knows whether Microsoft
 heard of them. They are read back, and sent again only when the old value is still there after everything that was
 under way must have arrived (facts/security.md 6.1). A line is DONE when Microsoft shows the new value.
+
+Lines that are independent of each other go together: of another user each, and none that waits for a number which
+another one still holds. Those of one user keep their order.
 """
 
 import datetime as dt
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from django.conf import settings
@@ -15,20 +18,36 @@ from django.db.models import Exists, F, OuterRef, Subquery
 from django.db.models.functions import Now
 
 from audit.services import record
-from core.errors import OutcomeUnknown, UmpError
+from core.errors import OutcomeUnknown, Throttled, UmpError
 from m365 import permissions
 from m365.graph import GraphClient
-from provisioning import telling
-from provisioning.aspects import Answers, Aspect, Found, Intent, Progress, Sent, Thing, aspect_of, stops
-from provisioning.models import ENDED, UNDER_WAY, Change, ChangeState, Line, LineState, Plan, PlanState
-from provisioning.planning import observe
+from provisioning import sending, telling
+from provisioning.aspects import (
+    Answers,
+    Desk,
+    Found,
+    Intent,
+    Progress,
+    Sent,
+    Thing,
+    Value,
+    aspect_of,
+    by_family,
+    stops,
+)
+from provisioning.models import ENDED, UNDER_WAY, Act, Change, ChangeState, Line, LineState, Plan, PlanState
 from replication.context import Again, Context
 from tenants.access import Actor
 
 CHUNK = 20
+"""Lines that are sent together."""
+LOOK_AHEAD = 100
+"""Lines among which those are looked for."""
 MOST_UNDER_WAY = 100
 """Lines whose end is not known: what a crash leaves to be read back."""
 MOST_SENDS = 3
+LOOK_ANYWAY = 30.0
+"""Seconds after which a line is looked at though Microsoft says that its order runs."""
 LOOK_AGAIN = dt.timedelta(seconds=2)
 _CHANGE_OF = {
     LineState.DONE: ChangeState.APPLIED,
@@ -43,21 +62,23 @@ class Applying:
     """The lines of one plan, in as many slices as it takes."""
 
     def __init__(self, ctx: Context, graph: GraphClient, plan: Plan, *, app: str) -> None:
-        self.ctx, self.graph, self.plan, self.app = ctx, graph, plan, app
+        self.ctx, self.plan, self.app = ctx, plan, app
+        self.desk = Desk(graph)
         self.lines = Line.objects.filter(plan=plan)
 
     def slice(self) -> Again | None:
         """None once every line has ended."""
         while True:
-            under_way = self.lines.filter(state__in=UNDER_WAY).count()
-            chunk = self._intend(room=min(CHUNK, MOST_UNDER_WAY - under_way))
+            under_way = list(self.lines.filter(state__in=UNDER_WAY))
+            chunk = self._intend(under_way)
             if chunk:
                 self._send(chunk)
             elif not under_way:
                 return None
             elif not self._follow():
                 return Again("Waiting for Microsoft to show what it accepted", wait=LOOK_AGAIN)
-            self._tell()
+            else:
+                self._tell()
             if self.ctx.should_yield():
                 return Again()
 
@@ -71,21 +92,22 @@ class Applying:
         return None
 
     # --- The intent -----------------------------------------------------------------------------------------
-    def _intend(self, *, room: int) -> list[Line]:
-        """The next lines, written down as sent. What a newer wish has replaced meanwhile is left out."""
-        if room <= 0:
+    def _intend(self, under_way: Collection[Line]) -> list[Line]:
+        """The next lines, written down as sent; none while there is no room for a whole chunk beside `under_way`.
+
+        What a newer wish has replaced meanwhile is left out.
+        """
+        if len(under_way) > MOST_UNDER_WAY - CHUNK:
             return []
         with self.ctx.transaction():
-            newer = Change.objects.filter(
-                tenant_id=self.plan.tenant_id,
-                state=ChangeState.PENDING,
-                subject_id=OuterRef("subject_id"),
-                aspect=OuterRef("aspect"),
-            )
-            planned = self.lines.filter(state=LineState.PLANNED)
-            replaced = list(planned.filter(Exists(newer)).values_list("id", flat=True)[:CHUNK])
-            self._end_all(replaced, LineState.SKIPPED)
-            chunk = self._next(planned.exclude(id__in=replaced), room)
+            chunk: list[Line] = []
+            while ahead := self._ahead(under_way):
+                newer = self._newer(ahead)
+                replaced = [line.id for line in ahead if Thing(line.subject_id, line.aspect) in newer]
+                self._end_all(replaced, LineState.SKIPPED)
+                chunk = self._independent([line for line in ahead if line.id not in replaced], under_way)
+                if chunk or not replaced:
+                    break
             for line in chunk:
                 line.state, line.sends = LineState.SENT, line.sends + 1
                 line.request_id, line.operation = str(uuid.uuid4()), ""
@@ -93,103 +115,154 @@ class Applying:
             self.lines.filter(id__in=[line.id for line in chunk]).update(sent_at=Now())
         return chunk
 
-    def _next(self, planned: Any, room: int) -> list[Line]:
-        """As many as there is room for, all of one place: what is freed is free before somebody else is given it."""
-        first = planned.order_by("place", "id").first()
-        if first is None:
+    def _ahead(self, under_way: Collection[Line]) -> list[Line]:
+        """The lines to be sent next, all of one place: what is freed is free before somebody else is given it."""
+        planned = self.lines.filter(state=LineState.PLANNED).order_by("place", "id")
+        ahead = list(planned[:LOOK_AHEAD])
+        if not ahead or any(line.place < ahead[0].place for line in under_way):
             return []
-        earlier = self.lines.filter(state__in=UNDER_WAY, place__lt=first.place)
-        if earlier.exists():
-            return []
-        return list(planned.filter(place=first.place).order_by("id")[:room])
+        return [line for line in ahead if line.place == ahead[0].place]
+
+    def _newer(self, ahead: Collection[Line]) -> set[Thing]:
+        """Of these lines' things, those that somebody wants otherwise by now."""
+        rows = Change.objects.filter(
+            tenant_id=self.plan.tenant_id,
+            state=ChangeState.PENDING,
+            subject_id__in=[line.subject_id for line in ahead],
+        )
+        return {Thing(*row) for row in rows.values_list("subject_id", "aspect")}
+
+    def _independent(self, ahead: Sequence[Line], under_way: Collection[Line]) -> list[Line]:
+        """Of these, one a user, none of a user of whom nobody knows what arrived, and no number that is still held.
+
+        Where all wait for each other (two users swap their numbers), the first goes and Microsoft has the word.
+        """
+        busy = {line.subject_id for line in under_way if line.state == LineState.SENT}
+        held = self._held(ahead)
+        chunk: list[Line] = []
+        for line in ahead:
+            holder = held.get(_number(line.aspect, line.after), line.subject_id)
+            if line.subject_id not in busy and holder == line.subject_id:
+                chunk.append(line)
+            busy.add(line.subject_id)
+        return chunk[:CHUNK] or ([] if under_way else list(ahead[:1]))
+
+    def _held(self, ahead: Collection[Line]) -> dict[str | None, uuid.UUID]:
+        """Of the numbers that these lines give, those that a user has who is to get another one: who that is."""
+        wanted = [number for line in ahead if (number := _number(line.aspect, line.after))]
+        if not wanted:
+            return {}
+        rows = self.lines.filter(
+            state__in=(LineState.PLANNED, *UNDER_WAY),
+            act=Act.CHANGE,
+            aspect="number",
+            before__number__in=wanted,
+        )
+        return dict(rows.values_list("before__number", "subject_id"))
 
     # --- The write ------------------------------------------------------------------------------------------
     def _send(self, chunk: Sequence[Line]) -> None:
-        """Raises what is about more than one line, with the lines that were not sent put back."""
-        answers: Answers = {}
-        family = aspect_of(chunk[0].aspect)
-        try:
-            for family in dict.fromkeys(aspect_of(line.aspect) for line in chunk):
-                intents = [_intent(line) for line in chunk if aspect_of(line.aspect) is family]
-                answers |= family.write_all(self.graph, intents)
-        except UmpError as error:
-            self._keep(chunk, answers)
-            self._put_back([line for line in chunk if line.id not in answers], error)
-            raise self._said(error, family) from error
+        """Raises what more writes would meet as well; what Microsoft did nothing about is put back."""
+        answers = sending.send_all(self.desk, [_intent(line) for line in chunk])
         self._keep(chunk, answers)
+        for line in chunk:
+            answer = answers.get(line.id)
+            if isinstance(answer, UmpError) and stops(answer) and not isinstance(answer, Throttled):
+                raise self._said(answer, line.aspect) from answer
+        throttled = [answer for answer in answers.values() if isinstance(answer, Throttled)]
+        if len(throttled) == len(chunk):  # else the pace is slower from now on, and that is enough
+            raise max(throttled, key=lambda error: error.retry_after or 0.0)
 
-    def _said(self, error: UmpError, family: Aspect) -> UmpError:
+    def _said(self, error: UmpError, aspect: str) -> UmpError:
         """A missing permission to write concerns these changes, not the customer's connection."""
         if error.code != "permission_missing":
             return error
+        family = aspect_of(aspect)
         names = ", ".join(permissions.needed(family.feature))
         return UmpError.of(
             "write_not_allowed", app=self.app, thing=family.many, permission=names, detail=dict(error.detail)
         )
 
     def _keep(self, chunk: Iterable[Line], answers: Answers) -> None:
-        """What Microsoft said. A lost reply leaves the line SENT."""
+        """What Microsoft said. No answer leaves a line SENT; what it did not do is as if it was not sent."""
+        accepted, back = [], []
         with self.ctx.transaction():
             for line in chunk:
                 answer = answers.get(line.id)
                 if isinstance(answer, Sent):
-                    self.lines.filter(id=line.id).update(
-                        state=LineState.ACCEPTED,
-                        request_id=answer.request_id[:80] or line.request_id,
-                        operation=answer.operation[:500],
-                    )
-                elif answer is not None and not isinstance(answer, OutcomeUnknown):
+                    line.state, line.operation = LineState.ACCEPTED, answer.operation[:500]
+                    line.request_id = answer.request_id[:80] or line.request_id
+                    accepted.append(line)
+                elif answer is None or isinstance(answer, OutcomeUnknown):
+                    continue
+                elif stops(answer):
+                    back.append(line.id)
+                else:
                     self._end(line, LineState.FAILED, answer)
-
-    def _put_back(self, chunk: Sequence[Line], error: UmpError) -> None:
-        """What Microsoft refused before it did anything is as if it had not been sent; the rest is read back."""
-        if isinstance(error, OutcomeUnknown) or not stops(error):
-            return
-        ids = [line.id for line in chunk]
-        with self.ctx.transaction():
-            self.lines.filter(id__in=ids, state=LineState.SENT).update(state=LineState.PLANNED, sent_at=None)
+            Line.objects.bulk_update(accepted, ["state", "request_id", "operation"])
+            self.lines.filter(id__in=back).update(state=LineState.PLANNED, sent_at=None, sends=F("sends") - 1)
 
     # --- Reading back ---------------------------------------------------------------------------------------
     def _follow(self) -> int:
-        """See what became of the lines that are under way; how many are not any more."""
-        under_way = self.lines.filter(state__in=UNDER_WAY).annotate(age=Now() - F("sent_at"))
+        """See what became of the lines that are under way; how many are not any more.
+
+        Orders are asked for first: one that runs does not show yet, and to look would be a request for nothing.
+        """
+        under_way = self.lines.filter(state__in=UNDER_WAY).select_related("change__edit")
+        under_way = under_way.annotate(age=Now() - F("sent_at"))
         rows = list(under_way.order_by("sent_at", "id")[:MOST_UNDER_WAY])
-        found = observe(self.graph, [Thing(line.subject_id, line.aspect) for line in rows])
-        asked = {line.id: self._ask(line) for line in rows if not _shown(line, found)}
+        asked = self._ask([line for line in rows if line.state == LineState.ACCEPTED])
+        rows = [line for line in rows if not (_runs(line, asked) and _age(line) < LOOK_ANYWAY)]
+        found = self._see(rows)
+        shown = [line for line in rows if _shown(line, found)]
+        ended = len(shown)
         with self.ctx.transaction():
+            self._end_all([line.id for line in shown], LineState.DONE)
+            for line in shown:
+                self._note(line)
             for line in rows:
-                self._judge(line, found, asked.get(line.id, Progress()))
-            telling.numbers(self.plan, [line for line in rows if _shown(line, found)])
-        return len(rows) - self.lines.filter(state__in=UNDER_WAY).count()
+                if not _shown(line, found):
+                    ended += self._judge(line, found, asked.get(line.id, Progress()))
+            telling.numbers(self.plan, shown)
+        return ended
 
-    def _ask(self, line: Line) -> Progress:
-        """Of a line that was SENT nobody knows where to ask."""
-        if line.state != LineState.ACCEPTED:
-            return Progress()
-        return aspect_of(line.aspect).progress(self.graph, _intent(line), line.operation)
+    def _ask(self, lines: Sequence[Line]) -> dict[int, Progress]:
+        asked: dict[int, Progress] = {}
+        for family in dict.fromkeys(aspect_of(line.aspect) for line in lines):
+            mine = {
+                line.id: (_intent(line), line.operation) for line in lines if aspect_of(line.aspect) is family
+            }
+            asked |= family.progress(self.desk.graph, mine)
+        return asked
 
-    def _judge(self, line: Line, found: Found, progress: Progress) -> None:
-        """DONE when it shows; FAILED when Microsoft says so; otherwise patience, to an end.
+    def _see(self, lines: Sequence[Line]) -> Found:
+        found: Found = {}
+        for family, things in by_family(Thing(line.subject_id, line.aspect) for line in lines).items():
+            found |= family.seen(self.desk.graph, things)
+        return found
 
-        How old it was before it was read, the database's clock says: a worker's may be wrong.
+    def _judge(self, line: Line, found: Found, progress: Progress) -> bool:
+        """Of a line that does not show: FAILED when Microsoft says so, otherwise patience, to an end.
+
+        Whether it is under way no more.
         """
         thing, family, who = Thing(line.subject_id, line.aspect), aspect_of(line.aspect), line.subject_name
-        since: dt.timedelta | None = getattr(line, "age")  # noqa: B009  an annotation
-        age = 0.0 if progress.running or since is None else since.total_seconds()
-        if _shown(line, found):
-            self._end(line, LineState.DONE)
-        elif progress.error is not None:
+        age = 0.0 if progress.running else _age(line)
+        if progress.error is not None:
             self._end(line, LineState.FAILED, progress.error)
         elif thing not in found:
             self._end(line, LineState.FAILED, UmpError.of("user_gone", thing=who))
         elif age < settings.WRITE_SETTLE_SECONDS:
-            pass
+            return False
         elif not family.same(found[thing], line.before):
             self._end(line, LineState.FAILED, UmpError.of("changed_meanwhile", thing=who))
         elif line.state == LineState.SENT:
             self._again(line)
         elif age >= settings.WRITE_SHOWN_SECONDS:
             self._end(line, LineState.UNSEEN, UmpError.of("write_unseen", thing=who))
+        else:
+            return False
+        return True
 
     def _again(self, line: Line) -> None:
         """The old value is still there: nothing arrived."""
@@ -206,14 +279,16 @@ class Applying:
         Change.objects.filter(id=line.change_id, state=ChangeState.APPLYING).update(
             state=_CHANGE_OF[state], problem=problem, changed_at=Now()
         )
-        if state in {LineState.DONE, LineState.UNSEEN}:
+        if state == LineState.UNSEEN:
             self._note(line)
 
     def _end_all(self, ids: Sequence[int], state: LineState) -> None:
-        self.lines.filter(id__in=ids).update(state=state, done_at=Now())
-        Change.objects.filter(
-            id__in=self.lines.filter(id__in=ids).values("change_id"), state=ChangeState.APPLYING
-        ).update(state=_CHANGE_OF[state], changed_at=Now())
+        if not ids:
+            return
+        mine = self.lines.filter(id__in=ids)
+        mine.update(state=state, problem=None, done_at=Now())
+        changes = Change.objects.filter(id__in=mine.values("change_id"), state=ChangeState.APPLYING)
+        changes.update(state=_CHANGE_OF[state], problem=None, changed_at=Now())
 
     def _note(self, line: Line) -> None:
         edit = line.change.edit
@@ -237,6 +312,20 @@ class Applying:
 def _intent(line: Line) -> Intent:
     thing = Thing(line.subject_id, line.aspect)
     return Intent(line.id, thing, line.subject_name, line.before, line.after, line.request_id)
+
+
+def _number(aspect: str, value: Value) -> str | None:
+    return aspect_of(aspect).number_in(value)
+
+
+def _runs(line: Line, asked: Mapping[int, Progress]) -> bool:
+    return line.id in asked and asked[line.id].running
+
+
+def _age(line: Line) -> float:
+    """Seconds since it was sent, when it was read; by the database's clock, since a worker's may be wrong."""
+    since: dt.timedelta | None = getattr(line, "age")  # noqa: B009  an annotation
+    return since.total_seconds() if since is not None else 0.0
 
 
 def _shown(line: Line, found: Found) -> bool:

@@ -12,7 +12,7 @@ import re
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 from django.db.models import QuerySet
 
@@ -20,9 +20,10 @@ from core.errors import InvalidInput, UmpError
 from directory.browse import as_uuid
 from directory.models import DirectoryGroup, DirectoryUser, GroupMember
 from m365 import teams, teams_writes, user_writes
-from m365.graph import GraphClient
+from m365.graph import GraphClient, Written
 from m365.teams_by_powershell import IN_THE_WAY, TeamsByPowerShell
 from m365.user_writes import ATTRIBUTES
+from m365.writing import Write
 from sites import numbers as site_numbers
 from sites.models import Prefix, PrefixState, Site
 from sites.number_rules import Wish as SitePrefix
@@ -80,9 +81,25 @@ class Progress:
     error: UmpError | None = None
 
 
-Given = TypeVar("Given")
-Answers = dict[int, "Sent | UmpError"]
+Answers = dict[int, Sent | UmpError]
 Found = dict[Thing, Value]
+
+
+@dataclasses.dataclass(frozen=True)
+class Parcel:
+    """One write, for one line or for several; `apart` is sent instead where Microsoft refuses these as a whole."""
+
+    intents: Sequence[Intent]
+    write: Write
+    apart: Sequence["Parcel"] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Desk:
+    """What is written with: the line to Microsoft, and the ids of policies that it was asked for."""
+
+    graph: GraphClient
+    policy_ids: dict[tuple[str, str], str] = dataclasses.field(default_factory=dict)
 
 
 class Aspect(abc.ABC):
@@ -116,20 +133,24 @@ class Aspect(abc.ABC):
     def observed(self, graph: GraphClient, things: Collection[Thing]) -> Found:
         """What Microsoft says now, likewise; a user that is not there any more is left out."""
 
+    def seen(self, graph: GraphClient, things: Collection[Thing]) -> Found:
+        """The same, as far as it takes to see whether a write shows (`same`)."""
+        return self.observed(graph, things)
+
     @abc.abstractmethod
-    def write(self, graph: GraphClient, one: Intent) -> Sent:
-        """Raises UmpError by m365.teams_writes and m365.user_writes."""
+    def pack(self, desk: Desk, intents: Sequence[Intent]) -> tuple[list[Parcel], Answers]:
+        """These, of a user each, as writes that do not depend on each other; and the answers to those that are none.
 
-    def write_all(self, graph: GraphClient, intents: Sequence[Intent]) -> Answers:
-        """Each of these, with its answer. What stops more than one write (`stops`) is raised."""
-        answers: Answers = {}
-        for one in intents:
-            answers[one.id] = _answer(functools.partial(self.write, graph, one))
-        return answers
+        Raises UmpError where nothing could be packed, and nothing was written.
+        """
 
-    def progress(self, graph: GraphClient, one: Intent, operation: str) -> Progress:
-        """How far an accepted write has come, where that can be asked; it is asked while it does not show."""
-        return Progress()
+    def sent(self, graph: GraphClient, written: Written) -> Sent:
+        """What Microsoft said to one of them."""
+        return Sent(written.request_id)
+
+    def progress(self, graph: GraphClient, asked: Mapping[int, tuple[Intent, str]]) -> dict[int, Progress]:
+        """How far accepted writes have come, where that can be asked; by line, each with where to ask."""
+        return {}
 
     @abc.abstractmethod
     def have(self, tenant_id: uuid.UUID) -> int:
@@ -150,15 +171,6 @@ class Aspect(abc.ABC):
     def place(self, before: Value, after: Value) -> int:
         """Smaller is written first: what is freed before what is given, a user's country before his number."""
         return 0 if self.takes(before, after) else 2
-
-
-def _answer(send: Callable[[], Given]) -> "Given | UmpError":
-    try:
-        return send()
-    except UmpError as error:
-        if stops(error):
-            raise
-        return error
 
 
 def stops(error: UmpError) -> bool:
@@ -183,6 +195,18 @@ def _one_by_one(intents: Sequence[Intent], send: Callable[[Intent], None]) -> An
             else:
                 raise
     return answers
+
+
+def _packed(intents: Sequence[Intent], write: Callable[[Intent], Write]) -> tuple[list[Parcel], Answers]:
+    """A write for each; what cannot be one says why."""
+    parcels: list[Parcel] = []
+    answers: Answers = {}
+    for one in intents:
+        try:
+            parcels.append(Parcel([one], write(one)))
+        except UmpError as error:
+            answers[one.id] = error
+    return parcels, answers
 
 
 # --- Numbers ------------------------------------------------------------------------------------------------
@@ -224,48 +248,50 @@ class Number(Aspect):
         return {thing: held.get(thing.subject_id) for thing in things}
 
     def observed(self, graph: GraphClient, things: Collection[Thing]) -> Found:
+        found = self.seen(graph, things)
+        if graph.teams is not None:
+            return found
+        numbers = teams.some_numbers(graph, sorted({value["number"] for value in found.values() if value}))
+        for value in filter(None, found.values()):
+            row = numbers.get(value["number"])
+            value["kind"] = row.kind if row is not None else NumberKind.DIRECT_ROUTING.value
+        return found
+
+    def seen(self, graph: GraphClient, things: Collection[Thing]) -> Found:
+        """Without the kind, which would be another request for each, unless it is told as well."""
         if graph.teams is not None:
             held = graph.teams.primary_numbers(sorted({str(thing.subject_id) for thing in things}))
             there = [thing for thing in things if str(thing.subject_id) in held]
             return {thing: _number(held[str(thing.subject_id)]) for thing in there}
         known = teams.some_users(graph, sorted({str(thing.subject_id) for thing in things}))
-        primary = {key: _primary(one) for key, one in known.items() if one is not None}
-        numbers = teams.some_numbers(graph, sorted({number for number in primary.values() if number}))
         found: Found = {}
         for thing in things:
-            if str(thing.subject_id) not in primary:
-                continue
-            number = primary[str(thing.subject_id)]
-            row = numbers.get(number)
-            kind = row.kind if row is not None else NumberKind.DIRECT_ROUTING.value
-            found[thing] = {"number": number, "kind": kind} if number else None
+            one = known.get(str(thing.subject_id))
+            if one is not None:
+                number = _primary(one)
+                found[thing] = {"number": number} if number else None
         return found
 
-    def write(self, graph: GraphClient, one: Intent) -> Sent:
-        if one.after is None:
-            try:
-                ordered = teams_writes.unassign_number(
-                    graph, one.before["number"], one.before["kind"], request_id=one.request_id
-                )
-            except UmpError as error:
-                if error.code != "number_not_assigned":
-                    raise
-                return Sent(str(error.detail.get("request_id", "")))  # as good
-        else:
-            ordered = teams_writes.assign_number(
-                graph,
-                one.after["number"],
-                one.after["kind"],
-                str(one.thing.subject_id),
-                location_id=one.after.get("location", ""),
-                request_id=one.request_id,
-            )
-        return Sent(ordered.written.request_id, ordered.operation_id)
+    def pack(self, desk: Desk, intents: Sequence[Intent]) -> tuple[list[Parcel], Answers]:
+        if desk.graph.teams is not None:
+            return [], _one_by_one(intents, functools.partial(self._by_powershell, desk.graph.teams))
+        return _packed(intents, self._write)
 
-    def write_all(self, graph: GraphClient, intents: Sequence[Intent]) -> Answers:
-        if graph.teams is not None:
-            return _one_by_one(intents, functools.partial(self._by_powershell, graph.teams))
-        return super().write_all(graph, intents)
+    @staticmethod
+    def _write(one: Intent) -> Write:
+        if one.after is None:
+            before = one.before
+            return teams_writes.unassign_write(before["number"], before["kind"], request_id=one.request_id)
+        return teams_writes.assign_write(
+            one.after["number"],
+            one.after["kind"],
+            str(one.thing.subject_id),
+            location_id=one.after.get("location", ""),
+            request_id=one.request_id,
+        )
+
+    def sent(self, graph: GraphClient, written: Written) -> Sent:
+        return Sent(written.request_id, teams_writes.ordered(graph, written).operation_id)
 
     @staticmethod
     def _by_powershell(line: TeamsByPowerShell, one: Intent) -> None:
@@ -276,12 +302,18 @@ class Number(Aspect):
             where = value.get("location", "")
             line.assign_number(user, value["number"], value["kind"], location_id=where, thing=one.name)
 
-    def progress(self, graph: GraphClient, one: Intent, operation: str) -> Progress:
-        if not operation:
-            return Progress()
-        number = self.number_in(one.after or one.before) or ""
-        order = teams_writes.operation(graph, operation, number, thing=one.name)
-        return Progress(order.state == teams_writes.State.RUNNING, order.error)
+    def progress(self, graph: GraphClient, asked: Mapping[int, tuple[Intent, str]]) -> dict[int, Progress]:
+        orders = {
+            key: (operation, self.number_in(one.after or one.before) or "", one.name)
+            for key, (one, operation) in asked.items()
+            if operation
+        }
+        found = zip(orders, teams_writes.operations(graph, list(orders.values())), strict=True)
+        return {
+            key: Progress(order.state == teams_writes.State.RUNNING, order.error)
+            for key, order in found
+            if order is not None
+        }
 
     def have(self, tenant_id: uuid.UUID) -> int:
         return PhoneNumber.objects.filter(tenant_id=tenant_id, target_id__isnull=False).count()
@@ -373,49 +405,47 @@ class Policy(Aspect):
             found[thing] = next(({"id": each.policy_id, "name": each.name} for each in held), None)
         return found
 
-    def write(self, graph: GraphClient, one: Intent) -> Sent:
-        answer = self.write_all(graph, [one])[one.id]
-        if isinstance(answer, UmpError):
-            raise answer
-        return answer
-
-    def write_all(self, graph: GraphClient, intents: Sequence[Intent]) -> Answers:
-        """All that are assigned in one call, and all that are taken away in another; by PowerShell one by one."""
-        if graph.teams is not None:
-            return _one_by_one(intents, functools.partial(self._by_powershell, graph.teams))
+    def pack(self, desk: Desk, intents: Sequence[Intent]) -> tuple[list[Parcel], Answers]:
+        """All that are assigned in one write, and all that are taken away in another; by PowerShell one by one."""
+        if desk.graph.teams is not None:
+            return [], _one_by_one(intents, functools.partial(self._by_powershell, desk.graph.teams))
         answers: Answers = {}
-        for gives in (False, True):
-            part = [one for one in intents if bool(one.after) == gives]
-            ids = {one.id: _answer(functools.partial(self._id, graph, one)) for one in part}
-            answers |= {key: found for key, found in ids.items() if isinstance(found, UmpError)}
-            part = [one for one in part if one.id not in answers]
-            if not part:
-                continue
-            wishes = [
-                teams_writes.Wish(str(one.thing.subject_id), one.thing.key, str(ids[one.id]), one.name)
-                for one in part
-            ]
-            send = teams_writes.assign_policies if gives else teams_writes.unassign_policies
-            outcomes = send(graph, wishes, request_id=part[0].request_id)
-            for one, outcome in zip(part, outcomes, strict=True):
-                if outcome.error is not None and stops(outcome.error):
-                    raise outcome.error
-                written = outcome.written
-                answers[one.id] = outcome.error or Sent(written.request_id if written else "")
-        return answers
+        acts: dict[teams_writes.Act, list[tuple[Intent, teams_writes.Wish]]] = {"unassign": [], "assign": []}
+        ids = self._ids(desk, intents)
+        for one in intents:
+            found = ids.get(one.id, "")
+            if isinstance(found, UmpError):
+                answers[one.id] = found
+            else:
+                wish = teams_writes.Wish(str(one.thing.subject_id), one.thing.key, found, one.name)
+                acts["assign" if one.after else "unassign"].append((one, wish))
+        return [self._parcel(act, part) for act, part in acts.items() if part], answers
+
+    @staticmethod
+    def _parcel(act: teams_writes.Act, part: Sequence[tuple[Intent, teams_writes.Wish]]) -> Parcel:
+        intents, wishes = [one for one, _ in part], [wish for _, wish in part]
+        first = intents[0].request_id
+        alone = teams_writes.alone(act, wishes, request_id=first) if len(part) > 1 else []
+        apart = [Parcel(intents[at : at + 1], write) for at, write in enumerate(alone)]
+        return Parcel(intents, teams_writes.policies_write(act, wishes, request_id=first), apart)
+
+    @staticmethod
+    def _ids(desk: Desk, intents: Sequence[Intent]) -> dict[int, str | UmpError]:
+        """Of the policies that are given, by line; Microsoft is asked once for those that only have a name."""
+        given = [one for one in intents if one.after]
+        named = {(one.thing.key, str(one.after["name"])) for one in given if not one.after["id"]}
+        unknown = sorted(named - desk.policy_ids.keys())
+        told = teams_writes.policy_ids(desk.graph, unknown) if unknown else []
+        asked = dict(zip(unknown, told, strict=True))
+        desk.policy_ids.update((key, found) for key, found in asked.items() if isinstance(found, str))
+        ids = asked | desk.policy_ids
+        return {one.id: one.after["id"] or ids[one.thing.key, one.after["name"]] for one in given}
 
     @staticmethod
     def _by_powershell(line: TeamsByPowerShell, one: Intent) -> None:
         """In these clouds a policy's name is all there is of it."""
         name = str(one.after["name"] or one.after["id"]) if one.after else ""
         line.give_policy(str(one.thing.subject_id), one.thing.key, name, thing=one.name)
-
-    @staticmethod
-    def _id(graph: GraphClient, one: Intent) -> str:
-        """Raises UmpError (policy_unknown)."""
-        if not one.after:
-            return ""
-        return str(one.after["id"]) or teams_writes.policy_id(graph, one.thing.key, one.after["name"])
 
     def have(self, tenant_id: uuid.UUID) -> int:
         return UserPolicy.objects.filter(tenant_id=tenant_id, source="direct").count()
@@ -513,18 +543,18 @@ class Attribute(Aspect):
                 found[thing] = _text_of(row.get(thing.key))
         return found
 
-    def write(self, graph: GraphClient, one: Intent) -> Sent:
+    def pack(self, desk: Desk, intents: Sequence[Intent]) -> tuple[list[Parcel], Answers]:
+        return _packed(intents, self._write)
+
+    @staticmethod
+    def _write(one: Intent) -> Write:
         value: Any = one.after
         if one.thing.key == "businessPhones":
             value = [one.after] if one.after else []
-        written = user_writes.change_user(
-            graph,
-            str(one.thing.subject_id),
-            {one.thing.key: value},
-            thing=one.name,
-            request_id=one.request_id,
+        subject = str(one.thing.subject_id)
+        return user_writes.user_write(
+            subject, {one.thing.key: value}, thing=one.name, request_id=one.request_id
         )
-        return Sent(written.request_id)
 
     def have(self, tenant_id: uuid.UUID) -> int:
         return DirectoryUser.objects.filter(tenant_id=tenant_id).count()
@@ -571,12 +601,20 @@ class Member(Aspect):
         known = user_writes.members_among(graph, pairs)
         return {thing: known.get((thing.key, str(thing.subject_id))) or None for thing in things}
 
-    def write(self, graph: GraphClient, one: Intent) -> Sent:
-        send = user_writes.add_member if one.after else user_writes.remove_member
-        written = send(
-            graph, one.thing.key, str(one.thing.subject_id), thing=one.name, request_id=one.request_id
-        )
-        return Sent(written.request_id)
+    def pack(self, desk: Desk, intents: Sequence[Intent]) -> tuple[list[Parcel], Answers]:
+        root = desk.graph.cloud.graph_root
+
+        def write(one: Intent) -> Write:
+            return user_writes.member_write(
+                root,
+                one.thing.key,
+                str(one.thing.subject_id),
+                wanted=bool(one.after),
+                thing=one.name,
+                request_id=one.request_id,
+            )
+
+        return _packed(intents, write)
 
     def have(self, tenant_id: uuid.UUID) -> int:
         return GroupMember.objects.filter(tenant_id=tenant_id).count()
@@ -631,7 +669,17 @@ class Route(Aspect):
             found[thing] = any(low <= place < high for low, high in spans[site]) or None
         return found
 
-    def write(self, graph: GraphClient, one: Intent) -> Sent:
+    def pack(self, desk: Desk, intents: Sequence[Intent]) -> tuple[list[Parcel], Answers]:
+        """None of Microsoft's: each is a wish for the site, kept at once."""
+        answers: Answers = {}
+        for one in intents:
+            try:
+                answers[one.id] = self._ask(one)
+            except UmpError as error:
+                answers[one.id] = error
+        return [], answers
+
+    def _ask(self, one: Intent) -> Sent:
         site, number = self._site(one)
         if one.after:
             added = site_numbers.add(SYSTEM, site, [SitePrefix(number)])
@@ -639,8 +687,14 @@ class Route(Aspect):
         rows = Prefix.objects.filter(site=site, prefix=number)
         return Sent(f"#{site_numbers.remove(SYSTEM, site, rows).id}" if rows.exists() else "")
 
-    def progress(self, graph: GraphClient, one: Intent, operation: str) -> Progress:
-        site, number = self._site(one)
+    def progress(self, graph: GraphClient, asked: Mapping[int, tuple[Intent, str]]) -> dict[int, Progress]:
+        return {key: self._progress(one) for key, (one, _) in asked.items()}
+
+    def _progress(self, one: Intent) -> Progress:
+        try:
+            site, number = self._site(one)
+        except UmpError as error:
+            return Progress(error=error)
         row = Prefix.objects.filter(site=site, prefix=number).first()
         if row is None:
             return Progress()
@@ -649,7 +703,7 @@ class Route(Aspect):
             return Progress(
                 error=UmpError.of("route_failed", number=number, why=str(told.get("message", "")))
             )
-        return Progress(running=True)
+        return Progress(running=row.state != PrefixState.PRESENT)
 
     @staticmethod
     def _site(one: Intent) -> tuple[Site, str]:

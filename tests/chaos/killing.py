@@ -7,6 +7,7 @@ kill -9: a transaction that was not committed is gone, one that was committed st
 
 import contextlib
 import dataclasses
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -79,7 +80,7 @@ def armed(blow: Blow) -> Iterator[None]:
 def _call(blow: Blow, real: Callable[..., Any]) -> Callable[..., Any]:
     def called(*args: Any, **kwargs: Any) -> Any:
         blow.reached("before_send")
-        if blow.on and not (real.__name__ == "request" and _reads(*args[1:3])):
+        if blow.on and not (real.__name__ == "request" and _reads(*args[1:3], kwargs.get("data"))):
             blow.writes.append(blow.times["before_send"])
         answer = real(*args, **kwargs)
         blow.reached("after_send")
@@ -88,8 +89,10 @@ def _call(blow: Blow, real: Callable[..., Any]) -> Callable[..., Any]:
     return called
 
 
-def _reads(method: str, url: str) -> bool:
-    return method == "GET" or url.endswith(("/token", "/devicecode", "/$batch"))
+def _reads(method: str, url: str, data: bytes | None) -> bool:
+    if url.endswith("/$batch"):
+        return all(step["method"] == "GET" for step in json.loads(data or b"{}")["requests"])
+    return method == "GET" or url.endswith(("/token", "/devicecode"))
 
 
 def _begin(blow: Blow, entering: Callable[..., Any]) -> Callable[..., Any]:

@@ -23,6 +23,7 @@ from core.errors import (
 )
 from m365.clouds import CLOUDS
 from m365.graph import BatchRequest, segment, template
+from m365.pacing import Cost
 from tests.m365.desk import GLOBAL, ROOT, answer_with, desk, graph_error
 
 USER = "11111111-0000-4000-8000-000000000001"
@@ -381,7 +382,7 @@ def test_a_batch_answers_in_the_order_asked(wire: responses.RequestsMock) -> Non
     assert json.loads(
         str(wire.calls[0].request.body, "utf-8") if isinstance(wire.calls[0].request.body, bytes) else ""
     )["requests"][0] == {"id": "S0", "method": "GET", "url": f"/groups/{GROUP}/members?$select=id"}
-    assert place.pacer.ask(1) == pytest.approx(9.0)
+    assert place.pacer.ask(Cost(1)) == pytest.approx(9.0)
 
 
 def test_steps_whose_token_ended_on_the_way_are_sent_once_more(wire: responses.RequestsMock) -> None:

@@ -10,9 +10,9 @@ import responses
 
 from core.errors import InvalidInput, NotFound, OutcomeUnknown, PermissionMissing, UmpError
 from core.http import Outbound
-from m365 import teams, teams_writes, user_writes
+from m365 import teams, teams_writes, user_writes, writing
 from m365.clouds import CLOUDS, outbound_config
-from m365.graph import CallRecord, GraphClient
+from m365.graph import CallRecord, GraphClient, Written
 from m365.pacing import Pacer
 from m365.teams_writes import State, Wish
 from simulator.server import Simulator, start
@@ -261,14 +261,57 @@ def test_each_policy_has_an_outcome_of_its_own(place: Place) -> None:
     assert kind not in {one.kind for one in known.policies.held}
 
 
-def test_what_passes_stops_the_rest(place: Place) -> None:
-    """The first call was refused, and on the way through the rows Microsoft has enough of us."""
+def test_what_microsoft_puts_off_of_a_batch_says_so(place: Place) -> None:
+    """The first call was refused, and among the rows, each for itself now, Microsoft has enough of us."""
     user, kind = place.user(teams=True), "TeamsCallingPolicy"
     wishes = [Wish(user, kind, "x"), Wish(user, kind, "y"), Wish(user, kind, "z")]
     place.visitor.trouble("throttle", skip=2, retry_after="3000", path="userAssignments")
     codes = [one.error and one.error.code for one in teams_writes.assign_policies(place.graph, wishes)]
     assert codes == ["policy_refused", "throttled", "throttled"]
-    assert len([call for call in place.calls if call.method == "POST"]) == 3
+    assert [call.path.rpartition("/")[2] for call in place.calls] == ["assign", "$batch"]
+
+
+# Together
+
+
+def test_writes_in_one_batch_are_judged_each_for_itself(place: Place) -> None:
+    """With the id that was noted before each; what nobody knows the end of is in doubt, and nothing else is."""
+    number, user, synced = place.free(), place.user(phone=True, number=False), place.user(synced=True)
+    ids = [f"0b5f7f0e-0000-4000-8000-00000000000{at}" for at in range(5)]
+    writes = [
+        teams_writes.assign_write(number, "directRouting", user, request_id=ids[0]),
+        user_writes.user_write(user, {"city": "Ulm"}, request_id=ids[1]),
+        user_writes.user_write(synced, {"city": "Ulm"}, thing="Anna", request_id=ids[2]),
+        user_writes.user_write(NOBODY, {"city": "Ulm"}, thing="Bert", request_id=ids[3]),
+        user_writes.user_write(
+            place.users[0]["id"], {"usageLocation": "AT"}, thing="Cleo", request_id=ids[4]
+        ),
+    ]
+    place.visitor.trouble("error", status=503, count=1, method="PATCH", path=place.users[0]["id"])
+    order, detail, premises, nobody, doubt = writing.send_all(place.graph, writes)
+    assert isinstance(order, Written)
+    assert place.end(teams_writes.ordered(place.graph, order)).state == State.SUCCEEDED
+    assert isinstance(detail, Written)
+    assert (detail.status, detail.client_request_id, len(detail.request_id)) == (204, ids[1], 36)
+    assert isinstance(premises, UmpError)
+    assert (premises.code, premises.detail["client_request_id"]) == ("synced_from_premises", ids[2])
+    assert isinstance(nobody, NotFound)
+    assert isinstance(doubt, OutcomeUnknown)
+    assert "Cleo" in doubt.message
+    row = user_writes.read_user(place.graph, user, ["city"])
+    assert row is not None
+    assert row["city"] == "Ulm"
+
+
+@pytest.mark.parametrize(("trouble", "said"), [("drop", "outcome_unknown"), ("throttle", "throttled")])
+def test_what_happens_to_a_batch_is_said_of_each_write(place: Place, trouble: str, said: str) -> None:
+    """Nobody knows of a lost one, and the next one is sent; of one that was put off, the rest is put off too."""
+    writes = [user_writes.user_write(one["id"], {"usageLocation": "AT"}) for one in place.users[:22]]
+    about = {"when": "after"} if trouble == "drop" else {"retry_after": "3000"}
+    place.visitor.trouble(trouble, count=1, path=r"\$batch", **about)
+    answers = writing.send_all(place.graph, writes)
+    assert {one.code for one in answers[:20] if isinstance(one, UmpError)} == {said}
+    assert all(isinstance(one, Written) == (trouble == "drop") for one in answers[20:])
 
 
 # Users

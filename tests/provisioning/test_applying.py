@@ -12,8 +12,9 @@ from django.utils import timezone
 from core.errors import UmpError
 from directory.models import DirectoryUser
 from m365 import identity, pacing, permissions
+from m365.graph import GraphClient
 from provisioning import commands, services
-from provisioning.models import ChangeState, LineState, PlanState
+from provisioning.models import Change, ChangeState, Line, LineState, PlanState
 from replication import services as queue
 from replication.context import Context
 from replication.models import Command, RemovalPlan
@@ -98,16 +99,95 @@ def test_killed_at_any_commit_it_is_written_once(
     assert {stage.held()[number] for number in given} == {str(user) for user in users}
 
 
+def sent(stage: Stage) -> list[tuple[str, str]]:
+    """Every write that Microsoft took, in its order: whose, and what."""
+    history = [entry for entry in stage.customer.microsoft.state.history if entry["kind"] == "write"]
+    told = []
+    for entry in history:
+        body = entry["body"] or {}
+        if entry["path"].endswith("Number"):
+            told.append((body.get("assignmentTargetId", ""), body["telephoneNumber"]))
+        elif entry["method"] == "PATCH":
+            told += [(entry["path"].rpartition("/")[2], name) for name in body]
+        else:
+            told += [(one["userId"], one["policyType"]) for one in body["value"]]
+    return told
+
+
+def test_those_of_one_user_go_in_their_order_and_a_number_before_whoever_waits_for_it(stage: Stage) -> None:
+    """Though the waiting one asked first, and everything fits into one batch."""
+    (old,) = stage.with_number(1)
+    (new,) = stage.without_number(1)
+    number = next(number for number, target in stage.held().items() if target == str(old))
+    (fresh,) = stage.free(1)
+    stage.ask([(old, "number", fresh)])
+    stage.ask([(new, "user:city", "Ulm"), (new, "user:department", "Sales"), (new, "number", number)])
+    with scope.one(stage.tenant.id):  # whoever waits stands first in the plan
+        rows = Change.objects.filter(tenant=stage.tenant, subject_id=old)
+        copies = list(rows.values())
+        rows.delete()
+        for row in copies:
+            Change.objects.create(**{name: value for name, value in row.items() if name != "id"})
+    done = stage.process()
+    assert done.outcome == "complete", [(line.state, line.problem) for line in stage.lines(stage.plan())]
+    assert sent(stage) == [
+        (str(new), "city"),
+        (str(new), "department"),
+        (str(old), fresh),
+        (str(new), number),
+    ]
+    assert (stage.held()[number], stage.held()[fresh]) == (str(new), str(old))
+
+
+def test_many_lines_are_few_requests_and_never_more_than_a_hundred_under_way(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with scope.one(stage.tenant.id):
+        users = list(DirectoryUser.objects.filter(tenant=stage.tenant).values_list("object_id", flat=True))
+    kept = stage.ask([(user, "user:usageLocation", "AT") for user in users]).kept
+    posts, most, batch = 0, 0, GraphClient.write_all
+
+    def watched(self: GraphClient, steps: Any) -> Any:
+        nonlocal posts, most
+        posts += 1
+        rows = Line.objects.filter(tenant=stage.tenant, state__in=["sent", "accepted"])
+        most = max(most, rows.count())
+        noted = set(rows.filter(state="sent").values_list("request_id", flat=True))
+        assert noted == {step.id for step in steps}, "each was noted before it was sent, and nothing else"
+        return batch(self, steps)
+
+    monkeypatch.setattr(GraphClient, "write_all", watched)
+    assert stage.process().outcome == "complete"
+    assert len(kept) > 100
+    assert (posts, most) == (-(-len(kept) // 20), 100)
+    assert sorted(who for who, _ in sent(stage)) == sorted(str(one.wish.thing.subject_id) for one in kept)
+
+
+def test_one_that_is_put_off_slows_and_the_others_count(stage: Stage) -> None:
+    users = stage.without_number(3)
+    stage.ask([(user, "user:city", "Bern") for user in users])
+    stage.customer.trouble("throttle", path=str(users[1]), method="PATCH", retry_after="1", count=1)
+    assert stage.process().outcome == "complete"
+    assert [who for who, _ in sent(stage)] == [str(users[0]), str(users[2]), str(users[1])]
+    assert {line.sends for line in stage.lines(stage.plan())} == {1}
+
+
 def test_what_a_lost_reply_hid_is_read_back_and_not_sent_again(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     users, given = stage.without_number(1), stage.free(1)
     stage.give(users, given)
-    stage.customer.trouble("drop", when="after", path="assignNumber", count=1)
-    with scope.one(stage.tenant.id):
-        command = Command.objects.get(tenant=stage.tenant, kind="apply_changes")
+    batch = GraphClient.write_all
+
+    def lost(self: GraphClient, steps: Any) -> Any:
+        stage.customer.trouble("drop", when="after", path=r"\$batch", count=1)
+        return batch(self, steps)
+
+    monkeypatch.setattr(GraphClient, "write_all", lost)
     now = timezone.now
     monkeypatch.setattr(timezone, "now", lambda: now() + dt.timedelta(hours=1))  # the worker's clock is wrong
+    with scope.one(stage.tenant.id):
+        command = Command.objects.get(tenant=stage.tenant, kind="apply_changes")
     assert stage.finish(command, most=6).state == "queued"
     stage.pass_time(31)
     done = stage.finish(command)
