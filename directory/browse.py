@@ -22,6 +22,7 @@ from directory.skus import name_of
 from directory.sync.reading import fold
 from replication.models import Command
 from tenants.models import Tenant
+from tenants.owned import sole
 from tenants.recent import Recent
 from tenants.tables import Chain
 
@@ -190,7 +191,7 @@ class Age:
 
 
 def age(tenant: Tenant, stream: Stream) -> Age:
-    found = SyncStream.objects.filter(tenant=tenant, stream=stream).first()
+    found = sole(SyncStream.objects.filter(tenant=tenant, stream=stream))
     latest = (
         Command.objects.filter(tenant=tenant, kind__in=KINDS, dry_run=False)
         .select_related("tenant", "lane")

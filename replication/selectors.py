@@ -14,6 +14,7 @@ from replication import states
 from replication.models import OPEN, Command, Lane, LaneName, State, Step, Switch
 from replication.registry import title_of
 from tenants.models import Tenant
+from tenants.owned import sole
 
 MINUTE = dt.timedelta(minutes=1)
 
@@ -91,13 +92,12 @@ def next_execution(command: Command) -> str:
 
 def is_paused() -> Switch | None:
     """The switch of the whole queue when it is on."""
-    return Switch.objects.filter(name="pause", on=True).first()
+    return sole(Switch.objects.filter(name="pause", on=True))
 
 
 def lane_of(tenant: Tenant) -> Lane | None:
     """The customer's data lane, with what suspends it."""
-    found: Lane | None = Lane.objects.filter(tenant=tenant, name=LaneName.DATA).first()
-    return found
+    return sole(Lane.objects.filter(tenant=tenant, name=LaneName.DATA))
 
 
 def pending(tenant: Tenant) -> Command | None:

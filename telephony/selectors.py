@@ -15,6 +15,7 @@ from telephony import ways
 from telephony.commands import KINDS
 from telephony.models import PhoneNumber, Stream, TeamsPolicy, TeamsStream, TeamsUser, UserPolicy
 from tenants.models import Connection, Tenant
+from tenants.owned import sole
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,7 +123,7 @@ class Age:
 
 
 def age(tenant: Tenant, stream: Stream, connection: Connection | None) -> Age:
-    row = TeamsStream.objects.filter(tenant=tenant, stream=stream).first()
+    row = sole(TeamsStream.objects.filter(tenant=tenant, stream=stream))
     latest = (
         Command.objects.filter(tenant=tenant, kind=KINDS[stream])
         .select_related("tenant", "lane")

@@ -14,6 +14,7 @@ from core.errors import Forbidden, NotFound, UmpError
 from tenants import scope
 from tenants.abilities import ABILITIES, PROVIDER_WIDE, Ability, Role
 from tenants.models import Tenant
+from tenants.owned import sole
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +87,7 @@ def tenant_for(actor: Actor, uid: uuid.UUID | str, *, needs: Ability, deleted: b
     if not actor.may(Ability.VIEW_TENANT, tenant_id) and not actor.may(needs, tenant_id):
         raise NotFound(thing="customer")
     scope.open_in_session(scope.one(tenant_id))
-    tenant = Tenant.objects.filter(id=tenant_id).first()
+    tenant = sole(Tenant.objects.filter(id=tenant_id))
     if tenant is None:
         raise NotFound(thing="customer")
     if not actor.may(needs, tenant_id):

@@ -86,6 +86,11 @@ class ScopedQuerySet(models.QuerySet[M]):
             scope.require()
 
 
+def sole(rows: models.QuerySet[M]) -> M | None:
+    """The only row there can be, or None; `first` would put rows in order for it."""
+    return next(iter(rows.order_by()[:1]), None)
+
+
 class ScopedManager(models.Manager[M]):
     def get_queryset(self) -> ScopedQuerySet[M]:
         return ScopedQuerySet(self.model, using=self._db).in_scope()

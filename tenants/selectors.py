@@ -6,6 +6,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from tenants.models import Connection, Membership, ProviderKey, Tenant, TenantKey
+from tenants.owned import sole
 
 
 def tenants(*, search: str = "", deleted: bool = False) -> QuerySet[Tenant]:
@@ -18,10 +19,7 @@ def tenants(*, search: str = "", deleted: bool = False) -> QuerySet[Tenant]:
 
 
 def connection_of(tenant: Tenant) -> Connection | None:
-    found: Connection | None = (
-        Connection.objects.filter(tenant=tenant).select_related("secret", "granted").first()
-    )
-    return found
+    return sole(Connection.objects.filter(tenant=tenant).select_related("secret", "granted"))
 
 
 def why_unread(tenant: Tenant, connection: Connection | None) -> str:
