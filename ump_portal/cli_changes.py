@@ -2,16 +2,16 @@
 
 import argparse
 import sys
-import time
 import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ump_portal.cli_follow import ended
+
 if TYPE_CHECKING:
     from provisioning.models import Line, Plan
     from provisioning.services import Asked
-    from replication.models import Command
     from tenants.access import Actor
     from tenants.models import Tenant
 
@@ -19,7 +19,6 @@ Answer = tuple[Any, str]
 Find = Callable[[str], "Tenant"]
 Who = Callable[[], "Actor"]
 Act = Callable[[argparse.Namespace, "Actor", "Tenant"], Answer]
-POLL_SECONDS = 0.5
 FEATURE = "user_changes"
 
 
@@ -133,7 +132,7 @@ def _draw(options: argparse.Namespace, actor: "Actor", tenant: "Tenant") -> Answ
     from tenants import offers  # noqa: PLC0415  as above
 
     offers.require(tenant, FEATURE)
-    command = _ended(services.draw(actor, tenant))
+    command = ended(services.draw(actor, tenant))
     return _told(selectors.plan(tenant, uuid.UUID(command.result["plan"])), tenant, options.limit)
 
 
@@ -143,7 +142,7 @@ def _apply(options: argparse.Namespace, actor: "Actor", tenant: "Tenant") -> Ans
 
     offers.require(tenant, FEATURE)
     plan = selectors.plan(tenant, options.plan)
-    command = _ended(services.apply(actor, tenant, plan, options.fingerprint))
+    command = ended(services.apply(actor, tenant, plan, options.fingerprint))
     document = {"command": command.id, "outcome": command.outcome, "result": command.result}
     return document | {"message": command.message}, f"{command.get_state_display()}: {command.message}"
 
@@ -157,22 +156,6 @@ def _undo(options: argparse.Namespace, actor: "Actor", tenant: "Tenant") -> Answ
     stays = [f"{line.subject_name}: stays as it is, since somebody changed it" for line in left]
     document = _asked(asked) | {"left": len(left)}
     return document, "\n".join([f"{document['kept']:,} changes wait.", *_refused(asked), *stays])
-
-
-def _ended(command: "Command") -> "Command":
-    """Raises the error of a command that failed or waits for a person."""
-    from core.errors import Conflict, UmpError  # noqa: PLC0415  Django first
-    from replication import selectors  # noqa: PLC0415  as above
-    from replication.models import FINAL, State  # noqa: PLC0415  as above
-
-    while command.state not in {*FINAL, State.SUSPENDED}:
-        time.sleep(POLL_SECONDS)
-        command = selectors.command(command.tenant, command.id)
-    if command.state != State.SUCCEEDED:
-        if command.error:
-            raise UmpError.from_dict(command.error)
-        raise Conflict(thing=f"command {command.id}", why="it was cancelled")
-    return command
 
 
 def _told(plan: "Plan", tenant: "Tenant", limit: int) -> Answer:

@@ -22,12 +22,12 @@ def ump(stage: Stage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
     with scope.one(stage.tenant.id):
         Tenant.objects.filter(id=stage.tenant.id).update(licensed_users=200)
     monkeypatch.setattr(cli, "_set_up_django", lambda: None)
-    ended = cli_changes._ended
+    ended = cli_changes.ended
 
     def end(command: Command) -> Command:
         return ended(stage.finish(command))
 
-    monkeypatch.setattr(cli_changes, "_ended", end)
+    monkeypatch.setattr(cli_changes, "ended", end)
 
     def run(action: str, *words: str) -> tuple[int, str]:
         code = cli.main(["changes", action, str(stage.tenant.id), *words])
