@@ -20,10 +20,11 @@ from tenants.access import Actor
 
 @dataclasses.dataclass(frozen=True)
 class Done:
-    """The work is complete (or partial, and says so). `changed` False lets retention forget it sooner."""
+    """The work is done. What nobody asked for and was `unchanged` is forgotten sooner (QUIET_RETENTION_DAYS)."""
 
     message: str
     outcome: str = "complete"
+    """complete; partial, and the message says what is missing; unchanged: there was nothing to do."""
     result: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 

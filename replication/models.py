@@ -109,7 +109,9 @@ class Command(Owned):
 
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
     reason = models.CharField(max_length=12, choices=Reason, blank=True)
-    outcome = models.CharField(max_length=10, blank=True, help_text="complete or partial, once succeeded.")
+    outcome = models.CharField(
+        max_length=10, blank=True, help_text="complete, partial or unchanged, once succeeded."
+    )
     message = models.CharField("Execution Result", max_length=500, blank=True)
     error = models.JSONField(null=True, help_text="core.errors.Rendered.")
     result = models.JSONField(default=dict)
@@ -181,6 +183,11 @@ class Command(Owned):
             models.Index(fields=["tenant", "state"], name="command_open", condition=models.Q(state__in=OPEN)),
             models.Index(
                 fields=["finished_at"], name="command_finished", condition=models.Q(state__in=FINAL)
+            ),
+            models.Index(
+                fields=["finished_at"],
+                name="command_quiet",
+                condition=models.Q(outcome="unchanged", actor_kind="system"),
             ),
         ]
 

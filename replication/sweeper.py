@@ -175,14 +175,24 @@ def _due_checks() -> list[Tenant]:
 
 
 def forget() -> int:
-    """Delete finished commands past their retention, a bounded number a round; how many."""
+    """Delete finished commands past their retention, a bounded number a round; how many.
+
+    What the portal did by itself and found unchanged goes first: ten thousand customers leave 33 such rows a second.
+    """
+    gone = 0
     with scope.every("the sweeper forgets old commands"):
-        old = Command.objects.filter(
-            state__in=FINAL, finished_at__lt=Now() - dt.timedelta(days=settings.COMMAND_RETENTION_DAYS)
-        ).order_by("finished_at")[:BATCH]
-        ids = list(old.values_list("id", flat=True))
-        Command.objects.filter(id__in=ids).delete()
-    return len(ids) + events.forget() + breakers.forget()
+        for old, days in (
+            (
+                Command.objects.filter(outcome="unchanged", actor_kind=SYSTEM.kind),
+                settings.QUIET_RETENTION_DAYS,
+            ),
+            (Command.objects.filter(state__in=FINAL), settings.COMMAND_RETENTION_DAYS),
+        ):
+            past = old.filter(finished_at__lt=Now() - dt.timedelta(days=days)).order_by("finished_at")
+            ids = list(past.values_list("id", flat=True)[:BATCH])
+            Command.objects.filter(id__in=ids).delete()
+            gone += len(ids)
+    return gone + events.forget() + breakers.forget()
 
 
 def shred() -> int:

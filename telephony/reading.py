@@ -160,7 +160,8 @@ class Reading:
         if unapproved is not None:
             self._leave(unapproved)
             raise unapproved
-        return Done(self._sentence(), result=vars(self.count) | {"left_out": self.left_out})
+        outcome = "complete" if self.count.differences else "unchanged"
+        return Done(self._sentence(), outcome, result=vars(self.count) | {"left_out": self.left_out})
 
     def _ask(self) -> UmpError | None:
         """plan_needs_approval with a plan drawn, when more would go than may go unseen; as for the directory."""

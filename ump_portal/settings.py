@@ -154,6 +154,8 @@ DATABASES["default"]["OPTIONS"].setdefault(
 )
 COMMAND_SLICE_SECONDS = env.float("COMMAND_SLICE_SECONDS", default=5.0)
 COMMAND_RETENTION_DAYS = env.int("COMMAND_RETENTION_DAYS", default=30)
+# Of those the portal began by itself, when nothing had changed.
+QUIET_RETENTION_DAYS = env.int("QUIET_RETENTION_DAYS", default=2)
 # How often the portal asks each SBC how it fares.
 SBC_CHECK_SECONDS = env.int("SBC_CHECK_SECONDS", default=60 if DEMO else 300)
 QUICK_REPLICATION_CYCLE_DELAY = env.int("QUICK_REPLICATION_CYCLE_DELAY", default=300)

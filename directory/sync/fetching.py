@@ -26,7 +26,7 @@ Job = Callable[[GraphClient, Callable[[Item], None]], None]
 AHEAD = 3
 """Items of one job that may wait to be written."""
 TOGETHER = 16
-"""Items that are written in one transaction at most: all that came meanwhile would be much when the database is slow."""
+"""Items that are written in one transaction at most: with a slow database, all that came would be much."""
 POLL_SECONDS = 0.1
 
 

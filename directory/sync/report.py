@@ -74,8 +74,17 @@ def done(run: Run, tally: Tally, *, dry_run: bool) -> Done:
     message = _sentence(run, whys, dry_run=dry_run)
     if run.licences_error:
         message += f" Licences could not be read: {run.licences_error['message']}"
-    outcome = "partial" if run.licences_error else "complete"
-    return Done(message, outcome, figures)
+    return Done(message, _outcome(run), figures)
+
+
+def _outcome(run: Run) -> str:
+    if run.licences_error:
+        return "partial"
+    return "complete" if run.licences.differences or run.proof or not _without_news(run) else "unchanged"
+
+
+def _without_news(run: Run) -> bool:
+    return mode(run) == Mode.DELTA and not any(count.read for count in counts(run).values())
 
 
 def _sentence(run: Run, whys: list[str], *, dry_run: bool) -> str:
@@ -88,7 +97,7 @@ def _sentence(run: Run, whys: list[str], *, dry_run: bool) -> str:
             total.differences, found
         )
         return f"Everything was compared: {_read(run)} read, and {found}."
-    if mode(run) == Mode.DELTA and not total.read:
+    if _without_news(run):
         return "Nothing has changed at Microsoft since the last time."
     reason = f" Read in full because {streams.WHY[whys[0]]}." if whys and whys[0] != streams.FIRST else ""
     would = "would be " if dry_run else ""

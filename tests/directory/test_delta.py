@@ -56,6 +56,7 @@ def test_no_change_is_one_request_a_stream_and_no_row_written(synced: Customer, 
     before, asked = versions(synced), sum(row[2] for row in synced.requests())
     command = worker.run(synced)
     assert command.message == "Nothing has changed at Microsoft since the last time."
+    assert command.outcome == "unchanged"
     assert command.result["requests"] == 3
     assert sum(row[2] for row in synced.requests()) == asked + 3
     assert versions(synced) == before

@@ -12,6 +12,7 @@ import pytest
 import time_machine
 from django.db import IntegrityError, InternalError, OperationalError, connection, transaction
 from django.db.models import Q
+from django.db.models.functions import Now
 from django.test import TestCase
 
 from core.errors import Conflict, LeaseLost, UmpError
@@ -762,6 +763,29 @@ def test_an_outcome_is_written_down_once_the_database_is_back(
         (found,) = claim()
         runner._carry_out(found)
     assert (row(command).state, len(seen)) == (State.SUCCEEDED, 1)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "asked_by", "age", "there"),
+    [
+        ("unchanged", "system", dt.timedelta(days=2, hours=1), False),
+        ("unchanged", "system", dt.timedelta(days=1, hours=23), True),
+        ("unchanged", "user", dt.timedelta(days=29), True),
+        ("complete", "system", dt.timedelta(days=29), True),
+        ("complete", "user", dt.timedelta(days=30, hours=1), False),
+    ],
+)
+def test_what_changed_nothing_and_nobody_asked_for_is_forgotten_sooner(
+    contoso: Tenant, outcome: str, asked_by: str, age: dt.timedelta, there: bool
+) -> None:
+    with scripted(Done("Over.", outcome)):
+        command = submit(contoso)
+        run_due()
+    with scope.every("a test turns the clock"):
+        Command.objects.filter(id=command.id).update(actor_kind=asked_by, finished_at=Now() - age)
+    sweeper.forget()
+    with scope.every("a test looks"):
+        assert Command.objects.filter(id=command.id).exists() is there
 
 
 @pytest.mark.django_db(transaction=True)

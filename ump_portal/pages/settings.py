@@ -230,9 +230,10 @@ def _replication() -> list[Setting]:
         ),
         Setting(
             "Ended commands are kept",
-            f"{settings.COMMAND_RETENTION_DAYS} days",
-            "COMMAND_RETENTION_DAYS",
-            "Then their rows are forgotten; the audit trail stays.",
+            f"{settings.COMMAND_RETENTION_DAYS} days; {settings.QUIET_RETENTION_DAYS} when nothing had changed",
+            "COMMAND_RETENTION_DAYS, QUIET_RETENTION_DAYS",
+            "Then their rows are forgotten, sooner those that nobody asked for and that found nothing changed; "
+            "the audit trail stays.",
         ),
         Setting(
             "Threads of a worker process",
