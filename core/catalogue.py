@@ -846,8 +846,8 @@ _WRITING: tuple[_Row, ...] = (
      "Repeat it once. If it fails again, pass the technical detail to whoever runs the portal."),
     ("teams_phone_missing", 422, _FIX, _CUSTOMER, "target",
      "{thing} has no licence with Teams Phone (Phone System), so Microsoft gives no number.",
-     ("Give the licence, here or in the Microsoft 365 admin centre. Teams needs some minutes, at times hours, to "
-      "know of it; then repeat.")),
+     ("The customer's administrator gives the licence in the Microsoft 365 admin centre. Teams needs some minutes, "
+      "at times hours, to know of it; then Queue Replication, and repeat.")),
     ("teams_missing", 422, _FIX, _CUSTOMER, "target",
      "Teams does not have {thing}, who has no licence with Teams, so Microsoft gives no policy.",
      ("The customer's administrator gives the licence in the Microsoft 365 admin centre. Teams needs some minutes, "

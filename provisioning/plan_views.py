@@ -322,7 +322,7 @@ def _undoing(request: HttpRequest, tenant: Tenant, row: Plan, undoing: services.
         for each in every
         if outcome in {"", each.outcome} and search in each.line.subject_name.casefold()
     ]
-    choices = {"outcome": ("What becomes of it", [(name, chip.word) for name, chip in words.FATES.items()])}
+    choices = {"outcome": ("Outcome", [(name, chip.word) for name, chip in words.FATES.items()])}
     shown = listing(request, tenant, listed, "lines", choices, bounded=False)
     lines = [each.line for each in shown["page"]]
     rows = words.line_rows(lines, selectors.groups_of(tenant, lines), actor)

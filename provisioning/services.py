@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 from audit.services import Changes, record
 from core.errors import Conflict, InvalidInput, UmpError
 from provisioning import judging
-from provisioning.aspects import Found, Thing, aspect_of
+from provisioning.aspects import Found, Route, Thing, aspect_of
 from provisioning.judging import Verdict, Wish
 from provisioning.models import (
     OPEN_CHANGES,
@@ -276,10 +276,16 @@ def _changed_later(lines: Sequence[Line]) -> set[Thing]:
 
 # --- In the trail -------------------------------------------------------------------------------------------
 def _title(kept: Sequence[Verdict]) -> str:
-    aspects = sorted({aspect_of(each.wish.thing.aspect).title(each.wish.thing.aspect) for each in kept})
+    aspects = sorted({_brief(each.wish.thing.aspect) for each in kept})
     users = {each.wish.thing.subject_id for each in kept}
     what = ", ".join(aspects[:NAMED]) + (" and more" if len(aspects) > NAMED else "")
     return f"{what} of {kept[0].name if len(users) == 1 else f'{len(users):,} users'}"[:300]
+
+
+def _brief(aspect: str) -> str:
+    """Rules on SBCs are one thing, whatever their numbers."""
+    family = aspect_of(aspect)
+    return family.one if family.family == Route.family else family.title(aspect)
 
 
 def _names(rows: Sequence[Change]) -> str:

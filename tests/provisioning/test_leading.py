@@ -11,7 +11,7 @@ from django.test import Client
 
 from accounts.models import User
 from provisioning import leading, sheet
-from provisioning.models import Change
+from provisioning.models import Change, Edit
 from sites.models import Site
 from telephony.models import NumberRange
 from tenants import scope
@@ -100,7 +100,7 @@ def test_many_are_led_together_with_the_numbers_that_they_are_dealt(
     cast: Cast, site: Site, people: dict[str, uuid.UUID], pool: NumberRange, client_of: SignIn
 ) -> None:
     client, at = client_of(cast.adam), f"/tenants/{cast.contoso.id}/users/edit-together/"
-    dan = add_person(cast.contoso, "Dan Adler", features="Teams")
+    dan = add_person(cast.contoso, "Dan Adler")
     order = {"id": [str(each) for each in (*people.values(), dan)], "lead": str(site.uid)}
     page = post(client, at, order | {"step": "preview"}, 200).content.decode()
     assert "2 changes for 2 users, 2 left out" in page
@@ -111,6 +111,8 @@ def test_many_are_led_together_with_the_numbers_that_they_are_dealt(
     assert digest is not None
     post(client, at, order | {"step": "keep", "digest": digest[1]})
     assert len(asked(cast)) == 4
+    with scope.one(cast.contoso.id):
+        assert Edit.objects.get().title == "Dial plan rule, Phone number of 4 users"
 
 
 def test_a_file_leads_numbers_and_is_exported_as_it_is_read(

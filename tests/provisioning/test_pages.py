@@ -182,7 +182,7 @@ def test_a_long_undo_comes_in_pages_and_costs_no_more_queries_than_a_short_one(
     def queries() -> int:
         with CaptureQueriesContext(connection) as seen:
             page = text_of(client, f"{base}plans/{plan.uid}/undo/")
-        assert page.count('data-label="What becomes of it"') <= 10
+        assert page.count('data-label="Outcome"') <= 10
         return sum(each["sql"].startswith(("SELECT", "WITH")) for each in seen)
 
     def more(numbers: range) -> None:
