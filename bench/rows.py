@@ -48,9 +48,10 @@ def commands(cursor: Any, number: int, *, lanes: str = "true", at: str = "now()"
         f"""
         INSERT INTO replication_command (tenant_id, lane_id, {", ".join(columns)})
         SELECT l.tenant_id, l.id, {", ".join(columns.values())}
-        FROM (SELECT id, tenant_id, row_number() OVER (ORDER BY id) - 1 AS place, count(*) OVER () AS lanes
+        FROM (SELECT id, tenant_id, row_number() OVER (ORDER BY id) - 1 AS place
               FROM replication_lane WHERE {lanes}) l
-        JOIN generate_series(1, %(number)s) AS n ON n %% l.lanes = l.place
+        JOIN generate_series(1, %(number)s) AS n
+          ON n %% (SELECT count(*) FROM replication_lane WHERE {lanes}) = l.place
         CROSS JOIN LATERAL (SELECT {at} AS at) moment
         """,
         {"number": number},
