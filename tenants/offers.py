@@ -17,6 +17,7 @@ NONE: frozenset[Service] = frozenset()
 TRUNK = "By a site and its prefixes on an SBC."
 CALLER_ID = "With sync by each user's policy CallingLineIdentity; without it in the Teams admin center."
 OPERATOR = "Not in this portal: the operator does it with Operator Connect's own tools."
+BILLING = "Counted each day, with the resource accounts of the customer: System > License > Usage."
 WITH_OWN_APP = frozenset({Plan.ESSENTIALS_PLUS, Plan.PRO})
 
 
@@ -80,7 +81,7 @@ RUN: Matrix = (
         "Resource Account Builder",
         (Feature("resource_account_builder", "Create accounts, queues and attendants", BOTH, NONE),),
     ),
-    ("Billing", (Feature("billing", "Active users, per RSG", BOTH, NONE),)),
+    ("Billing", (Feature("billing", "Active users, per RSG", BOTH, NONE, where=BILLING),)),
 )
 """Matrix 1: what runs here (SYN-03..08)."""
 
