@@ -34,8 +34,9 @@ def add_line(
         )  # fmt: skip
         return Line.objects.create(
             tenant_id=plan.tenant_id, plan=plan, change=change, place=1, subject_id=subject_id, subject_name=name,
-            aspect=aspect, where="Microsoft Graph", before=before, after=after, why=change.edit.title,
+            aspect=aspect, before=before, after=after, why=change.edit.title,
             **{
+                "where": "Microsoft Graph",
                 "act": "give",
                 "state": "done",
                 "request_id": "req-1",

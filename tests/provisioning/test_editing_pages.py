@@ -20,7 +20,7 @@ from tenants import scope
 from tenants.models import Tenant
 from tests.cast import Cast
 from tests.pages.helpers import post, text_of
-from tests.provisioning.making import add_line, add_plan
+from tests.provisioning.making import add_line, add_plan, add_site
 from tests.telephony.making import add_number, add_person, add_policy, keep_stream
 from tests.telephony.test_ranges import add_range
 
@@ -187,6 +187,12 @@ def test_explain_tells_the_chain_and_a_past_time_what_was(
     ):
         assert words in page, words
     assert "req-2" not in text_of(client_of(cast.adam), at)
+    add_line(
+        add_plan(tenant), ann, aspect=f"route:{add_site(tenant).uid}:+41589061000", after=True, where="SBC"
+    )
+    page = text_of(client_of(cast.adam), at)
+    assert "+41589061000 leads to site Zurich on its SBC" in page
+    assert "Read back from the SBC" in page
     shown = text_of(
         client_of(cast.adam),
         f"/tenants/{tenant.id}/changes/history/?at={(now - dt.timedelta(days=2)):%Y-%m-%d}",
