@@ -192,7 +192,7 @@ def ask(*, rounds: int) -> Figures:
     )  # fmt: skip
     bearer = {"HTTP_AUTHORIZATION": f"Bearer {token}", "REMOTE_ADDR": "169.254.0.1"}
     program = Client()  # keeps no cookies: a program sends none
-    gc.freeze()
+    gc.freeze()  # as ump_portal.wsgi does
     return {
         what: _in_turn(
             {path: _call(by, path.format(uid=tenant.id), headers) for path in paths},
