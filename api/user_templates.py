@@ -201,6 +201,7 @@ class UserTemplateRowOut(Out):
     before = serializers.CharField(allow_blank=True, help_text="As people read it; empty: nothing.")
     wanted = serializers.CharField(allow_blank=True, help_text="Likewise.")
     why = serializers.CharField(allow_blank=True, help_text="What stands against it, or should be known.")
+    advice = serializers.CharField(allow_blank=True, help_text="What to do about it.")
 
 
 class UserTemplatePreviewOut(Out):

@@ -49,7 +49,10 @@ def copy(request: HttpRequest, tenant: Tenant, user_template_id: uuid.UUID) -> H
 
 def _tell(request: HttpRequest, fits: list[Fit]) -> None:
     made = sum(each.made is not None for each in fits)
-    messages.success(request, f"{made} copied. A copy is off until somebody has seen what it would do there.")
+    if made:
+        messages.success(
+            request, f"{made} copied. A copy is off until somebody has seen what it would do there."
+        )
     for each in fits:
         if each.refused:
             messages.warning(request, f"{each.tenant.name}: {each.refused}")

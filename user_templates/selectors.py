@@ -80,6 +80,7 @@ class Row:
     before: str = ""
     wanted: str = ""
     why: str = ""
+    advice: str = ""
 
 
 def rows(tenant: Tenant, found: Work) -> list[Row]:
@@ -102,7 +103,8 @@ def _verdict(each: Verdict, groups: dict[str, str]) -> Row:
         words.title(thing.aspect, groups),
         words.value(thing.aspect, each.before),
         "" if problem else words.value(thing.aspect, each.wish.wanted),
-        f"{problem.message} {problem.advice}" if problem else each.hint,
+        problem.message if problem else each.hint,
+        problem.advice if problem else "",
     )
 
 

@@ -57,9 +57,7 @@ def _may(actor: Actor, tenant: Tenant, needs: Ability = Ability.EDIT_USERS) -> b
 
 def chip_of(row: UserTemplate) -> Chip:
     if row.lacks:
-        return dataclasses.replace(
-            CHIPS[State.OFF], word="Incomplete", hint="A copy that lacks something here"
-        )
+        return Chip("warn", "Incomplete", "A copy that lacks something here")
     found = selectors.state(row)
     chip = CHIPS[found]
     return dataclasses.replace(chip, hint=row.told["error"]) if found == State.STOPPED else chip
