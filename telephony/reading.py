@@ -63,6 +63,8 @@ class Reading:
         self.left_out: int = state.get("left_out", 0)
         self.restarts: int = state.get("restarts", 0)
         self.count = Count(**state.get("count", {}))
+        self.changed: bool = ctx.state.get("changed", False)
+        """By a run of this command that was cut off once it had concluded, too."""
 
     def slice(self) -> Outcome:
         """Done when everything is in step (or cannot be read at all, and says why), Again at a slice's end."""
@@ -156,11 +158,12 @@ class Reading:
                 self.count.removed += landing.remove_unseen(self.tenant_id, self.what.stream)
                 landing.forget_seen(self.tenant_id, self.what.stream)
                 self._keep(error=None, synced_at=Now(), rows=self._rows_now(), left_out=self.left_out)
-                self.ctx.checkpoint(reading=None)
+                self.changed = self.changed or bool(self.count.differences)
+                self.ctx.checkpoint(reading=None, changed=self.changed)
         if unapproved is not None:
             self._leave(unapproved)
             raise unapproved
-        outcome = "complete" if self.count.differences else "unchanged"
+        outcome = "complete" if self.changed else "unchanged"
         return Done(self._sentence(), outcome, result=vars(self.count) | {"left_out": self.left_out})
 
     def _ask(self) -> UmpError | None:
