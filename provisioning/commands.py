@@ -8,6 +8,7 @@ from django.db.models import Q
 from psycopg2.sql import SQL
 
 from core.errors import UmpError
+from core.words import first_of
 from m365.graph import GraphClient
 from provisioning import applying, planning, telling
 from provisioning.applying import Applying
@@ -206,8 +207,7 @@ class _Run:
     def _stale(self, plan: Plan, names: list[str]) -> None:
         with self.ctx.transaction():
             planning.give_up(plan.uid)
-        named = ", ".join(names[:5]) + (f" and {len(names) - 5:,} more" if len(names) > 5 else "")
-        raise UmpError.of("changes_moved", why=f"at Microsoft it is different by now ({named})")
+        raise UmpError.of("changes_moved", why=f"at Microsoft it is different by now ({first_of(names, 5)})")
 
     # --- Asking a second person -------------------------------------------------------------------------------
     def _ask(self, plan: Plan) -> Outcome | None:
