@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -160,3 +161,17 @@ def _same_place(path: str, place: str) -> bool:
         return True
     head = 2 if len(wanted) < 4 else 3
     return found[:head] == wanted[:head]
+
+
+def moment(text: str) -> str:
+    """A time of Microsoft's in UTC, in the one form that PostgreSQL takes as well; one without a zone is in UTC.
+
+    Python reads more than PostgreSQL does: days of weeks, and zones that no place on Earth has.
+    Raises ValueError, and TypeError for what is no text.
+    """
+    parsed = dt.datetime.fromisoformat(text)
+    try:
+        there = parsed.astimezone(dt.UTC) if parsed.tzinfo else parsed.replace(tzinfo=dt.UTC)
+    except OverflowError as error:
+        raise ValueError(text) from error
+    return there.isoformat().replace("+00:00", "Z")

@@ -11,7 +11,6 @@ so a smaller one than was asked for is nothing strange.
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +21,7 @@ from core.errors import NotFound, UmpError
 from m365.clouds import CLOUDS, Cloud
 from m365.graph import BatchRequest, BatchResponse, GraphClient, Params, segment
 from m365.permissions import FEATURES
-from m365.replies import Page
+from m365.replies import Page, moment
 
 USERS: Final = "/admin/teams/userConfigurations"
 NUMBERS: Final = "/admin/teams/telephoneNumberManagement/numberAssignments"
@@ -326,15 +325,14 @@ def _objects(row: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
 
 
 def _moment(row: Mapping[str, Any], name: str) -> str:
-    """A time in Microsoft's own words, with a zone; empty where it says none."""
+    """A time in UTC; empty where it says none."""
     value = _text(row, name)
     if not value:
         return ""
     try:
-        parsed = dt.datetime.fromisoformat(value)
+        return moment(value)
     except ValueError:
         raise _unreadable(f"{name} is not a time") from None
-    return value if parsed.tzinfo else f"{value}Z"
 
 
 def _unreadable(why: str) -> UmpError:

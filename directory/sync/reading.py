@@ -6,7 +6,6 @@ several pieces, and an absent property means "as it was" (facts/microsoft.md 5.3
 """
 
 import dataclasses
-import datetime as dt
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import Any, Final
 
 from core.errors import UmpError
 from directory.models import LONGEST, LONGEST_SEARCH
+from m365.replies import moment as utc
 
 NULL_MARK: Final = "\x01"
 GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
@@ -74,10 +74,9 @@ def moment(name: str, value: Any) -> str:
     if value is None:
         return NULL_MARK
     try:
-        parsed = dt.datetime.fromisoformat(value)
+        return utc(value)
     except (TypeError, ValueError):
         raise unreadable(f"{name} is not a time") from None
-    return value if parsed.tzinfo else f"{value}Z"
 
 
 def joined(name: str, value: Any) -> str:
