@@ -23,7 +23,7 @@ from m365 import permissions
 WAYS = {
     "batches": "the product: up to 20 writes a request, one connection",
     "four connections": "a write a request over four connections",
-    "four times batches": "up to 20 writes a request over four connections",
+    "four times batches": "the same over four connections",
     "one by one": "a write a request, one after another",
 }
 READING = permissions.DIRECTORY_READ + permissions.TELEPHONY_READ
@@ -73,7 +73,9 @@ def measure(url: str, lines: int, chosen: argparse.Namespace) -> dict[str, Figur
     found: dict[str, Figures] = {}
     for turn, way in enumerate(chosen.ways):
         some = parts(max(10, int(lines * chosen.share)) if way == "one by one" else lines)
-        found[way] = ground.child("apply", of=of, tenant=tenant, way=way, turn=turn, **some)
+        found[way] = ground.child(
+            "apply", of=of, tenant=tenant, way=way, turn=turn, limits=chosen.limits, **some
+        )
         found[way]["whole"] = found[way]["wall"] * lines / found[way]["lines"]
         print(f"  {way}: {found[way]['wall']:.1f} s for {found[way]['lines']:,}", file=sys.stderr, flush=True)
     return found

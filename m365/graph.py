@@ -178,9 +178,9 @@ class GraphClient:
         self._wait = wait or threading.Event().wait
         self.names: dict[str, Any] = dict(names or {})
         self._version = version
-
         self.teams: TeamsByPowerShell | None = None
         """Telephony by PowerShell, in clouds where Graph has none."""
+
     def get(
         self, path: str, params: Params | None = None, *, headers: Mapping[str, str] | None = None
     ) -> dict[str, Any]:

@@ -419,7 +419,12 @@ class Policy(Aspect):
             else:
                 wish = teams_writes.Wish(str(one.thing.subject_id), one.thing.key, found, one.name)
                 acts["assign" if one.after else "unassign"].append((one, wish))
-        return [self._parcel(act, part) for act, part in acts.items() if part], answers
+        most = teams_writes.MOST_WISHES
+        return [
+            self._parcel(act, part[begin : begin + most])
+            for act, part in acts.items()
+            for begin in range(0, len(part), most)
+        ], answers
 
     @staticmethod
     def _parcel(act: teams_writes.Act, part: Sequence[tuple[Intent, teams_writes.Wish]]) -> Parcel:
