@@ -115,7 +115,8 @@ def assign_number(
     """Order a number (E.164 with the plus) for a user or resource account.
 
     `kind` is Microsoft's: directRouting, callingPlan, operatorConnect; `category` primary, private or alternate. The
-    number that the target had in this category goes. Raises what `GraphClient.write` does, and `teams_not_in_cloud`.
+    number that the target had in this category goes. Raises what `GraphClient.write` does, and
+    `teams_needs_powershell`.
     """
     write = assign_write(
         number, kind, target_id, category=category, location_id=location_id, request_id=request_id

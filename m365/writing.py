@@ -37,7 +37,7 @@ class Write:
 
 
 def send(graph: GraphClient, one: Write) -> Written:
-    """Raises `teams_not_in_cloud`, what `explain` tells, and what `GraphClient.write` does."""
+    """Raises `teams_needs_powershell`, what `explain` tells, and what `GraphClient.write` does."""
     require(graph.cloud, one.feature)
     try:
         return graph.write(one.method, one.path, one.body, request_id=one.request_id)

@@ -179,21 +179,17 @@ def stops(error: UmpError) -> bool:
 
 
 def _one_by_one(intents: Sequence[Intent], send: Callable[[Intent], None]) -> Answers:
-    """Writes that cannot be put together. What stops them is raised before the first; later the rest is left without
-    an answer, and read back like everything of which nobody knows.
-    """
+    """Writes that cannot be put together. What would stop every other is said of those that were not sent, too."""
     answers: Answers = {}
+    stopped: UmpError | None = None
     for one in intents:
         try:
-            send(one)
-            answers[one.id] = Sent()
+            if stopped is None:
+                send(one)
+            answers[one.id] = stopped or Sent()
         except UmpError as error:
-            if not stops(error):
-                answers[one.id] = error
-            elif answers:
-                break
-            else:
-                raise
+            answers[one.id] = error
+            stopped = error if stops(error) else None
     return answers
 
 

@@ -8,8 +8,10 @@ import pytest
 from directory.models import DirectoryUser
 from provisioning import services
 from provisioning.models import ChangeState, Edit, LineState, Plan, PlanState
+from replication import services as queue
 from replication.models import Command
 from tenants import scope
+from tenants.access import SYSTEM
 from tests.directory.pretend import Customer, Killed, Worker
 from tests.provisioning.helpers import ANNA, Stage, allow, codes
 from tests.telephony import helpers as telephony
@@ -147,6 +149,28 @@ def test_what_teams_refuses_fails_alone_and_what_keeps_everybody_out_waits(
     assert (done.state, done.error["code"]) == ("suspended", "role_missing")
     assert {line.state for line in stage.lines(stage.plan())} == {LineState.PLANNED}
     assert stage.held()[number] == str(user)
+
+
+def test_what_stops_it_in_the_middle_leaves_what_was_written(stage: Stage, teams: PretendCmdlets) -> None:
+    users, numbers = stage.without_number(3), stage.free(3)
+    stage.give(users, numbers)
+    struck = []
+
+    def lock_out() -> None:
+        struck.append(1)
+        if len(struck) == 2:  # after the first write
+            teams.refuses[SET] = ("Forbidden", "Access denied.")
+
+    teams.struck = lock_out
+    done = stage.process()
+    assert (done.state, done.error["code"]) == ("suspended", "role_missing")
+    assert sorted(line.state for line in stage.lines(stage.plan())) == ["accepted", "planned", "planned"]
+    teams.refuses.clear()
+    with scope.one(stage.tenant.id):
+        queue.retry(SYSTEM, done)
+    assert stage.finish(done).outcome == "complete"
+    wanted = sorted((SET, str(user), number) for user, number in zip(users, numbers, strict=True))
+    assert sorted(teams.writes) == wanted
 
 
 def test_a_plan_is_drawn_and_nothing_written(stage: Stage, teams: PretendCmdlets) -> None:
