@@ -336,7 +336,8 @@ def _shown(line: Line, found: Found) -> bool:
 def start(plan: Plan) -> None:
     """The plan's changes are being applied from now on; lines with nothing to write end at once.
 
-    A plan that was begun stays as it is. Call it under the fence.
+    Left out is what does not wait any more: while the plan's own command lay with a person, another one may have
+    written it, and something newer since. A plan that was begun stays as it is. Call it under the fence.
     """
     begun = Plan.objects.filter(id=plan.id, state=PlanState.READY).update(
         state=PlanState.APPLYING, started_at=Now(), command_id=plan.command_id
@@ -346,6 +347,9 @@ def start(plan: Plan) -> None:
     lines = Line.objects.filter(plan=plan)
     changes = Change.objects.filter(id__in=lines.values("change_id"), state=ChangeState.PENDING)
     changes.update(state=ChangeState.APPLYING, plan=plan, changed_at=Now())
+    mine = Change.objects.filter(plan=plan, state=ChangeState.APPLYING)
+    others = lines.filter(state=LineState.PLANNED).exclude(change_id__in=mine.values("id"))
+    others.update(state=LineState.SKIPPED, done_at=Now())
     ends: dict[str, Any] = {"state": ChangeState.APPLIED, "problem": None, "changed_at": Now()}
     nothing = lines.filter(act="nothing", state=LineState.PLANNED)
     Change.objects.filter(id__in=nothing.values("change_id"), plan=plan).update(**ends)

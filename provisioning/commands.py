@@ -119,6 +119,8 @@ class _Run:
                 return Done("What a command that ended had under way was read back; the rest waits again.")
             self._begin()
         plan = Plan.objects.get(uid=self.ctx.state["plan"])
+        if plan.state == PlanState.STALE:
+            return self._replaced(plan)
         if self.ctx.state["step"] == "draw" and not self._draw(plan):
             return Again()
         if self.ctx.state["step"] == "check" and not self._check(plan):
@@ -144,6 +146,12 @@ class _Run:
                 applying.release(plan)
                 applying.finish(plan, stopped=True)
         return None
+
+    def _replaced(self, plan: Plan) -> Outcome:
+        """While this command lay with a person another one drew a plan, and may have written what is in this one."""
+        if self.ctx.params.get("plan") is not None:
+            raise UmpError.of("changes_moved", why="the plan was carried out or replaced meanwhile")
+        return self._anew(plan)
 
     def _begin(self) -> None:
         """A plan of its own, or the one that a person said yes to."""
@@ -215,7 +223,7 @@ class _Run:
         if self.ctx.dry_run:
             return Done(_sentence(plan), result={"plan": str(plan.uid), "lines": plan.figures})
         if self.ctx.state.get("asked"):
-            return self._asked(plan)
+            return self._anew(plan)  # a person has said yes, maybe days later
         error = self._too_many(plan)
         with self.ctx.transaction():
             if error is not None:
@@ -227,8 +235,8 @@ class _Run:
             raise error
         return None
 
-    def _asked(self, plan: Plan) -> Outcome | None:
-        """A person has said yes, maybe days later: the plan is drawn anew, and asks again for what he did not see."""
+    def _anew(self, plan: Plan) -> Outcome:
+        """The plan is drawn anew, and asks again for what nobody has seen."""
         with self.ctx.transaction():
             planning.give_up(plan.uid)
             again = planning.begin(self.ctx, self.ctx.asker())

@@ -13,11 +13,12 @@ from core.errors import UmpError
 from directory.models import DirectoryUser
 from m365 import identity, pacing, permissions
 from m365.graph import GraphClient
-from provisioning import commands, services
+from provisioning import applying, commands, services
 from provisioning.models import Change, ChangeState, Line, LineState, PlanState
 from replication import services as queue
+from replication import states
 from replication.context import Context
-from replication.models import Command, RemovalPlan
+from replication.models import Command, Reason, RemovalPlan, State
 from simulator.graph.teams_state import telephony_of
 from tenants import scope
 from tenants.access import SYSTEM
@@ -323,3 +324,43 @@ def test_what_a_cancelled_command_left_is_read_back_and_the_rest_waits_again(sta
     with scope.one(stage.tenant.id):
         assert stage.finish(services.apply(ANNA, stage.tenant, plan, plan.digest)).outcome == "complete"
     assert stage.orders() == [(given[0], str(users[1]))]
+
+
+def test_a_command_that_lay_with_a_person_writes_nothing_old(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Workers died of it after it had drawn its plan; another command was done before somebody tried again."""
+    users, given = stage.without_number(1), stage.free(1)
+    stage.ask([(users[0], "user:city", "Bern"), (users[0], "number", given[0])])
+    with scope.one(stage.tenant.id):
+        first = Command.objects.get(tenant=stage.tenant, kind="apply_changes")
+
+    def dies(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(commands._Run, "_ask", dies)
+        stage.finish(first)
+    with scope.every("what the sweeper does after the third death"):
+        states.move(first.id, from_=State.EXECUTING, to=State.SUSPENDED, reason=Reason.POISON)
+        first.refresh_from_db()
+    stage.ask([(users[0], "user:city", "Basel")])
+    assert stage.process().outcome == "complete"
+    with scope.one(stage.tenant.id):
+        queue.retry(SYSTEM, first)
+    done = stage.finish(first)
+    assert (done.state, done.message) == ("succeeded", "Nothing had to be written.")
+    assert stage.orders() == [(given[0], str(users[0]))]
+    stage.replicate()
+    with scope.one(stage.tenant.id):
+        assert DirectoryUser.objects.get(tenant=stage.tenant, object_id=users[0]).city == "Basel"
+
+
+def test_what_was_taken_back_after_the_plan_was_drawn_is_left_out(stage: Stage) -> None:
+    users, given = stage.without_number(2), stage.free(2)
+    stage.give(users, given)
+    _command, plan = stage.draw()
+    with scope.one(stage.tenant.id):
+        services.withdraw(ANNA, stage.tenant, [stage.changes()[0].id])
+        applying.start(plan)
+    assert [line.state for line in stage.lines(plan)] == [LineState.SKIPPED, LineState.PLANNED]
