@@ -32,6 +32,14 @@ from tests.system.microsoft import Microsoft
 
 DRAIN_SECONDS, DRAIN_SHARE = 240.0, 0.05
 """Patience after the last fault, and so much more for each wish."""
+AGAIN = """
+    WITH moved AS (
+        UPDATE replication_command SET state = 'queued', reason = 'person', deaths = 0, attempts = 0, not_before = now()
+        WHERE id = %s AND state = 'suspended' RETURNING lane_id
+    )
+    UPDATE replication_lane SET due_at = now() WHERE id IN (SELECT lane_id FROM moved)
+"""
+"""*Try again* for what is the provider's own: that there is in the browser only."""
 MOST_ASKED = 5
 OPEN = """
     SELECT (SELECT count(*) FROM replication_command WHERE state IN ('queued', 'executing'))
@@ -162,7 +170,9 @@ def people(ground: Ground, load: Load, asked: Counter[tuple[str, ...]]) -> int:
             continue
         asked[wish] += 1
         count += 1
-        if reason == "connection":
+        if uid is None:
+            ground.sql(AGAIN, number)
+        elif reason == "connection":
             load.say("POST", f"/tenants/{uid}/connection/check", {})
         else:
             load.say("POST", f"/tenants/{uid}/commands/{number}/retry", {})
