@@ -34,7 +34,8 @@ DRAIN_SECONDS, DRAIN_SHARE = 240.0, 0.05
 """Patience after the last fault, and so much more for each wish."""
 AGAIN = """
     WITH moved AS (
-        UPDATE replication_command SET state = 'queued', reason = 'person', deaths = 0, attempts = 0, not_before = now()
+        UPDATE replication_command
+        SET state = 'queued', reason = 'person', deaths = 0, attempts = 0, not_before = now()
         WHERE id = %s AND state = 'suspended' RETURNING lane_id
     )
     UPDATE replication_lane SET due_at = now() WHERE id IN (SELECT lane_id FROM moved)
