@@ -18,18 +18,23 @@ def own_queue() -> str | None:
     return LaneName.POWERSHELL.value if settings.WORKER_LANES == [LaneName.POWERSHELL] else None
 
 
-def ring(lane: str = "") -> None:
-    """Tell any worker that there may be work; those with PowerShell listen elsewhere. The message carries nothing."""
+def ring(lane: str = "") -> bool:
+    """Tell any worker that there may be work; those with PowerShell listen elsewhere. The message carries nothing.
+
+    False when there is no broker to take it.
+    """
     queue = LaneName.POWERSHELL.value if lane == LaneName.POWERSHELL else None
     try:
         current_app.send_task(TICK, ignore_result=True, retry=False, queue=queue)
     except (OperationalError, OSError) as error:
         log.warning("the worker could not be woken, the sweeper will", extra={"error": type(error).__name__})
+        return False
+    return True
 
 
-def ring_own() -> None:
+def ring_own() -> bool:
     """Tell another worker of this one's sort."""
-    ring(own_queue() or "")
+    return ring(own_queue() or "")
 
 
 def ring_after_commit(lane: str = "") -> None:

@@ -23,10 +23,11 @@ def tick() -> None:
         if LaneName.POWERSHELL in settings.WORKER_LANES:
             with scope.every("a worker with PowerShell says that it lives"):
                 states.note_powershell()
-        if not runner.drain():
+        while not runner.drain():
             if doorbell.own_queue() is None:
                 sweeper.sweep()  # its message may lie behind as many rings as there were while this went on
-            doorbell.ring_own()
+            if doorbell.ring_own():
+                break  # without a broker nobody would go on
 
 
 @shared_task(name="replication.sweep", ignore_result=True)  # type: ignore[untyped-decorator]  # Celery ships no types

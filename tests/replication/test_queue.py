@@ -16,7 +16,7 @@ from django.db.models.functions import Now
 from django.test import TestCase
 
 from core.errors import Conflict, LeaseLost, UmpError
-from replication import doorbell, runner, selectors, services, states, sweeper
+from replication import doorbell, runner, selectors, services, states, sweeper, tasks
 from replication.context import Again, Context, Done
 from replication.models import Command, Lane, LaneName, Reason, State, Step
 from tenants import scope
@@ -37,7 +37,7 @@ def contoso(cast: Cast) -> Tenant:
 def rung(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """For which lanes somebody was woken."""
     lanes: list[str] = []
-    monkeypatch.setattr(doorbell, "ring", lambda lane="": lanes.append(lane))
+    monkeypatch.setattr(doorbell, "ring", lambda lane="": not lanes.append(lane))
     return lanes
 
 
@@ -676,6 +676,17 @@ def test_a_worker_with_its_hands_full_wakes_another(committed_cast: Cast, rung: 
         rung.clear()
         assert runner.drain(longest=20)
         assert rung == [""]
+
+
+def test_a_tick_goes_on_while_there_is_no_broker_to_ask_for_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Redis may be away for as long as it likes: what has begun comes to its end."""
+    drains, rings = [False, False, False, True], [False, False, True]
+    swept: list[bool] = []
+    monkeypatch.setattr(runner, "drain", lambda: drains.pop(0))
+    monkeypatch.setattr(sweeper, "sweep", lambda: swept.append(True))
+    monkeypatch.setattr(doorbell, "ring", lambda lane="": rings.pop(0))
+    tasks.tick()
+    assert (drains, rings, len(swept)) == ([True], [], 3)
 
 
 def test_what_a_slice_said_last_comes_with_its_end(contoso: Tenant) -> None:
