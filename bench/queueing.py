@@ -15,10 +15,11 @@ from bench import rows
 from bench.verifying import plant
 
 import redis
+from celery import current_app
 from django.db import connection, connections, transaction
 from django.db.models import Count, Max, Min
 
-from replication import doorbell, states
+from replication import doorbell, states, sweeper
 from replication.models import FINAL, OPEN, Command, State
 from replication.services import submit
 from telephony.models import Stream
@@ -97,7 +98,7 @@ def starts(*, number: int) -> Figures:
         _until(partial(_ended, command), every=0.005)
         assert command.started_at is not None
         waits.append((command.started_at - command.queued_at).total_seconds() * 1000)
-    return _spread(waits)
+    return {**_spread(waits), "number": number}
 
 
 def _ended(command: Command) -> bool:
@@ -106,12 +107,13 @@ def _ended(command: Command) -> bool:
     return command.state in FINAL
 
 
-def messages(*, commands: int) -> Figures:
+def messages(*, commands: int, calls: int = 1) -> Figures:
+    """Tasks of so many calls each."""
     from bench import plain_celery
 
     _redis().delete(plain_celery.DONE)
     for _ in range(commands):
-        plain_celery.call.delay()
+        plain_celery.call.delay(calls)
     return {}
 
 
@@ -129,75 +131,25 @@ def _redis() -> redis.Redis:
 
 
 def replicate() -> Figures:
-    """One cycle for each customer that was never told to call."""
+    """One cycle for each customer that was never told to call, begun by the workers' own sweeper."""
     kind = "quick_replication"
+    before = _final(kind)
+    with connections["owner"].cursor() as cursor:
+        cursor.execute("SELECT coalesce(max(id), 0) FROM replication_command")
+        last = cursor.fetchone()[0]
+        cursor.execute("UPDATE tenants_tenant SET next_cycle_at = now() WHERE name LIKE 'Customer cycle-%'")
+        number = cursor.rowcount
+    for _ in range(-(-number // sweeper.BATCH)):
+        current_app.send_task("replication.sweep", ignore_result=True)
+    _until(lambda: _final(kind) >= before + number)
     with scope.every(EVERY):
-        before = _final(kind)
-        tenants = list(Tenant.objects.filter(name__startswith="Customer cycle-"))
-        with transaction.atomic():
-            ids = [submit(SYSTEM, kind, tenant).id for tenant in tenants]
-    _until(lambda: _final(kind) >= before + len(ids))
-    with scope.every(EVERY):
-        found = Command.objects.filter(id__in=ids)
+        found = Command.objects.filter(kind=kind, id__gt=last)
         ended = found.aggregate(first=Min("started_at"), last=Max("finished_at"))
         wrong = list(found.exclude(state=State.SUCCEEDED).values_list("message", flat=True)[:1])
     if wrong:
         raise SystemExit(wrong[0])
     seconds = (ended["last"] - ended["first"]).total_seconds()
-    return {"customers": len(ids), "seconds": seconds, "rate": len(ids) / seconds}
-
-
-def burst(*, tenants: list[str], watch: list[str], each: int, large: int) -> Figures:
-    """Everything queued at once; how long the watched customers' commands waited, and when the last one ended.
-
-    With `large`, the customer of that seed first gets a first sync and so many commands.
-    """
-    with scope.every(EVERY):
-        every = {str(one.entra_tenant_id): one for one in Tenant.objects.all()}
-        big = next(one for one in every.values() if one.name.startswith("Customer large-"))
-        Command.objects.filter(tenant=big).delete()
-        with transaction.atomic():
-            ids = [
-                submit(SYSTEM, CALL, every[one], target=f"{number}").id
-                for number in range(each)
-                for one in tenants
-            ]
-            transaction.get_connection().run_on_commit.clear()
-            if large:
-                submit(SYSTEM, "sync", big)
-                _many_calls(big, large)
-    for _ in range(2):
-        doorbell.ring()
-    mine = [every[one].id for one in watch]
-    _until(partial(_all_ended, ids, mine))
-    with scope.every(EVERY):
-        rows = Command.objects.filter(id__in=ids, tenant_id__in=mine).values_list(
-            "queued_at", "started_at", "finished_at"
-        )
-        waits = [(begun - queued).total_seconds() * 1000 for queued, begun, _ in rows]
-        seconds = max(ended for _, _, ended in rows) - min(queued for queued, _, _ in rows)
-    return {**_spread(waits), "seconds": seconds.total_seconds()}
-
-
-def finished(*, tenants: list[str]) -> Figures:
-    """Wait for everything that these customers still have to do."""
-    with scope.every(EVERY):
-        mine = list(Tenant.objects.filter(entra_tenant_id__in=tenants).values_list("id", flat=True))
-    _until(partial(_all_ended, None, mine))
-    return {}
-
-
-def _all_ended(ids: list[int] | None, tenants: list[Any]) -> bool:
-    with scope.every(EVERY):
-        found = Command.objects.filter(tenant_id__in=tenants).exclude(state__in=FINAL)
-        return not (found if ids is None else found.filter(id__in=ids)).exists()
-
-
-def _many_calls(tenant: Tenant, number: int) -> None:
-    with connections["owner"].cursor() as cursor:
-        rows.commands(
-            cursor, number, lanes=f"tenant_id = '{tenant.id}' AND name = 'data'", target="'large ' || n"
-        )
+    return {"customers": number, "seconds": seconds, "rate": number / seconds}
 
 
 def _nothing_open() -> bool:
@@ -274,8 +226,6 @@ MEASURES = {
         messages,
         answered,
         replicate,
-        burst,
-        finished,
         claims,
     )
 }
