@@ -40,7 +40,9 @@ class CommandOut(Out):
     state = serializers.ChoiceField(choices=State.choices)
     reason = serializers.CharField(allow_blank=True)
     reason_text = serializers.SerializerMethodField()
-    outcome = serializers.CharField(allow_blank=True, help_text="complete, partial or unchanged, once succeeded.")
+    outcome = serializers.CharField(
+        allow_blank=True, help_text="complete, partial or unchanged, once succeeded."
+    )
     message = serializers.CharField(allow_blank=True, help_text="Execution Result.")
     error = serializers.SerializerMethodField()
     result = serializers.DictField()

@@ -14,8 +14,8 @@ app = Celery("ump_portal")
 OWN_SWEEP_SECONDS = 15.0
 POOL_AT_MOST = 256
 CHILD_AT_MOST = 1_000_000
-"""KiB after which a pool process is replaced, a leak apart never. Not after so many tasks: a ring that meets a process
-about to be replaced waits for seconds (measured: up to five), and the new one has to ask for every customer's token."""
+"""KiB after which a pool process is replaced, a leak apart never. Not after so many tasks: a ring that meets one
+about to be replaced waits for seconds (measured: up to five), and the new one asks for every customer's token."""
 
 
 @app.on_configure.connect  # type: ignore[untyped-decorator]  # Celery ships no types
