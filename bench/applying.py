@@ -24,7 +24,7 @@ from m365 import pacing, writing  # noqa: E402
 from m365.graph import GraphClient, Written  # noqa: E402
 from m365.writing import Write  # noqa: E402
 from provisioning import applying, services  # noqa: E402
-from provisioning.aspects import FAMILIES, Intent, Number, Progress, Thing  # noqa: E402
+from provisioning.aspects import Intent, Number, Progress, Thing  # noqa: E402
 from provisioning.judging import Wish  # noqa: E402
 from provisioning.models import Plan, Source  # noqa: E402
 from replication import runner  # noqa: E402
@@ -191,8 +191,6 @@ def _way(send_all: Callable[..., Any] | None = None, *, chunk: int = 20, looks_a
             patched.enter_context(mock.patch.object(writing, "send_all", send_all))
         if looks_alone:
             patched.enter_context(mock.patch.object(Number, "progress", _looks_one_by_one))
-            for family in (Number, *map(type, FAMILIES.values())):
-                patched.enter_context(mock.patch.object(family, "seen", family.observed))
         patched.enter_context(mock.patch.object(applying, "CHUNK", chunk))
         yield
 
