@@ -45,6 +45,8 @@ class Webhook:
         receiver = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
+            timeout = 5.0
+
             def do_POST(self) -> None:
                 event = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 trouble = receiver.trouble
@@ -61,6 +63,7 @@ class Webhook:
                 pass
 
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = False  # its end waits for them
         self.url = f"http://127.0.0.1:{self._server.server_port}/hook"
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
