@@ -95,19 +95,23 @@ class Applying:
     def _intend(self, under_way: Collection[Line]) -> list[Line]:
         """The next lines, written down as sent; none while there is no room for a whole chunk beside `under_way`.
 
-        What a newer wish has replaced meanwhile is left out.
+        What a newer wish has replaced meanwhile is left out. Where all wait for each other (two users swap their
+        numbers), the first goes and Microsoft has the word.
         """
         if len(under_way) > MOST_UNDER_WAY - CHUNK:
             return []
         with self.ctx.transaction():
             chunk: list[Line] = []
-            while ahead := self._ahead(under_way):
+            most = LOOK_AHEAD
+            while ahead := self._ahead(under_way, most):
                 newer = self._newer(ahead)
                 replaced = [line.id for line in ahead if Thing(line.subject_id, line.aspect) in newer]
                 self._end_all(replaced, LineState.SKIPPED)
                 chunk = self._independent([line for line in ahead if line.id not in replaced], under_way)
-                if chunk or not replaced:
+                if chunk or under_way or (not replaced and len(ahead) < most):
                     break
+                most *= 10  # all of these wait for numbers that are freed further down
+            chunk = chunk or ([] if under_way else ahead[:1])
             for line in chunk:
                 line.state, line.sends = LineState.SENT, line.sends + 1
                 line.request_id, line.operation = str(uuid.uuid4()), ""
@@ -115,10 +119,10 @@ class Applying:
             self.lines.filter(id__in=[line.id for line in chunk]).update(sent_at=Now())
         return chunk
 
-    def _ahead(self, under_way: Collection[Line]) -> list[Line]:
+    def _ahead(self, under_way: Collection[Line], most: int) -> list[Line]:
         """The lines to be sent next, all of one place: what is freed is free before somebody else is given it."""
         planned = self.lines.filter(state=LineState.PLANNED).order_by("place", "id")
-        ahead = list(planned[:LOOK_AHEAD])
+        ahead = list(planned[:most])
         if not ahead or any(line.place < ahead[0].place for line in under_way):
             return []
         return [line for line in ahead if line.place == ahead[0].place]
@@ -133,10 +137,7 @@ class Applying:
         return {Thing(*row) for row in rows.values_list("subject_id", "aspect")}
 
     def _independent(self, ahead: Sequence[Line], under_way: Collection[Line]) -> list[Line]:
-        """Of these, one a user, none of a user of whom nobody knows what arrived, and no number that is still held.
-
-        Where all wait for each other (two users swap their numbers), the first goes and Microsoft has the word.
-        """
+        """Of these, one a user, none of a user of whom nobody knows what arrived, and no number still held."""
         busy = {line.subject_id for line in under_way if line.state == LineState.SENT}
         held = self._held(ahead)
         chunk: list[Line] = []
@@ -145,7 +146,7 @@ class Applying:
             if line.subject_id not in busy and holder == line.subject_id:
                 chunk.append(line)
             busy.add(line.subject_id)
-        return chunk[:CHUNK] or ([] if under_way else list(ahead[:1]))
+        return chunk[:CHUNK]
 
     def _held(self, ahead: Collection[Line]) -> dict[str | None, uuid.UUID]:
         """Of the numbers that these lines give, those that a user has who is to get another one: who that is."""

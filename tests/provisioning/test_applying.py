@@ -115,8 +115,12 @@ def sent(stage: Stage) -> list[tuple[str, str]]:
     return told
 
 
-def test_those_of_one_user_go_in_their_order_and_a_number_before_whoever_waits_for_it(stage: Stage) -> None:
-    """Though the waiting one asked first, and everything fits into one batch."""
+@pytest.mark.parametrize("ahead", [100, 1])
+def test_those_of_one_user_go_in_their_order_and_a_number_before_whoever_waits_for_it(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, ahead: int
+) -> None:
+    """Though the waiting one asked first, and everything fits into one batch; however few lines are looked at."""
+    monkeypatch.setattr(applying, "LOOK_AHEAD", ahead)
     (old,) = stage.with_number(1)
     (new,) = stage.without_number(1)
     number = next(number for number, target in stage.held().items() if target == str(old))
