@@ -67,7 +67,7 @@ def ours(commands: int, tenants: int, label: str) -> Figures:
     """Commands of the portal, through the worker as the product starts it, once its processes have their tokens."""
     with product():
         throughput: Figures = {}
-        for part, number in ((f"{label} warm", WARM * tenants), (label, commands)):
+        for part, number in ((f"warm {label}", WARM * tenants), (label, commands)):
             child("wishes", commands=number, label=part)
             throughput = child("drained", commands=number, label=part)
     return throughput
