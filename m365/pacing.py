@@ -5,8 +5,8 @@ answer, and above 80 % how full the window is. From that the pacer learns how mu
 it beforehand, since it depends on the customer's size and on what else uses the same app.
 
 Two limits are known beforehand, and count requests (facts 6.2 and 6.3): writes to the directory, and calls of Teams,
-of which Microsoft does not say what counts. There we stay below what it says of the Teams service, and far below once
-one was refused.
+of which Microsoft does not say what counts. There we begin with a fifth of what it says of the Teams service, come
+near it in half a minute while nothing is refused, and begin anew once something was.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ WRITES = (3_000 * AIM, 150.0)
 """Writes to the directory, and the seconds in which as many may be sent again."""
 TEAMS = (30 * AIM, 1.0)
 SLOWED = 0.2
-"""The share of its speed that a refused meter goes on with; it doubles until it is whole again."""
+"""The share of its speed with which a cautious meter begins and a refused one goes on; doubles until it is whole."""
 DOUBLES = 10.0
 SHORTEST = 0.001
 """A wait that is shorter than this is none."""
@@ -74,14 +74,16 @@ class Meter:
 
     most: float
     window: float
+    cautious: bool = False
     _level: float = 0.0
     _at: float | None = None
-    _refused: float | None = None
+    _slow_since: float | None = None
 
     def until(self, now: float, number: float) -> float:
         """How long to wait for room for so many; more than fit at all wait until it is full."""
         if self._at is None:
             self._level = self.most
+            self._slow_since = now if self.cautious else None
         else:
             self._level = min(self.most, self._level + (now - self._at) * self._speed(now))
         self._at = now
@@ -93,11 +95,13 @@ class Meter:
 
     def refuse(self, now: float) -> None:
         """Microsoft knows of more than we do: nothing is left, and it fills slowly for a while."""
-        self._refused, self._level = now, min(self._level, 0.0)
+        self._slow_since, self._level = now, min(self._level, 0.0)
 
     def _speed(self, now: float) -> float:
-        share = 1.0 if self._refused is None else SLOWED * 2.0 ** min((now - self._refused) / DOUBLES, 8.0)
-        return min(share, 1.0) * self.most / self.window
+        share = 1.0
+        if self._slow_since is not None:
+            share = min(1.0, SLOWED * 2.0 ** min((now - self._slow_since) / DOUBLES, 8.0))
+        return share * self.most / self.window
 
 
 @dataclass
@@ -111,7 +115,7 @@ class Pacer:
     _warned: float = 0.0
     _held_until: float = 0.0
     _writes: Meter = field(default_factory=lambda: Meter(*WRITES))
-    _teams: Meter = field(default_factory=lambda: Meter(*TEAMS))
+    _teams: Meter = field(default_factory=lambda: Meter(*TEAMS, cautious=True))
 
     def ask(self, cost: Cost) -> float:
         """How long to wait before spending this much; 0 means now, and counts it as spent."""

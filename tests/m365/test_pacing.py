@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from m365.pacing import TEAMS, WRITES, Cost, Pacer, cost_of, expected_units, pacer_for
+from m365.pacing import SLOWED, TEAMS, WRITES, Cost, Pacer, cost_of, expected_units, pacer_for
 from tests.m365.desk import Clock
 
 
@@ -98,10 +98,14 @@ def test_what_is_counted_by_the_request_is_known_beforehand() -> None:
     assert pacer.ask(cost_of("/users/x")) == 0.0
     batch = sum([cost_of("/admin/teams/userConfigurations/x")] * 20, Cost())
     assert (batch.teams, batch.writes) == (20, 0)
+    assert pacer.ask(batch) == 0.0
+    assert pacer.ask(batch) == pytest.approx((2 * 20 - TEAMS[0]) / (SLOWED * TEAMS[0]))
+    clock.now += 60
+    begun = clock.now
     for _ in range(10):
         while wait := pacer.ask(batch):
             clock.now += wait
-    assert clock.now - 1000 == pytest.approx((10 * 20 - TEAMS[0]) / TEAMS[0])
+    assert clock.now - begun == pytest.approx((10 * 20 - TEAMS[0]) / TEAMS[0])
 
 
 def test_a_refused_meter_is_slow_and_then_whole_again() -> None:
