@@ -147,28 +147,7 @@ def _own(
         link=_link(portal, "ApplicationsListBlade", "App registrations"),
     )
     yield _ids(tenant, ids)
-    yield Step(
-        "Add the permissions",
-        "Under API permissions choose Microsoft Graph, Application permissions. The portal uses these and no others.",
-        _all_there(least) if own else False,
-        permissions=least,
-    )
-    writing = _asked(PROFILES["changes"], granted)
-    yield Step(
-        "Let the portal write",
-        "For changes of users, numbers, policies and memberships made here. Without these the portal only reads.",
-        _all_there(writing) if own else False,
-        permissions=writing,
-        optional=True,
-    )
-    yield Step(
-        "Add the longer list",
-        "The vendor's list for voice features. Add it only when those are to be used; it lets the app change users.",
-        permissions=tuple(
-            one for one in _asked(PROFILES["custom_app"], granted) if one not in (*least, *writing)
-        ),
-        optional=True,
-    )
+    yield from _own_permissions(least, granted, there=own is not None)
     yield Step(
         "Grant admin consent",
         "Choose Grant admin consent and confirm with Yes. Without it the permissions are asked for, but not given.",
@@ -198,6 +177,31 @@ def _own(
     )
 
 
+def _own_permissions(least: tuple[Asked, ...], granted: frozenset[str], *, there: bool) -> Iterator[Step]:
+    yield Step(
+        "Add the permissions",
+        "Under API permissions choose Microsoft Graph, Application permissions. The portal uses these and no others.",
+        there and _all_there(least),
+        permissions=least,
+    )
+    writing = _asked(PROFILES["changes"], granted)
+    yield Step(
+        "Let the portal write",
+        "For changes of users, numbers, policies and memberships made here. Without these the portal only reads.",
+        there and _all_there(writing),
+        permissions=writing,
+        optional=True,
+    )
+    yield Step(
+        "Add the longer list",
+        "The vendor's list for voice features. Add it only when those are to be used; it lets the app change users.",
+        permissions=tuple(
+            one for one in _asked(PROFILES["custom_app"], granted) if one not in (*least, *writing)
+        ),
+        optional=True,
+    )
+
+
 def _renews_itself(granted: frozenset[str], own: Connection | None, cloud: clouds.Cloud) -> Step:
     """What lets the portal renew the secret without anybody's help."""
     app = str(own.client_id) if own else "CLIENT-ID"
@@ -222,6 +226,7 @@ def _renews_itself(granted: frozenset[str], own: Connection | None, cloud: cloud
 def _sync(app: ProviderApp, portal: str) -> Iterator[Step]:
     known = app.client_id is not None
     ids = [Value("Application (client) ID", str(app.client_id))] if known else []
+    months = installation.get("provider_secret_months")
     yield Step(
         "Register the app in the provider's own tenant",
         "Once for this installation; customers are connected through it. It needs no Microsoft 365 licence.",
@@ -264,10 +269,7 @@ def _sync(app: ProviderApp, portal: str) -> Iterator[Step]:
         "Create a client secret",
         "Copy the column Value at once: it is shown this one time.",
         app.secret is not None,
-        (
-            Value("Description", "UMP Portal"),
-            Value("Expires", f"{installation.get('provider_secret_months')} months"),
-        ),
+        (Value("Description", "UMP Portal"), Value("Expires", f"{months} months")),
     )
     yield Step(
         "Enter it on Authentication Status",

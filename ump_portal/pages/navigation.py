@@ -111,33 +111,29 @@ def _provider_tree(request: HttpRequest, actor: Actor) -> list[Entry]:
         ),
         _entry(request, "Numbers", "/numbers/", "phone"),
         _entry(request, "Audit", "/audit/", "scroll-text"),
-        _group(
-            "System",
-            "settings",
-            _entry(request, "Settings", "/settings/", exact=True) if provider else None,
-            _entry(request, "Invitation Settings", "/settings/invitations/")
-            if actor.may(Ability.VIEW_INVITATIONS)
-            else None,
-            _entry(request, "Branding", "/settings/branding/")
-            if actor.may(Ability.CHANGE_SETTINGS)
-            else None,
-            _entry(request, "License", "/settings/license/") if provider else None,
-            _entry(request, "DNS zone", "/settings/dns-zone/") if provider else None,
-            _entry(request, "Resource account templates", "/resource-account-templates/")
-            if provider
-            else None,
-            _entry(request, "Users & roles", "/settings/people/")
-            if actor.may(Ability.MANAGE_PEOPLE)
-            else None,
-            _entry(request, "API clients", "/settings/api-clients/")
-            if actor.may(Ability.MANAGE_TOKENS)
-            else None,
-            _entry(request, "Webhooks", "/settings/webhooks/")
-            if actor.may(Ability.MANAGE_WEBHOOKS)
-            else None,
-        ),
+        _system(request, actor, provider=provider),
     ]
     return [entry for entry in entries if entry is not None]
+
+
+def _system(request: HttpRequest, actor: Actor, *, provider: bool) -> Entry | None:
+    return _group(
+        "System",
+        "settings",
+        _entry(request, "Settings", "/settings/", exact=True) if provider else None,
+        _entry(request, "Invitation Settings", "/settings/invitations/")
+        if actor.may(Ability.VIEW_INVITATIONS)
+        else None,
+        _entry(request, "Branding", "/settings/branding/") if actor.may(Ability.CHANGE_SETTINGS) else None,
+        _entry(request, "License", "/settings/license/") if provider else None,
+        _entry(request, "DNS zone", "/settings/dns-zone/") if provider else None,
+        _entry(request, "Resource account templates", "/resource-account-templates/") if provider else None,
+        _entry(request, "Users & roles", "/settings/people/") if actor.may(Ability.MANAGE_PEOPLE) else None,
+        _entry(request, "API clients", "/settings/api-clients/")
+        if actor.may(Ability.MANAGE_TOKENS)
+        else None,
+        _entry(request, "Webhooks", "/settings/webhooks/") if actor.may(Ability.MANAGE_WEBHOOKS) else None,
+    )
 
 
 # --- A customer's side --------------------------------------------------------------------------------------

@@ -191,6 +191,23 @@ def sample_steps(now: datetime) -> list[dict[str, Any]]:
     ]
 
 
+SAMPLE_TOOLBAR: dict[str, Any] = {
+    "filters": [
+        {
+            "name": "status",
+            "label": "Status",
+            "value": "",
+            "options": [{"value": "ok", "label": "Successful"}],
+        },
+    ],
+    "chips": [{"label": "Status: Failed", "url": "?"}, {"label": "Level: Pro", "url": "?"}],
+    "bulk_actions": [
+        {"label": "Check Credentials", "url": "?dialog=check", "icon": "refresh-cw"},
+        {"label": "Queue Replication", "url": "?dialog=check", "icon": "play"},
+    ],
+}
+
+
 def sample_context(request: HttpRequest) -> dict[str, Any]:
     now = timezone.now()
     paginator = Paginator(sample_rows(now) * 10, 8)
@@ -212,19 +229,7 @@ def sample_context(request: HttpRequest) -> dict[str, Any]:
         "page": paginator.get_page(request.GET.get("page")),
         "nothing": Paginator([], 10).get_page(1),
         "sort": "name",
-        "filters": [
-            {
-                "name": "status",
-                "label": "Status",
-                "value": "",
-                "options": [{"value": "ok", "label": "Successful"}],
-            },
-        ],
-        "chips": [{"label": "Status: Failed", "url": "?"}, {"label": "Level: Pro", "url": "?"}],
-        "bulk_actions": [
-            {"label": "Check Credentials", "url": "?dialog=check", "icon": "refresh-cw"},
-            {"label": "Queue Replication", "url": "?dialog=check", "icon": "play"},
-        ],
+        **SAMPLE_TOOLBAR,
         "form": SampleForm(auto_id="sample_%s"),
         "bound": bound,
         "stored": SimpleNamespace(
