@@ -606,9 +606,6 @@ _PORTALS_OWN: tuple[_Row, ...] = (
     ("breaker_open", 503, _LATER, _PORTAL, "connection",
      "Several tries in a row failed, so the portal rests before it tries again.",
      "See the last failure for the cause. A check of the credentials tries at once."),
-    ("licence_missing", 422, _FIX, _CUSTOMER, "target",
-     "There is no free licence of the needed kind for {thing}.",
-     "The customer's administrator buys or frees a licence; then repeat."),
     ("plan_stale", 409, _NEVER, _PROVIDER, "target",
      "The customer's data changed since this plan was made, so it was not carried out.",
      "Make a new plan, look at it, and then confirm it."),
@@ -872,12 +869,6 @@ _WRITING: tuple[_Row, ...] = (
     ("group_by_rule", 409, _FIX, _CUSTOMER, "target",
      "Who belongs to {thing} is decided by a rule of Microsoft Entra, so nobody can be added or removed by hand.",
      "The customer's administrator changes the rule of the group, or the user's details that the rule looks at."),
-    ("licence_unknown", 422, _FIX, _CUSTOMER, "target",
-     "{tenant} does not have the licence that {thing} should get.",
-     "The customer's administrator buys it, or choose another licence; then repeat."),
-    ("licence_from_group", 409, _FIX, _CUSTOMER, "target",
-     "{thing} has the licence as a member of a group, so it cannot be taken from the user alone.",
-     "Take the user out of the group that gives the licence, here or in Microsoft Entra."),
 )
 
 _CHANGING: tuple[_Row, ...] = (

@@ -396,7 +396,7 @@ _WRITES = (
         "Give users numbers, and take them away",
         (Need(("TeamsTelephoneNumber.ReadWrite.All",)),),
         "",
-        tuple(f"{_NUMBERS_AT}/{act}" for act in ("assignnumber", "unassignnumber", "updatenumber")),
+        tuple(f"{_NUMBERS_AT}/{act}" for act in ("assignnumber", "unassignnumber")),
         optional=True,
         clouds=frozenset({"global"}),
     ),

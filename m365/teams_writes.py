@@ -22,7 +22,7 @@ from m365.errors import lacking, renamed
 from m365.graph import BatchRequest, BatchResponse, GraphClient, Written, segment
 from m365.replies import check_link
 from m365.teams import NUMBERS, require, told
-from m365.writing import Write, send, send_all
+from m365.writing import Write
 
 OPERATIONS: Final = "/admin/teams/telephoneNumberManagement/operations"
 POLICIES: Final = "/admin/teams/policy"
@@ -92,38 +92,7 @@ class Wish:
     thing: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one wish: either of the two is set."""
-
-    wish: Wish
-    written: Written | None = None
-    error: UmpError | None = None
-
-
 # --- Numbers ------------------------------------------------------------------------------------------------
-def assign_number(
-    graph: GraphClient,
-    number: str,
-    kind: str,
-    target_id: str,
-    *,
-    category: str = "primary",
-    location_id: str = "",
-    request_id: str = "",
-) -> Ordered:
-    """Order a number (E.164 with the plus) for a user or resource account.
-
-    `kind` is Microsoft's: directRouting, callingPlan, operatorConnect; `category` primary, private or alternate. The
-    number that the target had in this category goes. Raises what `GraphClient.write` does, and
-    `teams_needs_powershell`.
-    """
-    write = assign_write(
-        number, kind, target_id, category=category, location_id=location_id, request_id=request_id
-    )
-    return ordered(graph, send(graph, write))
-
-
 def assign_write(
     number: str,
     kind: str,
@@ -133,7 +102,11 @@ def assign_write(
     location_id: str = "",
     request_id: str = "",
 ) -> Write:
-    """The same as data; what is written is an order (`ordered`)."""
+    """The order (`ordered`) of a number, E.164 with the plus, for a user or resource account.
+
+    `kind` is Microsoft's: directRouting, callingPlan, operatorConnect; `category` primary, private or alternate. The
+    number that the target had in this category goes.
+    """
     body = {
         "telephoneNumber": number,
         "assignmentTargetId": target_id,
@@ -144,57 +117,17 @@ def assign_write(
     return Write("numbers_write", "POST", f"{NUMBERS}/assignNumber", body, number, request_id)
 
 
-def unassign_number(graph: GraphClient, number: str, kind: str, *, request_id: str = "") -> Ordered:
-    """Order that a number is taken back from whoever has it."""
-    return ordered(graph, send(graph, unassign_write(number, kind, request_id=request_id)))
-
-
 def unassign_write(number: str, kind: str, *, request_id: str = "") -> Write:
-    """The same as data; what is written is an order (`ordered`)."""
+    """The order (`ordered`) that a number is taken back from whoever has it."""
     body = {"telephoneNumber": number, "numberType": kind}
     return Write("numbers_write", "POST", f"{NUMBERS}/unassignNumber", body, number, request_id)
 
 
-def update_number(
-    graph: GraphClient,
-    number: str,
-    *,
-    location_id: str | None = None,
-    site_id: str | None = None,
-    lookup: Sequence[str] | None = None,
-    request_id: str = "",
-) -> Written:
-    """Change what is known of a number, at once: an empty text clears, None keeps.
-
-    `lookup` are the options of reverse number lookup (`skipInternalVoip`).
-    """
-    given = {
-        "locationId": location_id,
-        "networkSiteId": site_id,
-        "reverseNumberLookupOptions": None if lookup is None else list(lookup),
-    }
-    body = {"telephoneNumber": number, **{name: value for name, value in given.items() if value is not None}}
-
-    def explain(_graph: GraphClient, error: UmpError) -> UmpError:
-        return renamed(error, "number_unknown", number=number) if isinstance(error, NotFound) else error
-
-    path = f"{NUMBERS}/updateNumber"
-    return send(graph, Write("numbers_write", "POST", path, body, number, request_id, explain))
-
-
-def operation(graph: GraphClient, operation_id: str, number: str = "", *, thing: str = "") -> Operation:
-    """What became of an order; `number` and `thing` (the user) name it in its error.
-
-    An operation that Microsoft no longer knows raises NotFound: read the number.
-    """
-    try:
-        return _operation(graph, graph.get(_operation_path(operation_id)), number, thing)
-    except PermissionMissing as error:
-        raise lacking(error, "numbers_write") from error
-
-
 def operations(graph: GraphClient, orders: Sequence[tuple[str, str, str]]) -> list[Operation | None]:
-    """The same for any number of orders (id, number, thing), twenty a request; None for one that is forgotten."""
+    """What became of orders (id, number, thing), twenty a request; None for one that Microsoft no longer knows.
+
+    The number and `thing` (the user) name it in its error.
+    """
     steps = [BatchRequest(str(at), _operation_path(one[0])) for at, one in enumerate(orders)]
     try:
         answers: list[BatchResponse] = graph.each(steps)
@@ -250,16 +183,8 @@ def _reason(says: str, number: str, thing: str, graph: GraphClient) -> UmpError:
 
 
 # --- Policies -----------------------------------------------------------------------------------------------
-def policy_id(graph: GraphClient, kind: str, name: str) -> str:
-    """Microsoft's id of a policy by its type and name. Raises UmpError `policy_unknown`."""
-    (found,) = policy_ids(graph, [(kind, name)])
-    if isinstance(found, UmpError):
-        raise found
-    return found
-
-
 def policy_ids(graph: GraphClient, wanted: Sequence[tuple[str, str]]) -> list[str | UmpError]:
-    """The same for any number of types and names, twenty a request."""
+    """Microsoft's ids of policies by their type and name, twenty a request; `policy_unknown` where there is none."""
     require(graph.cloud, "policies_write")
     steps = [
         BatchRequest(str(at), f"{POLICIES}/getPolicyId(type='{_quoted(kind)}',name='{_quoted(name)}')")
@@ -282,40 +207,12 @@ def _policy_id(graph: GraphClient, answer: BatchResponse, name: str) -> str | Um
     return found or UmpError.of("policy_unknown", policy=name, **graph.names)
 
 
-def assign_policies(graph: GraphClient, wishes: Sequence[Wish], *, request_id: str = "") -> list[Outcome]:
-    """Give up to twenty policies in one call; each wish has an outcome of its own.
-
-    Microsoft answers for all of them together. When it refuses, each is sent once more alone, under an id that
-    follows from `request_id`. Raises what happened to all: OutcomeUnknown, Throttled, PermissionMissing ...
-    """
-    return _policies(graph, "assign", wishes, request_id)
-
-
-def unassign_policies(graph: GraphClient, wishes: Sequence[Wish], *, request_id: str = "") -> list[Outcome]:
-    """Take policies away again, likewise; what a group or the organisation gives takes effect instead."""
-    return _policies(graph, "unassign", wishes, request_id)
-
-
-def _policies(graph: GraphClient, act: Act, wishes: Sequence[Wish], request_id: str) -> list[Outcome]:
-    first = request_id or str(uuid.uuid4())
-    try:
-        written = send(graph, policies_write(act, wishes, request_id=first))
-    except UmpError as error:
-        if not is_refusal(error):
-            raise
-        if len(wishes) == 1:
-            return [Outcome(wishes[0], error=error)]
-    else:
-        return [Outcome(wish, written) for wish in wishes]
-    answers = send_all(graph, alone(act, wishes, request_id=first))
-    return [
-        Outcome(wish, None, answer) if isinstance(answer, UmpError) else Outcome(wish, answer)
-        for wish, answer in zip(wishes, answers, strict=True)
-    ]
-
-
 def policies_write(act: Act, wishes: Sequence[Wish], *, request_id: str = "") -> Write:
-    """Up to twenty policies as one write. Where Microsoft refuses all of them (`is_refusal`), `alone` is next."""
+    """Up to twenty policies to be given or taken away in one write, for all of which Microsoft answers together.
+
+    What a group or the organisation gives takes effect instead of one that was taken away. Where Microsoft refuses
+    all of them (`is_refusal`), `alone` is next.
+    """
     if not 0 < len(wishes) <= MOST_WISHES:
         raise UmpError.of("internal", detail={"cause": f"1 to {MOST_WISHES} policies fit into one call"})
     value = [
@@ -345,7 +242,7 @@ def alone(act: Act, wishes: Sequence[Wish], *, request_id: str) -> list[Write]:
 
 def is_refusal(error: UmpError) -> bool:
     """Of something in what was asked, not of us, and not for now."""
-    return isinstance(error, NotFound) or error.code in ("graph_refused", "remote_conflict", "policy_refused")
+    return isinstance(error, NotFound) or error.code in ("graph_refused", "remote_conflict")
 
 
 def _quoted(text: str) -> str:

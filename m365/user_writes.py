@@ -1,4 +1,4 @@
-"""Writing to the directory at Graph: a user's details, licences, members of groups (facts 5 and facts/graph).
+"""Writing to the directory at Graph: a user's details, members of groups (facts 5 and facts/graph).
 
 Microsoft refuses with one code for many reasons. Where it did, what is there is read once: if all is as it was wanted
 already, the write counts as done; otherwise the reason is told from what was found. That reading is best effort, and
@@ -19,7 +19,7 @@ from core.errors import InvalidInput, NotFound, UmpError
 from m365.errors import renamed
 from m365.graph import BatchRequest, BatchResponse, GraphClient, Written, segment
 from m365.teams import told
-from m365.writing import Write, done, send
+from m365.writing import Write, done
 
 Object = Mapping[str, Any]
 
@@ -93,18 +93,11 @@ def _checked(name: str, value: Value) -> str | list[str] | None:
     return texts[0] if texts else None
 
 
-def change_user(
-    graph: GraphClient, user_id: str, changes: Mapping[str, Value], *, thing: str = "", request_id: str = ""
-) -> Written:
-    """Write details of a user (ATTRIBUTES). `thing` names the user in errors.
-
-    Raises InvalidInput, `synced_from_premises`, `user_deleted`, and what `GraphClient.write` does.
-    """
-    return send(graph, user_write(user_id, changes, thing=thing, request_id=request_id))
-
-
 def user_write(user_id: str, changes: Mapping[str, Value], *, thing: str = "", request_id: str = "") -> Write:
-    """The same as data. Raises InvalidInput."""
+    """Details of a user (ATTRIBUTES) to be written. `thing` names the user in errors. Raises InvalidInput.
+
+    Refused as `synced_from_premises` and `user_deleted`, besides what `GraphClient.write_all` says.
+    """
     body = checked(changes)
     path = f"/users/{segment(user_id)}"
 
@@ -134,97 +127,16 @@ def _missing(graph: GraphClient, user_id: str, error: UmpError) -> UmpError:
     return renamed(error, "user_deleted", date=since[:10])
 
 
-# --- Licences -----------------------------------------------------------------------------------------------
-def assign_licences(
-    graph: GraphClient,
-    user_id: str,
-    add: Mapping[str, Sequence[str]],
-    remove: Sequence[str] = (),
-    *,
-    thing: str = "",
-    request_id: str = "",
-) -> Written:
-    """Give and take licences in one write: `add` by product (skuId), each with the ids of plans to leave out.
-
-    Raises `usage_location_missing`, `licence_missing` (none is free), `licence_unknown`, `licence_from_group`,
-    `user_deleted`, and what `GraphClient.write` does.
-    """
-    body = {
-        "addLicenses": [{"skuId": key, "disabledPlans": list(plans)} for key, plans in add.items()],
-        "removeLicenses": list(remove),
-    }
-    path = f"/users/{segment(user_id)}"
-
-    def explain(graph: GraphClient, error: UmpError) -> Written | UmpError:
-        if isinstance(error, NotFound):
-            return _missing(graph, user_id, error)
-        if error.code not in ("graph_refused", "remote_conflict"):
-            return error
-        user, pool = _look(
-            graph,
-            f"{path}?$select=id,usageLocation,assignedLicenses,licenseAssignmentStates",
-            "/subscribedSkus",
-        )
-        wanted, gone = {key.lower() for key in add}, {key.lower() for key in remove}
-        if user and _held(user) >= wanted and _held(user).isdisjoint(gone) and not any(add.values()):
-            return done(error)
-        return renamed(error, _why_no_licence(user, pool, wanted - _held(user), gone))
-
-    return send(
-        graph, Write("licences_write", "POST", f"{path}/assignLicense", body, thing, request_id, explain)
-    )
-
-
-def _held(user: Object) -> set[str]:
-    return {str(each.get("skuId", "")).lower() for each in _rows(user, "assignedLicenses")}
-
-
-def _why_no_licence(user: Object, pool: Object, wanted: set[str], gone: set[str]) -> str:
-    """The code of what stands in the way; empty where nothing does, as far as we see."""
-    states = _rows(user, "licenseAssignmentStates")
-    if any(each.get("assignedByGroup") and str(each.get("skuId", "")).lower() in gone for each in states):
-        return "licence_from_group"
-    if user and wanted and not user.get("usageLocation"):
-        return "usage_location_missing"
-    bought = {str(row.get("skuId", "")).lower(): row for row in _rows(pool, "value")}
-    if pool and wanted - set(bought):
-        return "licence_unknown"
-    return "licence_missing" if any(_left(bought.get(key, {})) == 0 for key in wanted) else ""
-
-
-def _left(row: Object) -> int | None:
-    """How many of a product are free; None where Microsoft does not say."""
-    units, used = row.get("prepaidUnits"), row.get("consumedUnits")
-    enabled = units.get("enabled") if isinstance(units, Mapping) else None
-    return max(enabled - used, 0) if isinstance(enabled, int) and isinstance(used, int) else None
-
-
 # --- Members of groups --------------------------------------------------------------------------------------
-def add_member(
-    graph: GraphClient, group_id: str, user_id: str, *, thing: str = "", request_id: str = ""
-) -> Written:
-    """Make a user a member of a group; one who is a member already counts as done. `thing` names the group.
-
-    Raises `group_by_rule`, `synced_from_premises`, and what `GraphClient.write` does.
-    """
-    root = graph.cloud.graph_root
-    return send(graph, member_write(root, group_id, user_id, wanted=True, thing=thing, request_id=request_id))
-
-
-def remove_member(
-    graph: GraphClient, group_id: str, user_id: str, *, thing: str = "", request_id: str = ""
-) -> Written:
-    """Take a user out of a group; one who is not in it, or is not there at all, counts as done. Raises likewise."""
-    root = graph.cloud.graph_root
-    return send(
-        graph, member_write(root, group_id, user_id, wanted=False, thing=thing, request_id=request_id)
-    )
-
-
 def member_write(
     root: str, group_id: str, user_id: str, *, wanted: bool, thing: str = "", request_id: str = ""
 ) -> Write:
-    """Either of the two as data; `root` is the cloud's `graph_root`, which names the user to be added."""
+    """A user to be made a member of a group, or taken out of it; `thing` names the group in errors.
+
+    One who is a member already counts as added, and one who is not in it, or not there at all, as taken out. `root`
+    is the cloud's `graph_root`, which names the user to be added. Refused as `group_by_rule` and
+    `synced_from_premises`, besides what `GraphClient.write_all` says.
+    """
     path = f"/groups/{segment(group_id)}"
     member = segment(user_id)
 
@@ -259,15 +171,13 @@ def _group_path(path: str) -> str:
 
 
 # --- Reading back -------------------------------------------------------------------------------------------
-def read_user(graph: GraphClient, user_id: str, attributes: Iterable[str]) -> Object | None:
-    """One user's attributes as they are now; None where there is no such user, or a deleted one."""
-    return read_users(graph, [user_id], attributes)[user_id]
-
-
 def read_users(
     graph: GraphClient, user_ids: Iterable[str], attributes: Iterable[str]
 ) -> dict[str, Object | None]:
-    """The same for any number of users, twenty a request. `attributes` are Graph's names."""
+    """Users' attributes (Graph's names) as they are now, twenty users a request.
+
+    None where there is no such user, or a deleted one.
+    """
     wanted, names = list(dict.fromkeys(user_ids)), list(dict.fromkeys(["id", *attributes]))
     query = f"$select={','.join(segment(name) for name in names)}"
     answers = graph.each(
@@ -279,16 +189,11 @@ def read_users(
     }
 
 
-def is_member(graph: GraphClient, group_id: str, user_id: str) -> bool:
-    """Whether a user is a member of the group itself; False where either is not there.
-
-    Microsoft answers from an index, which can be some seconds behind a write.
-    """
-    return members_among(graph, [(group_id, user_id)])[group_id, user_id]
-
-
 def members_among(graph: GraphClient, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], bool]:
-    """The same for any number of pairs of a group and a user, twenty a request."""
+    """Whether, of each pair, the user is a member of the group itself; twenty pairs a request.
+
+    False where either is not there. Microsoft answers from an index, which can be some seconds behind a write.
+    """
     wanted = list(dict.fromkeys(pairs))
     answers = graph.each([_step(str(at), _member_path(*pair)) for at, pair in enumerate(wanted)])
     return {

@@ -536,7 +536,7 @@ def commands(customers: dict[str, Tenant]) -> dict[str, int]:
         "throttled": refused(customers["paused"], "sync", "throttled"),
         "executing": executing(contoso),
         "suspended": refused(fabrikam, "sync", "consent_missing", correlation_id=str(uuid.uuid4())),
-        "target": refused(customers["ending"], "sync", "licence_missing"),
+        "target": refused(customers["ending"], "sync", "teams_phone_missing"),
         "held": submit(fabrikam, "quick_replication").id,
         "waiting": submit(customers["never"], "verify_credentials").id,
         "debounced": submit(customers["long"], "quick_replication", delay=dt.timedelta(minutes=5)).id,

@@ -85,6 +85,10 @@ RIGHTS = {
 OPERATION = {"id": "o", "status": "succeeded", "numbers": [{"status": "failed", "statusDetail": "taken"}]}
 
 
+def batched(body: Any) -> dict[str, Any]:
+    return {"responses": [{"id": "0", "status": 200, "body": body}]}
+
+
 def first(pages: Iterator[Any], most: int = 4) -> list[Any]:
     return list(itertools.islice(pages, most))
 
@@ -135,11 +139,10 @@ READERS: dict[str, tuple[list[Any], Callable[[GraphClient], Any]]] = {
     "numbers": ([{"value": [NUMBER]}], lambda graph: first(teams.numbers(graph))),
     "number": ([{"value": [NUMBER]}], lambda graph: teams.number(graph, "+4912345")),
     "teams user": ([TEAMS_USER], lambda graph: teams.user(graph, USER)),
-    "operation": ([OPERATION, {"value": OPERATION}], lambda graph: teams_writes.operation(graph, "o", "+4912345")),
-    "read back": ([{"responses": [{"id": "0", "status": 200, "body": PERSON}]}],
-                  lambda graph: user_writes.read_user(graph, USER, ["city", "displayName"])),
-    "member": ([{"responses": [{"id": "0", "status": 200, "body": {"value": [PERSON]}}]}],
-               lambda graph: user_writes.is_member(graph, GROUP, USER)),
+    "operations": ([batched(OPERATION), batched({"value": OPERATION})],
+                   lambda graph: teams_writes.operations(graph, [("o", "+4912345", "A")])),
+    "read back": ([batched(PERSON)], lambda graph: user_writes.read_users(graph, [USER], ["city", "displayName"])),
+    "members": ([batched({"value": [PERSON]})], lambda graph: user_writes.members_among(graph, [(GROUP, USER)])),
 }  # fmt: skip
 CLOCK = Clock()
 

@@ -251,7 +251,7 @@ def test_a_fault_of_the_connection_suspends_the_lane_until_it_is_proven(contoso:
 
 
 def test_a_fault_of_one_thing_lets_the_others_pass(contoso: Tenant) -> None:
-    with scripted(UmpError.of("licence_missing")), scripted(name="other"):
+    with scripted(UmpError.of("teams_phone_missing")), scripted(name="other"):
         command = submit(contoso, target="anna")
         follows = submit(contoso, "other", target="anna")
         passes = submit(contoso, "other", target="ben")
