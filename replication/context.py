@@ -81,10 +81,6 @@ class Context:
         """True at the end of the slice, or when somebody wants the command to stop: save and return Again."""
         return self.stop.is_set() or time.monotonic() >= self.slice_ends
 
-    def remaining(self) -> float:
-        """Seconds left of this slice."""
-        return max(0.0, self.slice_ends - time.monotonic())
-
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
         """A transaction in the tenant's scope that commits only while this worker still holds the lease.

@@ -5,7 +5,7 @@ import uuid
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from tenants.models import Connection, Membership, ProviderKey, Tenant, TenantKey
+from tenants.models import Connection, ProviderKey, Tenant, TenantKey
 from tenants.owned import sole
 
 
@@ -50,11 +50,6 @@ def keys_behind(current_kek: str) -> int:
     """Keys that are not yet under the current key-encryption key. Call it in the scope of every tenant."""
     own = ProviderKey.objects.exclude(kek_id=current_kek).count()
     return own + TenantKey.objects.exclude(kek_id=current_kek).count()
-
-
-def people_of(tenant: Tenant) -> QuerySet[Membership]:
-    found: QuerySet[Membership] = Membership.objects.filter(tenant=tenant).select_related("user")
-    return found
 
 
 def _as_uuid(text: str) -> uuid.UUID | None:
