@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -13,7 +13,8 @@ from core.errors import UmpError
 from directory.models import DirectoryUser
 from m365 import identity, pacing, permissions
 from m365.graph import GraphClient
-from provisioning import applying, commands, services
+from provisioning import applying, commands, sending, services
+from provisioning.aspects import Answers, Desk, Intent
 from provisioning.models import Change, ChangeState, Line, LineState, PlanState
 from replication import services as queue
 from replication import states
@@ -239,6 +240,25 @@ def test_a_user_who_was_deleted_in_between_stops_nobody_else(stage: Stage) -> No
     assert (done.state, done.outcome) == ("succeeded", "partial")
     assert [row.state for row in stage.changes()] == [ChangeState.FAILED, ChangeState.APPLIED]
     assert stage.held()[given[1]] == str(users[1])
+
+
+def test_a_policy_that_microsoft_refuses_spoils_none_that_was_sent_with_it(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The user was there when the line was looked at. Microsoft refuses both, and then the one alone."""
+    gone, stays = stage.without_number(2)
+    stage.ask([(user, "policy:TeamsCallingPolicy", {"name": "AllowCalling"}) for user in (gone, stays)])
+    shelf, real = stage.customer.directory.users, sending.send_all
+
+    def late(desk: Desk, intents: Sequence[Intent]) -> Answers:
+        stage.customer.remove("users", shelf.find(str(gone)))
+        return real(desk, intents)
+
+    monkeypatch.setattr(sending, "send_all", late)
+    assert stage.process().outcome == "partial"
+    assert [row.state for row in stage.changes()] == [ChangeState.FAILED, ChangeState.APPLIED]
+    history = stage.customer.microsoft.state.history
+    assert [entry["status"] for entry in history if entry["kind"] == "write"] == [404, 404, 204]
 
 
 def test_details_policies_and_numbers_go_together_and_a_newer_wish_wins(stage: Stage) -> None:
