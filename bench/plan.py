@@ -11,8 +11,8 @@ import math
 from collections.abc import Iterator
 
 MEASURED: dict[str, tuple[float, str]] = {
-    "cycle_cpu_ms": (15.0, "CPU of a worker for a cycle without news (queue.py)"),
-    "cycle_db_ms": (5.0, "CPU of PostgreSQL for the same (queue.py)"),
+    "cycle_cpu_ms": (8.8, "CPU of a worker for a cycle without news (queue.py)"),
+    "cycle_db_ms": (4.4, "CPU of PostgreSQL for the same (queue.py)"),
     "cycle_requests": (3, "requests of a cycle without news (sync.py)"),
     "user_cpu_us": (49.0, "CPU of a worker for a user with memberships, read in full (sync.py)"),
     "user_bytes": (707, "a user's row with its indexes (sync.py)"),
