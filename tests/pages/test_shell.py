@@ -59,6 +59,14 @@ def test_a_customer_gets_the_customers_tree(cast: Cast, client_of: SignIn) -> No
     assert "Dashboard" not in shown
 
 
+@pytest.mark.parametrize("path", ["users/", "changes/", "changes/plans/", "templates/"])
+def test_changes_of_users_stand_below_users(cast: Cast, client_of: SignIn, path: str) -> None:
+    shown = tree(text_of(client_of(cast.adam), f"{url(cast.contoso)}{path}"))
+    here = [entry for entry in shown.split("<a ") if 'aria-current="page"' in entry]
+    assert len(here) == 1
+    assert "<span>Users</span>" in here[0]
+
+
 def test_a_person_with_several_customers_chooses(cast: Cast, client_of: SignIn) -> None:
     services.give_role(
         SYSTEM, user_id=cast.adam.id, email=cast.adam.email, role=Role.CUSTOMER_ADMIN, tenant=cast.fabrikam

@@ -148,7 +148,7 @@ def _customer_tree(request: HttpRequest, actor: Actor) -> list[Entry]:
         chooser,
         _entry(request, "Status", base, "activity", exact=True),
         _entry(request, "Microsoft 365 Settings", f"{base}connection/", "plug"),
-        _entry(request, "Users", f"{base}users/", "users"),
+        _entry(request, "Users", f"{base}users/", "users", also=(f"{base}changes/", f"{base}templates/")),
         _entry(request, "Numbers", f"{base}numbers/", "phone"),
         _entry(request, "Resource accounts", f"{base}resource-accounts/", "phone-forwarded"),
         _entry(request, "Groups", f"{base}groups/", "users-round"),
@@ -274,10 +274,12 @@ def _entry(
     count: int = 0,
     age: str = "",
     tone: str = "",
+    also: tuple[str, ...] = (),
 ) -> Entry | None:
+    """An entry for a page that is there; it stands out on that page, below it, and below what is `also` its."""
     if not exists(url):
         return None
-    active = request.path == url if exact else request.path.startswith(url)
+    active = request.path == url if exact else request.path.startswith((url, *also))
     return Entry(label, url, icon, active=active, count=count, age=age, tone=tone)
 
 
