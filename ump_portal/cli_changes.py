@@ -3,11 +3,12 @@
 import argparse
 import sys
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ump_portal.cli_follow import ended
+from ump_portal.cli_tenant import Add, Answer, Find, Who, actions
 
 if TYPE_CHECKING:
     from provisioning.models import Line, Plan
@@ -15,24 +16,12 @@ if TYPE_CHECKING:
     from tenants.access import Actor
     from tenants.models import Tenant
 
-Answer = tuple[Any, str]
-Find = Callable[[str], "Tenant"]
-Who = Callable[[], "Actor"]
-Act = Callable[[argparse.Namespace, "Actor", "Tenant"], Answer]
 FEATURE = "user_changes"
 
 
-def arguments(add: Callable[..., argparse.ArgumentParser], commands: Any, who: Who, find: Find) -> None:
+def arguments(add: Add, commands: Any, who: Who, find: Find) -> None:
     """Add the subcommands; `who` acts, and `find` opens the scope of the customer that somebody named."""
-    actions = commands.add_parser("changes", help="changes of users").add_subparsers(
-        required=True, metavar="ACTION"
-    )
-
-    def one(name: str, act: Act, what: str) -> argparse.ArgumentParser:
-        added = add(actions, name, lambda options: act(options, who(), find(options.tenant)), what)
-        added.add_argument("tenant", help="id, name or domain")
-        return added
-
+    one = actions(add, commands, "changes", "changes of users", who, find)
     ask = one("ask", _ask, "ask for the changes of a CSV file; nothing of it where a line is wrong")
     ask.add_argument("file", help="in the form of the template; - for standard input")
     ask.add_argument(

@@ -6,18 +6,16 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ump_portal.cli_tenant import Add, Answer, Find, Who
+
 if TYPE_CHECKING:
     from deployment.models import Run
-    from tenants.access import Actor
     from tenants.models import Tenant
 
-Answer = tuple[Any, str]
-Find = Callable[[str], "Tenant"]
-Who = Callable[[], "Actor"]
 POLL_SECONDS = 1.0
 
 
-def arguments(add: Callable[..., argparse.ArgumentParser], commands: Any, who: Who, find: Find) -> None:
+def arguments(add: Add, commands: Any, who: Who, find: Find) -> None:
     """Add the subcommands; `who` acts, and `find` opens the scope of the customer that somebody named."""
     for word, act, what in (
         ("deploy", "deploy", "a customer's sites on their SBCs, and its voice routing in Teams"),

@@ -3,11 +3,12 @@
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ump_portal.cli_follow import ended
+from ump_portal.cli_tenant import Add, Answer, Find, Who, actions
 
 if TYPE_CHECKING:
     from m365.resource_account_plan import Step
@@ -16,41 +17,30 @@ if TYPE_CHECKING:
     from tenants.access import Actor
     from tenants.models import Tenant
 
-Answer = tuple[Any, str]
-Find = Callable[[str], "Tenant"]
-Who = Callable[[], "Actor"]
-Act = Callable[[argparse.Namespace, "Actor", "Tenant"], Answer]
 MOST_BYTES = 100_000
+DESIGN = ("design", "id, name or account")
 FIELDS = {"type": "kind", "name": "name", "account": "upn", "number": "number", "settings": "spec"}
 """What a file may say, as in the REST API, and what the service calls it."""
 
 
-def arguments(add: Callable[..., argparse.ArgumentParser], commands: Any, who: Who, find: Find) -> None:
+def arguments(add: Add, commands: Any, who: Who, find: Find) -> None:
     """Add the subcommands; `who` acts, and `find` opens the scope of the customer that somebody named."""
-    actions = commands.add_parser("resource-accounts", help="attendants and queues").add_subparsers(
-        required=True, metavar="ACTION"
-    )
-
-    def one(name: str, act: Act, what: str, *, design: bool = True) -> argparse.ArgumentParser:
-        added = add(actions, name, lambda options: act(options, who(), find(options.tenant)), what)
-        added.add_argument("tenant", help="id, name or domain")
-        if design:
-            added.add_argument("design", help="id, name or account")
-        return added
-
-    one("list", _list, "designs, and the accounts that Microsoft lists", design=False)
-    given = one("add", _add, "a new design from a file; nothing at Microsoft changes", design=False)
+    one = actions(add, commands, "resource-accounts", "attendants and queues", who, find)
+    one("list", _list, "designs, and the accounts that Microsoft lists")
+    given = one("add", _add, "a new design from a file; nothing at Microsoft changes")
     given.add_argument("file", help="JSON as the REST API takes it; - for standard input")
-    one("delete", _delete, "forget a design of which nothing is at Microsoft")
-    one("look", _look, "have a worker read what Teams has; nothing is written")
+    one("delete", _delete, "forget a design of which nothing is at Microsoft", DESIGN)
+    one("look", _look, "have a worker read what Teams has; nothing is written", DESIGN)
     for name, act, what in (
         ("build", _build, "what building it would do; with --plan, do it"),
         ("remove", _remove, "what would be taken away; with --plan, take it away"),
     ):
-        one(name, act, what).add_argument("--plan", default="", help="carry out the plan of this fingerprint")
-    script = one("script", _script, "print a script for a person")
+        one(name, act, what, DESIGN).add_argument(
+            "--plan", default="", help="carry out the plan of this fingerprint"
+        )
+    script = one("script", _script, "print a script for a person", DESIGN)
     script.add_argument("which", choices=["ready", "remove", "verify"])
-    one("verify", _verify, "read the Verify script's line from standard input")
+    one("verify", _verify, "read the Verify script's line from standard input", DESIGN)
 
 
 def _list(options: argparse.Namespace, actor: "Actor", tenant: "Tenant") -> Answer:

@@ -2,39 +2,30 @@
 
 import argparse
 import dataclasses
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ump_portal.cli_changes import Act, Answer, Find, Who, table
+from ump_portal.cli_changes import table
+from ump_portal.cli_tenant import Add, Answer, Find, Who, actions
 
 if TYPE_CHECKING:
     from tenants.access import Actor
     from tenants.models import Tenant
     from user_templates.models import UserTemplate
 
+TEMPLATE = ("template", "id or name")
 SHOWN = ("name", "order", "state", "members of", "gives", "last run")
 
 
-def arguments(add: Callable[..., argparse.ArgumentParser], commands: Any, who: Who, find: Find) -> None:
+def arguments(add: Add, commands: Any, who: Who, find: Find) -> None:
     """Add the subcommands; `who` acts, and `find` opens the scope of the customer that somebody named."""
-    actions = commands.add_parser("templates", help="templates of users").add_subparsers(
-        required=True, metavar="ACTION"
-    )
-
-    def one(name: str, act: Act, what: str) -> argparse.ArgumentParser:
-        added = add(actions, name, lambda options: act(options, who(), find(options.tenant)), what)
-        added.add_argument("tenant", help="id, name or domain")
-        if name != "list":
-            added.add_argument("template", help="id or name")
-        return added
-
+    one = actions(add, commands, "templates", "templates of users", who, find)
     one("list", _list, "all templates of a customer, in their order")
-    one("show", _show, "one template, and how its last run went")
-    preview = one("preview", _preview, "what it would ask for now; nothing is kept")
+    one("show", _show, "one template, and how its last run went", TEMPLATE)
+    preview = one("preview", _preview, "what it would ask for now; nothing is kept", TEMPLATE)
     preview.add_argument("--limit", type=int, default=50, help="so many lines (50)")
-    on = one("on", _on, "switch it on as its preview showed it")
+    on = one("on", _on, "switch it on as its preview showed it", TEMPLATE)
     on.add_argument("version", type=int, help="as the preview was shown with")
-    one("off", _off, "switch it off; what it gave stays")
+    one("off", _off, "switch it off; what it gave stays", TEMPLATE)
 
 
 def _list(options: argparse.Namespace, actor: "Actor", tenant: "Tenant") -> Answer:
