@@ -80,7 +80,7 @@ def done(run: Run, tally: Tally, *, dry_run: bool) -> Done:
 def _outcome(run: Run) -> str:
     if run.licences_error:
         return "partial"
-    return "complete" if run.licences.differences or run.proof or not _without_news(run) else "unchanged"
+    return "unchanged" if _without_news(run) and not run.licences.differences else "complete"
 
 
 def _without_news(run: Run) -> bool:
