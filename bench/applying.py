@@ -27,8 +27,6 @@ from provisioning import applying, services  # noqa: E402
 from provisioning.aspects import Intent, Number, Progress, Thing  # noqa: E402
 from provisioning.judging import Wish  # noqa: E402
 from provisioning.models import Plan, Source  # noqa: E402
-from replication import runner  # noqa: E402
-from replication.models import FINAL, Command  # noqa: E402
 from replication.services import submit  # noqa: E402
 from telephony import numbers  # noqa: E402
 from telephony.models import TeamsUser  # noqa: E402
@@ -46,22 +44,8 @@ def prepare(*, entra_tenant_id: str, client_id: str, secret: str) -> dict[str, A
     for kind in FIRST:
         with scope.one(uuid.UUID(made["tenant"])):
             command = submit(SYSTEM, kind, Tenant.objects.get(id=made["tenant"]))
-        _finish(command)
+        measures.finish(command)
     return made
-
-
-def _finish(command: Command) -> Command:
-    """Carried out by the worker's own runner, to its end."""
-    while True:
-        runner.drain(longest=600)
-        with scope.every("a benchmark looks at its command"):
-            command.refresh_from_db()
-        if command.state in FINAL:
-            break
-        time.sleep(0.02)  # it waits for a moment of its own choice
-    if command.state != "succeeded":
-        raise SystemExit(f"{command.state}: {command.message} {command.error}")
-    return command
 
 
 def apply(
@@ -79,14 +63,14 @@ def apply(
         customer = Tenant.objects.get(id=key)
         services.ask(SYSTEM, customer, _wishes(customer, turn, number, policy, user), source=Source.API)
         drawing = services.draw(SYSTEM, customer)
-    drawn = _finish(drawing)
+    drawn = measures.finish(drawing)
     with scope.one(key):
         plan = Plan.objects.get(uid=(drawn.result or {})["plan"])
         command = services.apply(SYSTEM, customer, plan, plan.digest)
     counted = _Counted()
     begun = time.process_time()
     with counted, WAYS[way]():
-        _finish(command)
+        measures.finish(command)
     cpu = time.process_time() - begun
     with scope.one(key):
         plan.refresh_from_db()

@@ -33,6 +33,14 @@ def control(url: str, method: str, path: str, body: Any = None) -> Any:
         return json.load(answer)
 
 
+def pretend(url: str, spec: Figures) -> dict[str, str]:
+    """A customer of the simulator, by what the measurement `prepare` takes."""
+    control(url, "POST", "/tenants", spec)
+    made = next(one for one in control(url, "GET", "/tenants")["tenants"] if one["name"] == spec["name"])
+    app = made["apps"][0]
+    return {"entra_tenant_id": made["tenant_id"], "client_id": app["client_id"], "secret": app["secret"]}
+
+
 @contextlib.contextmanager
 def simulator(latency_ms: float) -> Iterator[str]:
     """The address of a simulator that runs until the end of the block."""
