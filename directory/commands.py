@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable
 
-from core.errors import UmpError
 from directory.sync.engine import Sync
 from m365.graph import CallRecord, GraphClient
 from replication.context import Context, Outcome
@@ -18,17 +17,9 @@ class MirrorKind(Kind):
     ability = Ability.REPLICATE
 
     def line(self, ctx: Context) -> lines.Line:
-        """Raises UmpError: sync_off, connection_unverified, or as `lines.open_line`.
-
-        The hard gate (M36-25): nothing is read with a credential that no check has proven.
-        """
+        """Raises UmpError as `lines.open_proven_line`."""
         with scope.one(ctx.customer):
-            connection = lines.connection_of(ctx.customer)
-            if not connection.tenant.with_sync:
-                raise UmpError.of("sync_off", tenant=connection.tenant.name)
-            if not connection.usable:
-                raise UmpError.of("connection_unverified")
-            return lines.line_through(connection)
+            return lines.open_proven_line(ctx.customer)
 
 
 class DirectoryKind(MirrorKind):

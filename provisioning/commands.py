@@ -33,7 +33,7 @@ from telephony import ways
 from tenants import lines, scope
 from tenants.abilities import Ability
 from tenants.access import SYSTEM, Actor
-from tenants.models import Connection, Tenant
+from tenants.models import Tenant
 
 A_SWEEP = 50
 READ_AFTER = {
@@ -89,15 +89,10 @@ class ApplyChanges(Kind):
         return UmpError.of("second_person_needed") if own or asked.exists() else None
 
     def run(self, ctx: Context) -> Outcome:
-        """Raises UmpError: connection_unverified, changes_moved, plan_needs_approval, or what the line meets."""
+        """Raises UmpError: changes_moved, plan_needs_approval, or as `lines.open_proven_line`."""
         with scope.one(ctx.customer):
             tenant: Tenant = Tenant.objects.get(id=ctx.customer)
-            if not tenant.with_sync:
-                raise UmpError.of("sync_off", tenant=tenant.name)
-            connection: Connection | None = Connection.objects.filter(tenant_id=ctx.customer).first()
-            if connection is not None and not connection.usable:
-                raise UmpError.of("connection_unverified")
-            line = lines.open_line(ctx.customer)
+            line = lines.open_proven_line(ctx.customer)
             with line.telephony(read_only=ctx.dry_run, stop=ctx.stop) as graph:
                 return _Run(ctx, tenant, graph, line.app).slice()
 

@@ -236,6 +236,20 @@ def open_line(tenant_id: uuid.UUID) -> Line:
     return line_through(connection_of(tenant_id))
 
 
+def open_proven_line(tenant_id: uuid.UUID) -> Line:
+    """The same for whatever reads into a mirror or writes from one, behind the hard gate (M36-25).
+
+    Nothing is read or written with a credential that no check has proven. Raises UmpError: sync_off,
+    connection_unverified, or as `open_line`.
+    """
+    connection = connection_of(tenant_id)
+    if not connection.tenant.with_sync:
+        raise UmpError.of("sync_off", tenant=connection.tenant.name)
+    if not connection.usable:
+        raise UmpError.of("connection_unverified")
+    return line_through(connection)
+
+
 def connection_of(tenant_id: uuid.UUID) -> Connection:
     """The connection with its tenant, secret and key, as far as a line is made of them. Raises connection_missing."""
     scope.require()
