@@ -51,6 +51,7 @@ def render(source: str, address: str = "/tenants", **context: Any) -> str:
         "{% checks_plot buckets evil %}",
         '{% include "partials/row_menu.html" with id="1" name=evil actions=actions only %}',
         '{% include "partials/filter_chips.html" with chips=actions clear_url=evil %}',
+        '{% inline "partials/filter_chips.html" with chips=actions clear_url=evil %}',
     ],
 )
 def test_no_tag_lets_markup_through(source: str) -> None:
@@ -224,3 +225,11 @@ def test_an_error_says_who_can_fix_it_in_words() -> None:
     assert "The customer&#x27;s administrator" in html
     assert "AADSTS7000222" in html
     assert "<code>secret_expired</code>" in html
+
+
+def test_an_inlined_part_shows_what_an_included_one_shows() -> None:
+    part = '"partials/filter_chips.html" with chips=found clear_url="/all"'
+    found = [{"label": "Failed", "url": "?"}]
+    inlined = render(f"{{% inline {part} %}}{{{{ clear_url }}}}", found=found)
+    assert inlined == render(f"{{% include {part} %}}", found=found)
+    assert "Failed" in inlined

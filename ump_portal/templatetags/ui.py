@@ -15,7 +15,9 @@ from django import template
 from django.core.paginator import Page
 from django.forms import BoundField
 from django.http import QueryDict
-from django.template.context import RequestContext
+from django.template import Engine
+from django.template.base import FilterExpression, Parser, Token, token_kwargs
+from django.template.context import Context, RequestContext
 from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.dateformat import format as format_date
@@ -507,6 +509,28 @@ def still(context: RequestContext, name: str) -> SafeString:
 @functools.cache
 def _still(name: str, chosen: str) -> SafeString:
     return render_to_string(name, {"chosen": chosen})
+
+
+class Inline(template.Node):
+    def __init__(self, nodelist: template.NodeList, given: dict[str, FilterExpression]) -> None:
+        self.nodelist, self.given = nodelist, given
+
+    def render(self, context: Context) -> SafeString:
+        if not self.given:
+            return self.nodelist.render(context)
+        with context.push(**{name: value.resolve(context) for name, value in self.given.items()}):
+            return self.nodelist.render(context)
+
+
+@register.tag
+def inline(parser: Parser, token: Token) -> Inline:
+    """`{% inline "pages/tenants_state.html" with row=each %}`: as include, but put there once, when the page is read.
+
+    For parts that stand in every row or on every page: an include costs more than most parts do.
+    """
+    _, name, *rest = token.split_contents()
+    given = token_kwargs(rest[1:], parser) if rest else {}
+    return Inline(Engine.get_default().get_template(name.strip('"')).nodelist, given)
 
 
 @register.filter
