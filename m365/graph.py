@@ -175,6 +175,8 @@ class GraphClient:
         self._on_call = on_call
         self._priority = priority
         self._pacer = pacer or Pacer()
+        self._asked = 0.0
+        """Units that the pacer had given out when the latest request was sent."""
         self._wait = wait or threading.Event().wait
         self.names: dict[str, Any] = dict(names or {})
         self._version = version
@@ -407,7 +409,7 @@ class GraphClient:
             self._record(one, duration, None, None, outcome)
             return outcome
         batch = one.path.endswith("/$batch")
-        units = None if batch else self._pacer.learn(outcome.headers, one.cost.units)
+        units = None if batch else self._pacer.learn(outcome.headers, one.cost.units, self._asked)
         failure = self._failure(outcome, one)
         self._record(one, duration, outcome, units, failure)
         return failure or outcome
@@ -471,6 +473,7 @@ class GraphClient:
             if one.waited + pause > self._budget:
                 raise self._throttled(one, pause)
             self._sleep(one, pause)
+        self._asked = self._pacer.asked
 
     def _throttled(self, one: _Try, pause: float) -> UmpError:
         names: dict[str, object] = {"thing": one.path, **self.names}
@@ -544,7 +547,7 @@ class GraphClient:
         headers = {"x-ms-throttle-limit-percentage": str(max(shares))}
         if None not in told:
             headers["x-ms-resource-unit"] = str(sum(units or 0.0 for units in told))
-        self._pacer.learn(headers, expected.units)
+        self._pacer.learn(headers, expected.units, self._asked)
         refused = [
             (answer.retry_after or 0.0, cost)
             for answer, cost in zip(answers, costs, strict=True)

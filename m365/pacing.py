@@ -1,8 +1,9 @@
 """Staying below Microsoft's limits instead of running into them (facts/microsoft.md 6.2).
 
-Microsoft counts resource units per application and tenant in a window of ten seconds, tells the cost of each
-answer, and above 80 % how full the window is. From that the pacer learns how much it may spend; nobody says
-it beforehand, since it depends on the customer's size and on what else uses the same app.
+Microsoft counts resource units per application and tenant in a bucket that fills again in ten seconds, tells the cost
+of each answer, and above 80 % how much of the bucket is used. From that the pacer learns how much it holds; nobody
+says it beforehand, since it depends on the customer's size and on what else uses the same app. Then it spends what
+comes back, and keeps a tenth for others.
 
 Two limits are known beforehand, and count requests (facts 6.2 and 6.3): writes to the directory, and calls of Teams,
 of which Microsoft does not say what counts. There we begin with a fifth of what it says of the Teams service, come
@@ -14,17 +15,22 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 WINDOW = 10.0
-# Aim below the limit: other processes may spend from the same window.
+# Aim below the limit: other processes may spend from the same one.
 AIM = 0.85
-# After this long without a warning the learned limit is forgotten.
-FORGET = 60.0
-# Below this, something else than our own reading fills the window, and slowing down would not help.
+FULLEST = 0.9
+"""The share of the bucket of units that may be used: what comes back is spent whole, so this costs little speed."""
+TOLD_FROM = 0.8
+"""The share from which on Microsoft tells it."""
+FEWEST = 3_500.0
+"""What Microsoft gives an application in the smallest tenant; if less seems to fit, others spend from it too."""
 SMALLEST_LIMIT = 500.0
+ENOUGH, LOOK_BACK = 300.0, 20.0
+"""Units between two words of Microsoft from which the bucket's size can be told, and seconds that count for it."""
 WITHOUT_RETRY_AFTER = 5.0
 MOST_PACERS = 16_384
 WRITES = (3_000 * AIM, 150.0)
@@ -105,82 +111,115 @@ class Meter:
 
 
 @dataclass
+class Bucket:
+    """Microsoft's bucket of resource units as we believe it to be; nobody waits before it is said to be low."""
+
+    most: float = FEWEST
+    asked: float = 0.0
+    """All units that were ever spent: says later what was spent after a request."""
+    _known: bool = False
+    _used: float = 0.0
+    _at: float = 0.0
+    _since: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """The word of Microsoft that the size is reckoned from: when, units asked by then, share used then."""
+
+    def until(self, now: float, units: float) -> float:
+        """How long to wait for room; more than fits at all goes alone."""
+        self._flow(now)
+        room = FULLEST * self.most
+        wait = (self._used + min(units, room) - room) * WINDOW / self.most
+        return wait if self._known and wait >= SHORTEST else 0.0
+
+    def spend(self, units: float) -> None:
+        self._used += units
+        self.asked += units
+
+    def told(self, now: float, share: float | None, asked: float) -> None:
+        """An answer to a request, when so much was `asked`: what was asked since is not in the share yet."""
+        self._flow(now)
+        later = self.asked - asked
+        if share is None:
+            self._used = min(self._used, TOLD_FROM * self.most + later)
+            return
+        self._known = True
+        self._measure(now, share, asked)
+        self._used = share * self.most + later
+
+    def refuse(self, now: float) -> None:
+        """It is full, whatever we believed."""
+        self._flow(now)
+        self._known, self._used = True, max(self._used, self.most)
+
+    def _measure(self, now: float, share: float, asked: float) -> None:
+        """What we spent since an earlier word is what is used more now, and what has come back meanwhile."""
+        then, asked_then, share_then = self._since
+        spent = asked - asked_then
+        shares = share - share_then + (now - then) / WINDOW
+        if not share_then and spent < FEWEST * shares:
+            self._since = (now, asked, share)  # it was not full at first: others spend too
+        elif spent >= ENOUGH and shares > 0:
+            self.most = max(spent / shares, SMALLEST_LIMIT)
+            if now - then > LOOK_BACK:
+                self._since = (now, asked, share)
+
+    def _flow(self, now: float) -> None:
+        self._used -= (now - self._at) * self.most / WINDOW
+        self._at = now
+        if self._used <= 0:
+            self._used, self._since = 0.0, (now, self.asked, 0.0)
+
+
+@dataclass
 class Pacer:
     """What one application may spend in one tenant; shared by the threads of a process. Times in seconds."""
 
     clock: Callable[[], float] = time.monotonic
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
-    _spent: deque[tuple[float, float]] = field(default_factory=deque, repr=False)
-    _limit: float | None = None
-    _warned: float = 0.0
     _held_until: float = 0.0
+    _units: Bucket = field(default_factory=Bucket)
     _writes: Meter = field(default_factory=lambda: Meter(*WRITES))
     _teams: Meter = field(default_factory=lambda: Meter(*TEAMS, cautious=True))
+
+    @property
+    def asked(self) -> float:
+        """Units that were asked for so far: note it after `ask`, and give it to `learn` with the answer."""
+        return self._units.asked
 
     def ask(self, cost: Cost) -> float:
         """How long to wait before spending this much; 0 means now, and counts it as spent."""
         with self._lock:
             now = self.clock()
-            self._tidy(now)
-            wait = max(self._held_until - now, self._until_room(now, cost.units))
+            wait = max(self._held_until - now, self._units.until(now, cost.units))
             drawn = [(self._writes, cost.writes), (self._teams, cost.teams)]
             wait = max(wait, *(meter.until(now, number) for meter, number in drawn if number), 0.0)
             if wait <= 0:
-                self._spent.append((now, cost.units))
+                self._units.spend(cost.units)
                 for meter, number in drawn:
                     meter.spend(number)
             return wait
 
-    def learn(self, headers: Mapping[str, str], expected: float) -> int | None:
+    def learn(self, headers: Mapping[str, str], expected: float, asked: float) -> int | None:
         """Take in an answer's headers; returns the units it cost, None where it did not say."""
         units = number(headers, "x-ms-resource-unit")
         share = number(headers, "x-ms-throttle-limit-percentage")
         with self._lock:
-            now = self.clock()
             if units is not None and units != expected:
-                self._spent.append((now, units - expected))
-            self._tidy(now)
-            if share is not None and share > 0:
-                self._limit = max(self._sum() / share, SMALLEST_LIMIT)
-                self._warned = now
+                self._units.spend(units - expected)
+                asked += units - expected
+            self._units.told(self.clock(), share or None, asked)
         return None if units is None else int(units)
 
     def hold(self, retry_after: float | None, refused: Cost = NOTHING) -> None:
         """Microsoft refused: everybody who shares the pacer waits, and spends less afterwards."""
         with self._lock:
             now = self.clock()
-            self._tidy(now)
             for meter, number in ((self._writes, refused.writes), (self._teams, refused.teams)):
                 if number:
                     meter.refuse(now)
+            if not refused.writes and not refused.teams:
+                self._units.refuse(now)
             wait = WITHOUT_RETRY_AFTER if retry_after is None else retry_after
             self._held_until = max(self._held_until, now + wait)
-            if self._sum() > SMALLEST_LIMIT:
-                known = self._sum() if self._limit is None else min(self._limit, self._sum())
-                self._limit = max(known * 0.8, SMALLEST_LIMIT)
-                self._warned = self._held_until
-
-    def _sum(self) -> float:
-        return sum(units for _, units in self._spent)
-
-    def _tidy(self, now: float) -> None:
-        while self._spent and self._spent[0][0] <= now - WINDOW:
-            self._spent.popleft()
-        if self._limit is not None and now - self._warned > FORGET:
-            self._limit = None
-
-    def _until_room(self, now: float, units: float) -> float:
-        if self._limit is None:
-            return 0.0
-        over = self._sum() + units - self._limit * AIM
-        for moment, spent in self._spent:
-            if over <= 0:
-                return 0.0
-            over -= spent
-            if over <= 0:
-                return moment + WINDOW - now
-        # More than fits at all: it goes alone, as soon as everything else has left the window.
-        return self._spent[-1][0] + WINDOW - now if self._spent else 0.0
 
 
 def number(headers: Mapping[str, str], name: str) -> float | None:

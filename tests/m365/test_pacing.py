@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import heapq
 import threading
 
 import pytest
 
 from m365.pacing import SLOWED, TEAMS, WRITES, Cost, Pacer, cost_of, expected_units, pacer_for
+from simulator.throttle import Bucket
 from tests.m365.desk import Clock
 
 
@@ -20,18 +22,95 @@ def test_without_a_warning_nobody_waits() -> None:
         _spend(pacer, 5)
 
 
-def test_a_warning_teaches_the_limit() -> None:
+def _answered(pacer: Pacer, share: float | None, units: float = 100) -> None:
+    headers = {"x-ms-resource-unit": str(units)}
+    if share is not None:
+        headers["x-ms-throttle-limit-percentage"] = f"{share:.2f}"
+    pacer.learn(headers, units, pacer.asked)
+
+
+def test_a_warning_teaches_what_the_bucket_holds() -> None:
     clock = Clock()
     pacer = Pacer(clock)
-    for _ in range(8):
+    clock.now += 1.0
+    for _ in range(40):
         _spend(pacer, 100)
-        clock.now += 0.5
-    pacer.learn({"x-ms-resource-unit": "100", "x-ms-throttle-limit-percentage": "0.8"}, 100)
-    _spend(pacer, 50)
+    _answered(pacer, 0.8)
+    _spend(pacer, 500)
+    assert pacer.ask(Cost(100)) == pytest.approx(0.2)  # a bucket of 5,000 gives a hundred in so much time
+    clock.now += 0.2
+    _spend(pacer, 100)
+
+
+def test_what_others_spend_is_not_taken_for_a_small_bucket() -> None:
+    clock = Clock()
+    pacer = Pacer(clock)
+    _spend(pacer, 100)
+    _answered(pacer, 0.9)
     wait = pacer.ask(Cost(100))
-    assert 0 < wait <= 10
+    assert wait == pytest.approx(100 / 350, rel=0.1)
     clock.now += wait
     _spend(pacer, 100)
+    _answered(pacer, None)
+    _spend(pacer, 300)
+
+
+class _Microsoft:
+    """Answers ten connections that each ask for a batch of forty units every tenth of a second."""
+
+    def __init__(self, quota: float) -> None:
+        self.clock = Clock()
+        self.pacer = Pacer(self.clock)
+        self.bucket = Bucket.full(quota, 10.0, self.clock.now)
+        self.refused: list[float] = []
+        self.again = 0
+        """Refusals of what was sent within ten seconds of hearing of an earlier one."""
+        self.spent = 0.0
+
+    def serve(self, wanted: float) -> float:
+        """Seconds until that many units were given."""
+        begun = self.clock.now
+        due = [(begun, number) for number in range(10)]
+        sent: dict[int, tuple[float, bool, float | None, float]] = {}
+        while self.spent < wanted:
+            self.clock.now, number = heapq.heappop(due)
+            if number in sent:
+                self._hear(*sent.pop(number))
+            pause = self.pacer.ask(Cost(40))
+            if not pause:
+                wait, used = self.bucket.take(40, self.clock.now)
+                self.spent += 0.0 if wait else 40
+                warned = bool(self.refused) and self.clock.now - self.refused[-1] < 10
+                sent[number] = (wait, warned, used if used >= 0.8 else None, self.pacer.asked)
+            heapq.heappush(due, (self.clock.now + (pause or 0.1), number))
+        return self.clock.now - begun
+
+    def _hear(self, wait: float, warned: bool, used: float | None, asked: float) -> None:
+        headers = {} if used is None else {"x-ms-throttle-limit-percentage": f"{used:.2f}"}
+        self.pacer.learn({"x-ms-resource-unit": "40", **headers}, 40, asked)
+        if wait:
+            self.pacer.hold(wait, Cost(40))
+            self.refused.append(self.clock.now)
+            self.again += warned
+
+
+@pytest.mark.parametrize("quota", [3_500, 5_000, 8_000])
+@pytest.mark.parametrize("times", [2.5, 3.1, 6.0])
+def test_of_what_microsoft_allows_nine_tenths_are_used_and_nothing_is_refused(
+    quota: float, times: float
+) -> None:
+    far_end = _Microsoft(quota)
+    seconds = far_end.serve(times * quota)
+    assert far_end.spent >= 0.9 * (quota + seconds * quota / 10)
+    assert not far_end.refused
+
+
+def test_a_bucket_that_is_smaller_than_any_refuses_once() -> None:
+    far_end = _Microsoft(1_000)
+    seconds = far_end.serve(8_000)
+    assert far_end.spent >= 0.9 * (1_000 + seconds * 100)
+    assert far_end.refused
+    assert far_end.again == 0
 
 
 def test_a_refusal_holds_everybody_who_shares_it() -> None:
@@ -46,20 +125,23 @@ def test_a_refusal_holds_everybody_who_shares_it() -> None:
     _spend(pacer, 1)
 
 
-def test_a_refusal_after_much_reading_slows_it_down() -> None:
-    clock = Clock()
-    pacer = Pacer(clock)
-    _spend(pacer, 4000)
-    pacer.hold(1.0)
-    clock.now += 1.0
-    assert pacer.ask(Cost(100)) == pytest.approx(9.0)
-
-
-def test_a_refusal_after_little_reading_teaches_nothing() -> None:
+def test_a_refusal_slows_down_until_microsoft_says_that_there_is_room() -> None:
     clock = Clock()
     pacer = Pacer(clock)
     _spend(pacer, 10)
     pacer.hold(1.0)
+    clock.now += 1.1
+    _spend(pacer, 1)
+    assert pacer.ask(Cost(1000)) == pytest.approx(1000 / 350, rel=0.1)
+    _answered(pacer, None, 1)
+    _spend(pacer, 300)
+
+
+@pytest.mark.parametrize("refused", [cost_of("/users/x", writes=True), cost_of("/admin/teams/policy/x")])
+def test_what_is_counted_by_the_request_says_nothing_of_units(refused: Cost) -> None:
+    clock = Clock()
+    pacer = Pacer(clock)
+    pacer.hold(1.0, refused)
     clock.now += 1.0
     _spend(pacer, 4000)
 
@@ -77,16 +159,6 @@ def test_a_single_big_request_is_never_held_for_good() -> None:
     for _ in range(5):
         clock.now += max(pacer.ask(Cost(10_000)), 1.0)
     assert pacer.ask(Cost(10_000)) <= 10.0
-
-
-def test_the_limit_is_forgotten_after_a_quiet_minute() -> None:
-    clock = Clock()
-    pacer = Pacer(clock)
-    _spend(pacer, 60)
-    pacer.learn({"x-ms-throttle-limit-percentage": "1.8"}, 60)
-    assert pacer.ask(Cost(500)) > 0
-    clock.now += 61
-    _spend(pacer, 500)
 
 
 def test_what_is_counted_by_the_request_is_known_beforehand() -> None:
@@ -125,7 +197,9 @@ def test_a_refused_meter_is_slow_and_then_whole_again() -> None:
 @pytest.mark.parametrize("garbage", ["", "x", "nan", "inf", "-1", "1e9"])
 def test_garbage_in_the_headers_teaches_nothing(garbage: str) -> None:
     pacer = Pacer(Clock())
-    assert pacer.learn({"x-ms-resource-unit": garbage, "x-ms-throttle-limit-percentage": garbage}, 1) is None
+    assert (
+        pacer.learn({"x-ms-resource-unit": garbage, "x-ms-throttle-limit-percentage": garbage}, 1, 0) is None
+    )
     _spend(pacer, 10_000)
 
 
