@@ -40,7 +40,7 @@ SETTLE_AGAIN = 0.5
 """Seconds after which an outcome that could not be written down is tried again."""
 LONGEST_TICK = 10.0
 LOOK = 2.0
-"""Seconds between two looks for what lost workers held: with taking it back, less than five after its lease."""
+"""Seconds at most between two looks of a living worker: what a lost one held goes on within five of its lease."""
 POLL = 0.05
 GATHER = 0.02
 """Seconds in which threads come free before the next claim, while there is more than they can take at once."""
@@ -78,6 +78,8 @@ class _Process:
         self.slices: frozenset[Future[None]] = frozenset()
         """What the pool has in hand; it outlives the tick that began it."""
         self.beat: threading.Thread | None = None
+        self.draining = threading.Lock()
+        """Of whoever claims for this process: a tick, or the look-out where there is none."""
         self.stopping = threading.Event()
         self.owner = f"{socket.gethostname()}:{os.getpid()}"
 
@@ -102,6 +104,11 @@ def drain(longest: float = LONGEST_TICK) -> bool:
 
     What still runs then goes on by itself, and the next tick finds it: a long call keeps nobody from beginning.
     """
+    with _process.draining:
+        return _drain(longest)
+
+
+def _drain(longest: float) -> bool:
     pool = _process.start()
     ends = time.monotonic() + longest
     called = False
@@ -164,23 +171,37 @@ def finish() -> None:
 
 
 def look_out() -> None:
-    """From now on look for what lost workers held, by a thread of its own; called once in each worker's process.
+    """From now on look for work by a thread of its own, whether anybody rings or not; called once in each process.
 
-    Not by a tick: there may be none, or all threads are busy. And not by the sweeper alone: its messages may lie
-    behind many others, or nowhere.
+    A ring may lie in a broker that is away, behind many others, or in the pipe of a process that is frozen.
     """
     threading.Thread(target=_look_out, args=(_process.stopping,), name="look-out", daemon=True).start()
 
 
 def _look_out(stopping: threading.Event) -> None:
-    while not stopping.wait(random.uniform(0.5, 1.0) * LOOK):  # noqa: S311  or all processes would look at once
+    rest = 0.0  # whoever has just started may be all that lives
+    while not stopping.wait(rest):
+        rest = random.uniform(0.5, 1.0) * LOOK  # noqa: S311  or all processes would look at once
         try:
-            sweeper.take_back()
+            _look()
         except (DatabaseError, InterfaceError):
             connection.close()
         except Exception:
-            log.exception("looking for what lost workers held stopped on a fault of ours")
+            log.exception("looking for work stopped on a fault of ours")
     connection.close()
+
+
+def _look() -> None:
+    """Take back what lost workers held, and begin what is due unless a tick is about to."""
+    over = False
+    while not over:
+        sweeper.take_back()
+        if not _process.draining.acquire(blocking=False):
+            return
+        try:
+            over = _drain(LOOK)
+        finally:
+            _process.draining.release()
 
 
 def run_one(command: Claimed) -> Verdict:

@@ -18,7 +18,7 @@ from django.db import connection
 from django.db.models import Count, Q, QuerySet
 from django.db.models.functions import Greatest, Least, Now
 
-from core.errors import Conflict
+from core.errors import Conflict, UmpError
 from replication.models import FINAL, OPEN, Command, Lane, LaneName, Reason, State, Step
 from tenants import scope
 
@@ -398,18 +398,52 @@ def renew(held: Iterable[tuple[int, int]]) -> set[tuple[int, int]]:
         return {(row[0], row[1]) for row in cursor.fetchall() if row[2] is None}
 
 
-def expired(limit: int = 500) -> list[Command]:
-    """Commands whose worker let the lease run out."""
-    found = Command.objects.filter(state=State.EXECUTING, lease_until__lt=Now()).select_related("lane")
-    return list(found.order_by("id")[:limit])
+_LOST_LANES = """
+    SELECT id FROM replication_lane WHERE id IN (
+        SELECT lane_id FROM replication_command WHERE state = 'executing' AND lease_until < statement_timestamp()
+        ORDER BY lease_until LIMIT %(limit)s)
+    ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+"""
+_TAKE_BACK = """
+    WITH lost AS (
+        SELECT id, lease_owner AS worker, deaths + 1 >= %(deadly)s AS deadly FROM replication_command
+        WHERE lane_id = ANY(%(lanes)s) AND state = 'executing' AND lease_until < statement_timestamp()
+        FOR NO KEY UPDATE SKIP LOCKED
+    ), taken AS (
+        UPDATE replication_command c
+           SET state = CASE WHEN deadly THEN 'suspended' ELSE 'queued' END,
+               reason = CASE WHEN deadly THEN 'poison' ELSE 'worker_lost' END,
+               message = CASE WHEN deadly THEN %(poison)s ELSE %(lost)s END,
+               error = CASE WHEN deadly THEN %(poison_error)s ELSE %(lost_error)s END::jsonb,
+               deaths = deaths + 1, lease_until = NULL, lease_owner = '', not_before = statement_timestamp()
+          FROM lost WHERE c.id = lost.id
+        RETURNING c.id, c.tenant_id, c.attempts, c.message, lost.worker
+    ), told AS (
+        INSERT INTO replication_step (tenant_id, command_id, attempt, level, text, detail)
+        SELECT tenant_id, id, attempts + 1, 'warning', message, jsonb_build_object('worker', worker) FROM taken
+    )
+    SELECT count(*) FROM taken
+"""
 
 
-def wait_for_locks(longest: dt.timedelta) -> None:
-    """From here to the end of the transaction, a lock that is not had in time raises OperationalError."""
+def take_back(deadly: int, lost: UmpError, poison: UmpError, limit: int = 500) -> int:
+    """Commands whose worker let the lease run out are queued again, or suspended at that many deaths; how many.
+
+    What somebody locks is left for the next look: a worker that was frozen may hold a row until the database cuts it
+    off, and another look-out may be at the same.
+    """
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT set_config('lock_timeout', %s, true)", [f"{longest / dt.timedelta(milliseconds=1):.0f}ms"]
-        )
+        cursor.execute(_LOST_LANES, {"limit": limit})
+        lanes = [row[0] for row in cursor.fetchall()]
+        if not lanes:
+            return 0
+        values: dict[str, Any] = {"lanes": lanes, "deadly": deadly}
+        for name, error in (("lost", lost), ("poison", poison)):
+            values |= {name: error.message, f"{name}_error": json.dumps(error.to_dict())}
+        cursor.execute(_TAKE_BACK, values)
+        taken = int(cursor.fetchone()[0])
+    refresh_lanes(lanes)
+    return taken
 
 
 def request_cancel(command: Command) -> None:

@@ -6,17 +6,16 @@ import uuid
 from typing import Any
 
 from django.conf import settings
-from django.db import OperationalError, connection
+from django.db import connection
 from django.db.models.functions import Now
-from psycopg2.errors import LockNotAvailable
 
 from accounts import installation
 from breakers import services as breakers
 from core.errors import UmpError
 from events import services as events
-from replication import doorbell, services, states
+from replication import services, states
 from replication.commands import PROBE
-from replication.models import FINAL, Command, Reason, State
+from replication.models import FINAL, Command
 from replication.registry import chores
 from tenants import scope, shredding
 from tenants.access import SYSTEM
@@ -30,7 +29,6 @@ DEADLY = 3
 CYCLE = "quick_replication"
 CHECK = "verify_credentials"
 BATCH = 500
-LOCK_WAIT = dt.timedelta(seconds=1)
 
 
 def sweep() -> None:
@@ -48,50 +46,12 @@ def sweep() -> None:
 
 
 def take_back() -> int:
-    """Commands whose worker is gone go back to the queue (or are set aside), and somebody is woken; how many."""
-    with scope.every("the sweeper looks for what dead workers held"):
-        found = states.expired()
-    taken = [command for command in found if _take_back(command)]
-    for lane in {command.lane.name for command in taken}:
-        doorbell.ring_after_commit(lane)
-    return len(taken)
+    """Commands whose worker is gone go back to the queue (or are set aside); how many.
 
-
-def _take_back(command: Command) -> bool:
-    """Each in a transaction of its own: a frozen worker may still lock one, until the database cuts it off."""
-    try:
-        with scope.every("the sweeper takes back what dead workers held"):
-            states.wait_for_locks(LOCK_WAIT)
-            return _give_up(command)
-    except OperationalError as error:
-        if not isinstance(error.__cause__, LockNotAvailable):
-            raise
-        return False
-
-
-def _give_up(command: Command) -> bool:
-    deadly = command.deaths + 1 >= DEADLY
-    error = UmpError.of("poison" if deadly else "worker_lost")
-    moved = states.move(
-        command.id,
-        from_=State.EXECUTING,
-        to=State.SUSPENDED if deadly else State.QUEUED,
-        fence=command.fence,
-        reason=Reason.POISON if deadly else Reason.WORKER_LOST,
-        deaths=command.deaths + 1,
-        message=error.message,
-        error=dict(error.to_dict()),
-    )
-    if moved:
-        states.add_step(
-            command.id,
-            command.tenant_id,
-            error.message,
-            attempt=command.attempts + 1,
-            level="warning",
-            detail={"worker": command.lease_owner},
-        )
-    return moved
+    Nobody is rung: whoever calls this claims next, and so does every worker's look-out.
+    """
+    with scope.every("the sweeper takes back what dead workers held"):
+        return states.take_back(DEADLY, UmpError.of("worker_lost"), UmpError.of("poison"))
 
 
 def probe() -> int:

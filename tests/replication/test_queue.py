@@ -13,7 +13,6 @@ import time_machine
 from django.db import IntegrityError, InternalError, OperationalError, connection, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
-from django.test import TestCase
 
 from core.errors import Conflict, LeaseLost, UmpError
 from replication import doorbell, runner, selectors, services, states, sweeper, tasks
@@ -597,26 +596,46 @@ class Looks:
         return len(self.waits) > self.number
 
 
-def test_a_living_worker_takes_back_what_a_lost_one_held_and_wakes_somebody(
-    contoso: Tenant, monkeypatch: pytest.MonkeyPatch, rung: list[str]
-) -> None:
-    """Within five seconds of the lease's end, whatever becomes of the sweeper and of its messages."""
+@pytest.fixture
+def drained(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """What draining says, each time that a look-out does it; it has nothing left to do when this is empty."""
+    said: list[bool] = []
+    monkeypatch.setattr(runner, "_process", runner._Process())
+    monkeypatch.setattr(runner, "_drain", lambda longest: said.pop(0))
     monkeypatch.setattr(connection, "close", lambda: None)  # it is the test's own
+    return said
+
+
+def test_a_living_worker_takes_back_what_a_lost_one_held_and_goes_on_with_it(
+    contoso: Tenant, drained: list[bool], rung: list[str]
+) -> None:
+    """Within five seconds of the lease's end, whatever becomes of the sweeper, of rings and of the broker."""
+    drained += [True, False, False, True]
     with scripted():
         left = submit(contoso)
         assert len(claim()) == 1
+        rung.clear()
         runner._look_out(looks := Looks(1))  # type: ignore[arg-type]
         assert row(left).state == State.EXECUTING, "its lease has not run out"
         with scope.every("its worker dies, and the lease runs out"):
             Command.objects.update(lease_until=dt.datetime(2000, 1, 1, tzinfo=dt.UTC))
-        with TestCase.captureOnCommitCallbacks(execute=True):
-            runner._look_out(Looks(1))  # type: ignore[arg-type]
-    assert (row(left).state, row(left).reason, rung) == (State.QUEUED, Reason.WORKER_LOST, ["data"])
-    assert max(looks.waits) + sweeper.LOCK_WAIT.total_seconds() < 5
+        runner._look_out(Looks(1))  # type: ignore[arg-type]
+    assert (row(left).state, row(left).reason) == (State.QUEUED, Reason.WORKER_LOST)
+    assert (drained, rung) == ([], []), "until nothing is due, by itself"
+    assert max(looks.waits) < 5
 
 
-def test_a_look_that_fails_is_not_the_last(contoso: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "close", lambda: None)  # it is the test's own
+def test_who_looks_out_leaves_to_a_tick_what_that_is_about_to_take(drained: list[bool]) -> None:
+    drained.append(True)
+    with runner._process.draining:
+        runner._look()
+    assert drained == [True]
+    runner._look()
+    assert drained == []
+
+
+def test_a_look_that_fails_is_not_the_last(drained: list[bool], monkeypatch: pytest.MonkeyPatch) -> None:
+    drained.append(True)
     troubles: list[Exception] = [OperationalError("gone"), ValueError("of ours")]
 
     def take_back() -> None:
@@ -625,7 +644,7 @@ def test_a_look_that_fails_is_not_the_last(contoso: Tenant, monkeypatch: pytest.
 
     monkeypatch.setattr(sweeper, "take_back", take_back)
     runner._look_out(looks := Looks(3))  # type: ignore[arg-type]
-    assert (troubles, len(looks.waits)) == ([], 4)
+    assert (troubles, drained, len(looks.waits)) == ([], [], 4)
 
 
 @pytest.fixture
