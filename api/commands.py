@@ -239,6 +239,45 @@ class Retry(ApiView):
         return accepted(request, services.retry(self.actor, selectors.command(self.tenant, number)))
 
 
+class ProviderSteps(ListView):
+    doors = {"GET": every(Ability.VIEW_QUEUE)}
+    out = StepOut
+
+    def rows(self) -> QuerySet[Step]:
+        return selectors.steps(selectors.command(None, self.kwargs["number"]))
+
+    def context(self, page: list[Step]) -> dict[str, Any]:
+        return {"actor": self.actor}
+
+    @extend_schema(operation_id="commands_steps", responses=StepOut(many=True))
+    def get(self, request: Request, number: int) -> Response:
+        """The history of a command about the provider as a whole, oldest line first."""
+        return self.page()
+
+
+class ProviderCancel(ApiView):
+    doors = {"POST": every(Ability.MANAGE_QUEUE)}
+
+    @extend_schema(operation_id="commands_cancel", request=Nothing, responses={202: CommandRef})
+    @idempotent
+    def post(self, request: Request, number: int) -> Response:
+        """Stop a command about the provider as a whole; a customer's is stopped below its customer."""
+        self.body(Nothing)
+        services.cancel(self.actor, selectors.command(None, number))
+        return accepted(request, selectors.command(None, number))
+
+
+class ProviderRetry(ApiView):
+    doors = {"POST": every(Ability.MANAGE_QUEUE)}
+
+    @extend_schema(operation_id="commands_retry", request=Nothing, responses={202: CommandRef})
+    @idempotent
+    def post(self, request: Request, number: int) -> Response:
+        """Let a suspended command about the provider as a whole go on, or repeat an ended one (see Location)."""
+        self.body(Nothing)
+        return accepted(request, services.retry(self.actor, selectors.command(None, number)))
+
+
 class Replications(ApiView):
     doors = {"POST": tenant(Ability.REPLICATE)}
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ump_portal import (
     cli_changes,
+    cli_command,
     cli_deploy,
     cli_onboard,
     cli_powershell,
@@ -256,7 +257,7 @@ def _replicate(options: argparse.Namespace) -> tuple[Any, str] | int:
     kind = "sync" if options.full else "quick_replication"
     command = services.submit(_actor(), kind, tenant, dry_run=options.dry_run)
     if not options.wait:
-        return _command(command), f"Command {command.id} is queued."
+        return cli_command.document(command), f"Command {command.id} is queued."
     return _follow(options, command)
 
 
@@ -272,40 +273,8 @@ def _follow(options: argparse.Namespace, command: "Command") -> int:
         said = told
         time.sleep(POLL_SECONDS)
         command = selectors.command(command.tenant, command.id)
-    _print(options, _command(command), f"{State(command.state).label}: {command.message}")
+    _print(options, cli_command.document(command), f"{State(command.state).label}: {command.message}")
     return 0 if command.state == State.SUCCEEDED else 1
-
-
-def _command(command: "Command") -> dict[str, Any]:
-    from replication.registry import title_of  # noqa: PLC0415  Django first
-
-    return {
-        "id": command.id,
-        "customer": command.tenant.name if command.tenant else "",
-        "kind": title_of(command.kind),
-        "state": command.get_state_display(),
-        "retries": f"{command.attempts}/{command.max_attempts}",
-        "message": command.message,
-        "error": command.error,
-        "result": command.result,
-    }
-
-
-def _queue(options: argparse.Namespace) -> tuple[Any, str]:
-    from replication import selectors  # noqa: PLC0415  Django first
-    from tenants.abilities import Ability  # noqa: PLC0415  Django first
-    from tenants.access import tenants_for  # noqa: PLC0415  Django first
-
-    tenants_for(_actor(), needs=Ability.VIEW_QUEUE)
-    rows = [_command(row) for row in selectors.commands(state=options.state)[: options.limit]]
-    counts = selectors.counters()
-    head = f"Open Commands: {counts['open']}, Executing: {counts['executing']}, Queued: {counts['queued']}"
-    lines = [
-        f"{row['id']:>8}  {row['customer']:<30} {row['kind']:<20} {row['state']:<10} "
-        f"{row['retries']:<6} {row['message']}"
-        for row in rows
-    ]
-    return {"counters": counts, "commands": rows}, "\n".join([head, *lines])
 
 
 def _planned(options: argparse.Namespace) -> tuple["Command", "RemovalPlan"]:
@@ -352,9 +321,8 @@ def _plan_approve(options: argparse.Namespace) -> tuple[Any, str]:
 
     command, _ = _planned(options)
     command = services.approve(_actor(), command, options.plan)
-    return _command(
-        command
-    ), f"Plan {options.plan} is confirmed; command {command.id} reads anew and goes on."
+    said = f"Plan {options.plan} is confirmed; command {command.id} reads anew and goes on."
+    return cli_command.document(command), said
 
 
 def _token_create(options: argparse.Namespace) -> tuple[Any, str]:
@@ -443,9 +411,7 @@ def _parser() -> argparse.ArgumentParser:
     replicate.add_argument("--dry-run", action="store_true", help="say what would change, and change nothing")
     replicate.add_argument("--wait", action="store_true", help="until it has ended")
 
-    queue = _add(commands, "queue", _queue, "the background queue")
-    queue.add_argument("--state", default="open", help="open (default), queued, failed, ... or '' for all")
-    queue.add_argument("--limit", type=int, default=50)
+    cli_command.arguments(_add, commands, _actor)
 
     _plan_arguments(
         commands.add_parser("plan", help="removals that wait for a person").add_subparsers(

@@ -172,6 +172,22 @@ def test_who_may_cancel_and_retry(api_of: ApiMaker, cast: Cast, command: Command
         assert api_of(Role.CUSTOMER_ADMIN, cast.fabrikam).post(crossed).status == 404
 
 
+def test_a_command_of_the_provider_is_cancelled_and_repeated(
+    api: Api, api_of: ApiMaker, cast: Cast, command: Command
+) -> None:
+    with scope.every("the provider's own work"):
+        number = queue.submit(SYSTEM, "renew_all_secrets", None).id
+    path = f"commands/{number}"
+    for act in ("cancel", "retry"):
+        assert api_of(Role.MONITOR).post(f"{path}/{act}").status == 403
+        assert api_of(Role.CUSTOMER_ADMIN, cast.contoso).post(f"{path}/{act}").status == 404
+        assert api.post(f"commands/{command.id}/{act}").status == 404  # a customer's, below its customer
+    assert api.post(f"{path}/cancel").json["state"] == "cancelled"
+    again = api.post(f"{path}/retry")
+    assert (again.status, api.get(again.headers["Location"]).json["retry_of"]) == (202, number)
+    assert "Cancelling was asked for" in api.get(f"{path}/steps").json["results"][-1]["text"]
+
+
 def test_a_token_may_not_repeat_what_it_may_not_ask_for(
     api_of: ApiMaker, cast: Cast, command: Command
 ) -> None:
