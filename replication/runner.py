@@ -39,7 +39,7 @@ AWAY = dt.timedelta(seconds=5)
 SETTLE_AGAIN = 0.5
 """Seconds after which an outcome that could not be written down is tried again."""
 LONGEST_TICK = 10.0
-LOOK = 2.0
+LOOK = 1.0
 """Seconds at most between two looks of a living worker: what a lost one held goes on within five of its lease."""
 POLL = 0.05
 GATHER = 0.02
