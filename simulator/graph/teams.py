@@ -11,7 +11,7 @@ from simulator.graph.errors import GraphError, bad_request, not_found
 from simulator.graph.lists import answer, page, start_of
 from simulator.graph.query import counted, filter_test, order, page_size, pick, selected
 from simulator.graph.reads import entity
-from simulator.graph.teams_state import KINDS, POLICIES, Number, Order, Telephony, telephony_of
+from simulator.graph.teams_state import KINDS, POLICIES, Number, Order, Telephony, has_policy, telephony_of
 from simulator.http1 import Response
 from simulator.objects import stamp
 
@@ -190,7 +190,7 @@ def policy_id(call: Call) -> Response:
     """`GET .../policy/getPolicyId(type='..',name='..')`: an empty list for a name that the type does not have."""
     kind, name = call.args["type"], call.args["name"]
     telephony = _telephony(call)
-    there = name in POLICIES.get(kind, ())
+    there = has_policy(kind, name)
     rows = [{"name": f"Tag:{name}", "policyId": telephony.policy_id(kind, name)}] if there else []
     return answer({"@odata.context": call.context("policyIdentifierDetail"), "value": rows})
 
