@@ -16,18 +16,18 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 sys.path.pop(0)  # bench/ itself: its queue.py is not Python's
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench import chaos_checker, chaos_load, chaos_nemesis
+from bench import chaos_checker, chaos_load, chaos_nemesis, chaos_seen, chaos_times
 from bench.chaos_ground import LEASE, SWEEP, Ground, every
-from bench.chaos_history import Change, Effect, End, History, Sample
-from bench.chaos_load import NUMBERS, Load, Tenant
+from bench.chaos_history import History, Sample
+from bench.chaos_lives import Lives
+from bench.chaos_load import Load
 from tests.system.microsoft import Microsoft
 
 DRAIN_SECONDS, DRAIN_SHARE = 240.0, 0.05
@@ -96,13 +96,14 @@ def run(chosen: argparse.Namespace, home: Path) -> tuple[History, dict[str, Any]
         say(f"{chosen.tenants} customers, {chosen.commands} wishes, {chosen.faults} faults")
         nemesis = chaos_nemesis.Nemesis(ground, load)
         ready = time.monotonic()
-        with every(1.0, lambda: sample(ground, history)):
+        lives = Lives(ground.living)
+        with every(1.0, lambda: sample(ground, history)), every(0.1, lives.look):
             fire(chosen, load, nemesis)
             fired = time.monotonic()
             drain(ground, load, chosen)
         drained = time.monotonic()
         history.faults, history.answers = nemesis.faults, load.answers
-        remember(ground, load, history)
+        chaos_seen.remember(ground, load, lives, history)
     seconds = {"stage": ready - began, "under_fire": fired - ready, "drain": drained - fired}
     return history, figures(chosen, history, seconds)
 
@@ -191,148 +192,6 @@ def sample(ground: Ground, history: History) -> None:
     history.samples.append(Sample(time.time(), told, {"open": sum(rows.values()), **rows}))
 
 
-# --- What was seen ----------------------------------------------------------------------------------------------
-def remember(ground: Ground, load: Load, history: History) -> None:
-    history.over = time.time()
-    uid_of = {tenant.far["tenant_id"]: tenant.uid for tenant in load.tenants}
-    canaries = {tenant.far["canary"]: tenant.uid for tenant in load.tenants}
-    history.moves = ground.moves()
-    history.writes = [
-        type(write)(**{**vars(write), "canary": canaries.get(write.canary, write.canary)})
-        for write in ground.writes()
-    ]
-    history.received = list(ground.webhook.received)
-    history.events = [row[0] for row in ground.sql("SELECT id FROM events_event ORDER BY id")]
-    history.audited = dict(
-        ground.sql(
-            "SELECT c.id, (SELECT count(*) FROM audit_entry e WHERE e.object_kind = 'command'"
-            " AND e.object_id = c.id::text AND e.action = 'command.queued')"
-            " FROM replication_command c WHERE c.actor_kind = 'client'"
-        )
-    )
-    history.effects = [*effects(ground, load, uid_of)]
-    history.changes = changes(ground, load)
-    mails = defaultdict(set)
-    for mail in pages(ground, "/mail/ledger?", "ledger", "id"):
-        identity = mail["message_id"]
-        mails[identity.strip("<>").split("@")[0].rpartition("-")[0]].add(identity)
-    history.ends = [end_of(ground, tenant, mails) for tenant in load.tenants]
-    secret_words = {app["secret"] for one in load.tenants for app in one.far["apps"]}
-    names = {word for one in load.tenants for word in (one.far["tenant_id"], one.uid, one.far["name"])}
-    history.leaks = ground.redis.leaks(secret_words | names)
-
-
-def pages(ground: Ground, path: str, name: str, number: str) -> Iterator[dict[str, Any]]:
-    """A list of the simulator's, from its beginning; the first of them must still be there."""
-    last = 0
-    while rows := ground.microsoft.control("GET", f"{path}since={last}&limit=1000")[name]:
-        assert rows[0][number] == last + 1, f"{path} has forgotten what came before {rows[0][number]}"
-        yield from rows
-        last = rows[-1][number]
-
-
-def effects(ground: Ground, load: Load, uid_of: dict[str, str]) -> Iterator[Effect]:
-    """What came to Microsoft by others than the customer's own app, and what of changes was carried out there."""
-    own = {one.far["tenant_id"]: {app["client_id"] for app in one.far["apps"]} for one in load.tenants}
-    for row in pages(ground, "/history?", "history", "seq"):
-        tenant = uid_of.get(row.get("tenant") or "", "")
-        if row["kind"] == "number" and row["status"] == "succeeded" and row["number"].startswith(NUMBERS):
-            version = int(row["number"].removeprefix(NUMBERS))
-            key = Change(tenant, row["target"] or "", "number", version).key
-            yield Effect(tenant, "number", key, row["order"], version)
-        if row["kind"] == "write":
-            if row["app"] not in own.get(row["tenant"], ()):
-                yield Effect(tenant, "foreign", f"{row['method']} {row['path']} by {row['app']}", "")
-            yield from department(tenant, row)
-
-
-def department(tenant: str, row: dict[str, Any]) -> Iterator[Effect]:
-    """A write that gave a user the department of a wish, if it is one and Microsoft carried it out."""
-    body = row["body"] if isinstance(row["body"], dict) else {}
-    value = str(body.get("department", ""))
-    if row["method"] == "PATCH" and (row["status"] or 0) // 100 == 2 and value[:1] == "d":
-        user, version = row["path"].rpartition("/")[2], int(value[1:])
-        key = Change(tenant, user, "user:department", version).key
-        yield Effect(tenant, "user:department", key, str(row["seq"]), version)
-
-
-def changes(ground: Ground, load: Load) -> list[Change]:
-    """What the portal says of each change, and those that it promised and knows nothing of."""
-    rows = ground.sql(
-        "SELECT c.tenant_id::text, c.subject_id::text, c.aspect, coalesce(c.wanted ->> 'number', c.wanted #>> '{}'),"
-        " c.state, EXISTS (SELECT FROM provisioning_line l WHERE l.change_id = c.id AND l.state = 'done'"
-        " AND l.act <> 'nothing'), coalesce(c.problem ->> 'code', '') FROM provisioning_change c ORDER BY c.id"
-    )
-    known = {
-        (uid, user, what, version): Change(uid, user, what, version, *end)
-        for uid, user, what, wanted, *end in rows
-        for version in [int(wanted.removeprefix(NUMBERS).removeprefix("d"))]
-    }
-    promised = {(one.tenant, one.user, one.what, one.version): one for one in load.kept}
-    return [*({**promised, **known}.values())]
-
-
-def end_of(ground: Ground, tenant: Tenant, mails: dict[str, set[str]]) -> End:
-    """One customer at both ends, when all was quiet."""
-    control, here = ground.microsoft.control, f"/tenants/{tenant.far['tenant_id']}"
-    users = [row for row in control("GET", f"{here}/users?limit=5000")["users"] if row["state"] == "live"]
-    rows = ground.sql(
-        "SELECT object_id::text, job_title FROM directory_user WHERE tenant_id = %s", tenant.uid
-    )
-    far = control("GET", here)
-    outside = {
-        "secret": far["apps"][0]["secret_ids"],
-        "domain": [name for name in far["domains"] if name.endswith(".sbc.provider.example")],
-        "activation user": [row["id"] for row in users if "sbc.provider.example" in row["userPrincipalName"]],
-        "mail": sorted(mails.get(f"invitation-{tenant.invitation}", set())),
-    }
-    believed = believed_of(ground, tenant)
-    if not tenant.renewed:  # it is the one that the customer made, whose number nobody asked for
-        believed["secret"] = outside["secret"]
-    ours = set(outside["activation user"])
-    return End(
-        tenant.far["name"],
-        {row["id"]: version_of(row.get("jobTitle")) for row in users},
-        {
-            uid: version_of(title)
-            for uid, title in rows
-            if uid not in ours or uid in {row["id"] for row in users}
-        },
-        outside,
-        believed,
-    )
-
-
-def believed_of(ground: Ground, tenant: Tenant) -> dict[str, list[str]]:
-    def column(query: str) -> list[str]:
-        return [str(row[0]) for row in ground.sql(query, tenant.uid)]
-
-    sent = ground.sql("SELECT sent_count FROM invitations_invitation WHERE tenant_id = %s", tenant.uid)
-    host = "localhost"
-    return {
-        "secret": column(
-            "SELECT microsoft_id FROM tenants_secret WHERE tenant_id = %s AND microsoft_id IS NOT NULL ORDER BY 1"
-        ),
-        "domain": column(
-            "SELECT name FROM domains_customdomain WHERE tenant_id = %s AND state <> 'removed' ORDER BY 1"
-        ),
-        "activation user": column(
-            "SELECT user_id FROM domains_customdomain WHERE tenant_id = %s AND state <> 'removed'"
-            " AND user_made AND user_removed_at IS NULL ORDER BY 1"
-        ),
-        "mail": [
-            f"<invitation-{tenant.invitation}-{number}@{host}>"
-            for row in sent
-            for number in range(1, row[0] + 1)
-        ],
-    }
-
-
-def version_of(title: object) -> int:
-    text = str(title or "")
-    return int(text[1:]) if text[:1] == "v" and text[1:].isdigit() else 0
-
-
 # --- What is told -----------------------------------------------------------------------------------------------
 def figures(chosen: argparse.Namespace, history: History, seconds: dict[str, float]) -> dict[str, Any]:
     found = chaos_checker.check(history)
@@ -358,8 +217,21 @@ def figures(chosen: argparse.Namespace, history: History, seconds: dict[str, flo
         **{head: len(sentences) for head, sentences in found.items()},
         "findings": {head: sentences[:20] for head, sentences in found.items() if sentences},
         "seconds": {name: round(value, 1) for name, value in seconds.items()},
-        "times": chaos_checker.times(history),
+        **(judged := chaos_times.times(history)),
+        "verdicts": verdicts(found, judged),
         "machine": f"{os.cpu_count()} cores, load {os.getloadavg()[1]:.1f}, {platform.machine()}",
+    }
+
+
+def verdicts(found: chaos_checker.Findings, judged: dict[str, Any]) -> dict[str, bool | None]:
+    """Each of what is wanted; None where the run came to nothing that could be judged."""
+    nothing = {
+        f"nothing {head}": not sentences for head, sentences in found.items() if head != "server_errors"
+    }
+    return {
+        **nothing,
+        "the API answers 503 with Retry-After, and never 500": not found["server_errors"],
+        **chaos_times.verdicts(judged),
     }
 
 
@@ -378,7 +250,7 @@ def main() -> int:
         chosen.json.write_text(text + "\n")
     if chosen.history:
         chosen.history.write_text(json.dumps(history.as_json()) + "\n")
-    return int(any(told[head] for head in chaos_checker.HEADS))
+    return int(any(told[head] for head in chaos_checker.HEADS) or False in told["verdicts"].values())
 
 
 if __name__ == "__main__":

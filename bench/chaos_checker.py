@@ -3,11 +3,10 @@
 Every finding is a sentence that names the command, tenant or object, so that it can be looked up in the history.
 """
 
-import statistics
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 
-from bench.chaos_history import FINAL, WAITING, Change, End, Fault, History, Move
+from bench.chaos_history import FINAL, WAITING, Change, End, History, Move
 
 Findings = dict[str, list[str]]
 HEADS = (
@@ -234,60 +233,3 @@ def _by_version(changes: Iterable[Change]) -> list[Change]:
 
 def _last(moves: Iterable[Move]) -> dict[int, Move]:
     return {move.command: move for move in moves}
-
-
-# --- How soon ----------------------------------------------------------------------------------------------
-def times(history: History) -> dict[str, float | None]:
-    """The slowest of each, in seconds: None where it never came to that. Of the first, the one in the middle too."""
-    resumed = list(_resumed(history))
-    return {
-        "resumed_in_the_middle": round(statistics.median(resumed), 2) if resumed else None,
-        "resumed_after_its_worker_was_gone": _slowest(resumed),
-        "flowing_after_redis_was_emptied": _slowest(_flowing(history, "redis")),
-        "flowing_after_postgresql_was_back": _slowest(_flowing(history, "postgres")),
-        "ended_after_sigterm": _slowest(
-            fault.until - fault.at for fault in history.faults if fault.kind == "terminate worker"
-        ),
-    }
-
-
-def _slowest(seconds: Iterable[float]) -> float | None:
-    return max((round(each, 2) for each in seconds), default=None)
-
-
-def _resumed(history: History) -> Iterator[float]:
-    """From the end of the lease that its worker had last renewed to the next claim of the same command."""
-    held: dict[int, Move] = {}
-    died: dict[int, float] = {}
-    for move in history.moves:
-        former = held.get(move.command)
-        if former is not None and former.state == "executing" and move.reason == "worker_lost":
-            died[move.command] = former.lease_until
-        if move.state == "executing" and move.command in died:
-            yield move.at - died.pop(move.command)
-        held[move.command] = move
-
-
-def _flowing(history: History, kind: str) -> Iterator[float]:
-    """From the moment it was back to the first claim, while anything was due then."""
-    claims = [move.at for move in _claims(history)]
-    for fault in history.faults:
-        if not fault.kind.startswith(kind) or not _was_due(history, fault):
-            continue
-        later = [at for at in claims if at >= fault.until]
-        if later:
-            yield later[0] - fault.until
-
-
-def _claims(history: History) -> Iterator[Move]:
-    """The rows with which a command came into a worker's hands."""
-    fences: dict[int, int] = {}
-    for move in history.moves:
-        if move.state == "executing" and move.fence > fences.get(move.command, 0):
-            fences[move.command] = move.fence
-            yield move
-
-
-def _was_due(history: History, fault: Fault) -> bool:
-    state = {move.command: move for move in history.moves if move.at <= fault.until}
-    return any(move.state == "queued" and move.not_before <= fault.until for move in state.values())

@@ -22,7 +22,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg2
 
-from bench.chaos_history import Move, Received, Write
+from bench.chaos_history import LaneRow, Move, Received, Write
+from bench.chaos_lives import children, command
 from bench.chaos_proxy import Proxy
 from tests.system.microsoft import Microsoft
 from tests.system.redis_server import Redis
@@ -181,6 +182,11 @@ class Ground(Stage):
         first = self.process("worker")
         return [first.group] * (first is not None) + [self.other.pid] * (self.other is not None)  # type: ignore[union-attr]
 
+    def living(self) -> list[int]:
+        """The first process of each worker; asked many times a second."""
+        first = [pid for pid in children(self.pid) if " worker " in command(pid)]
+        return first + [self.other.pid] * (self.other is not None)  # type: ignore[union-attr]
+
     def pool(self, group: int) -> list[Seen]:
         """The processes of a worker that carry commands out."""
         return sorted((one for one in processes() if one.group == group != one.pid), key=lambda one: one.pid)
@@ -205,6 +211,10 @@ class Ground(Stage):
     def moves(self) -> list[Move]:
         names = ", ".join(Move.__dataclass_fields__)
         return [Move(*row) for row in self.sql(f"SELECT {names} FROM chaos.move ORDER BY n")]
+
+    def lane_rows(self) -> list[LaneRow]:
+        names = ", ".join(LaneRow.__dataclass_fields__)
+        return [LaneRow(*row) for row in self.sql(f"SELECT {names} FROM chaos.lane ORDER BY at")]
 
     def writes(self) -> list[Write]:
         names = ", ".join(f'"{name}"' for name in Write.__dataclass_fields__)

@@ -54,6 +54,25 @@ class Move:
 
 
 @dataclasses.dataclass(frozen=True)
+class LaneRow:
+    """A lane's row where it was told to sleep, or held for a person, or neither any more."""
+
+    at: float
+    lane: int
+    not_before: float
+    suspended: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Life:
+    """A process of a worker that could carry out commands: it was there, and not stopped."""
+
+    pid: int
+    since: float
+    until: float
+
+
+@dataclasses.dataclass(frozen=True)
 class Write:
     """One row of the mirror as it was written; `version` is what the load had put at Microsoft, 0 before that."""
 
@@ -139,6 +158,8 @@ class History:
     faults: list[Fault] = dataclasses.field(default_factory=list)
     answers: list[Answer] = dataclasses.field(default_factory=list)
     moves: list[Move] = dataclasses.field(default_factory=list)
+    lanes: list[LaneRow] = dataclasses.field(default_factory=list)
+    lives: list[Life] = dataclasses.field(default_factory=list)
     writes: list[Write] = dataclasses.field(default_factory=list)
     effects: list[Effect] = dataclasses.field(default_factory=list)
     wanted: list[Effect] = dataclasses.field(default_factory=list)

@@ -29,9 +29,10 @@ USERS = 5
 RIGHTS = (
     "User.Read.All", "Group.Read.All", "GroupMember.Read.All", "Organization.Read.All", "LicenseAssignment.Read.All",
     "Application.ReadWrite.All", "Domain.ReadWrite.All", "User.ReadWrite.All", "TeamsTelephoneNumber.ReadWrite.All",
-    "TeamsUserConfiguration.Read.All",
+    "TeamsUserConfiguration.Read.All", "TeamsPolicyUserAssign.ReadWrite.All",
 )  # fmt: skip
 NUMBERS = "+4989"
+POLICY = "policy:TeamsCallingPolicy"
 ORDER_SECONDS = 3
 """Until Microsoft has carried out an order of a number by itself."""
 A_LOOK = 10.0
@@ -192,12 +193,14 @@ class Load:
             tenant.domain = str(answer.json()["id"])
 
     def _change(self, tenant: Tenant, wish: Wish) -> bool:
-        """A department, and now and then a number: values that nobody else asks for. Whether anything was kept."""
+        """A department, and now and then a number or a policy: values nobody else asks for. Whether any was kept."""
         user = self._people(tenant)[wish.user]
         wanted = [{"user": user, "what": "user:department", "value": f"d{wish.number}"}]
         if wish.number % 3 == 0:
             number = f"{NUMBERS}{wish.number:07}"
             wanted.append({"user": user, "what": "number", "value": number, "number_type": "directRouting"})
+        if wish.number % 3 == 1:
+            wanted.append({"user": user, "what": POLICY, "value": f"v{wish.number}"})
         answer = self.say("POST", f"/tenants/{tenant.uid}/changes", {"changes": wanted})
         if answer is None or answer.status_code != 202:
             return False

@@ -70,6 +70,7 @@ def _blow(dice: random.Random, kind: str, pause: float) -> Blow:
     detail, spec, length = "", {}, dice.uniform(0.5, 3.0)
     if kind in {"cut", "silent", "slow"}:
         detail = dice.choice(LINES)
+        length /= 4 if kind == "cut" else 1
     elif kind == "freeze":
         length = LEASE * dice.uniform(1.3, 2.0)
     elif kind == "far end":
@@ -192,7 +193,7 @@ class Nemesis:
         return "kill -9"
 
     def _cut(self, blow: Blow) -> str:
-        self.ground.lines[blow.detail].cut(blow.length / 4)
+        self.ground.lines[blow.detail].cut(blow.length)
         return blow.detail
 
     def _silent(self, blow: Blow) -> str:

@@ -10,6 +10,8 @@ CREATE TABLE chaos.write (
     n bigint PRIMARY KEY DEFAULT nextval('chaos.order_of_rows'), transaction bigint, tenant text, object text,
     version bigint, canary text);
 
+CREATE TABLE chaos.lane (at float8, lane bigint, not_before float8, suspended text);
+
 CREATE FUNCTION chaos.note_move() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = chaos, public AS $$
 BEGIN
     INSERT INTO chaos.move (at, transaction, command, lane, tenant, kind, target, state, reason, fence, deaths, owner,
@@ -21,6 +23,15 @@ BEGIN
 END $$;
 CREATE TRIGGER chaos_note_move AFTER INSERT OR UPDATE ON replication_command
     FOR EACH ROW EXECUTE FUNCTION chaos.note_move();
+
+CREATE FUNCTION chaos.note_lane() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = chaos, public AS $$
+BEGIN
+    INSERT INTO chaos.lane VALUES (extract(epoch FROM clock_timestamp()), NEW.id, extract(epoch FROM NEW.not_before),
+                                   NEW.suspended_code);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER chaos_note_lane AFTER UPDATE OF not_before, suspended_code ON replication_lane
+    FOR EACH ROW EXECUTE FUNCTION chaos.note_lane();
 
 CREATE FUNCTION chaos.note_write() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = chaos, public AS $$
 BEGIN

@@ -1,13 +1,12 @@
 """The checker of runs under fire sees what is planted, and nothing where nothing is."""
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from bench import chaos_checker
-from bench.chaos_history import Answer, Change, Effect, End, Fault, History, Move, Received, Sample, Write
+from bench.chaos_history import Answer, Change, Effect, End, History, Move, Received, Sample, Write
 
 
 class Story:
@@ -265,27 +264,3 @@ def test_what_is_planted_is_found(story: Story, head: str, plant: Callable[[Stor
 
 def test_every_head_has_something_planted() -> None:
     assert {head for head, _ in PLANTED} == set(chaos_checker.HEADS)
-
-
-def test_how_soon() -> None:
-    tell = Story()
-    tell(1, "queued", at=1.0)
-    tell(1, "executing", at=2.0, lease_until=5.0)
-    tell(1, "executing", at=3.0, lease_until=6.0)
-    tell(1, "queued", at=8.0, reason="worker_lost")
-    tell(2, "queued", at=8.5, lane=2)
-    tell(1, "executing", at=9.0)
-    tell.history.faults = [
-        Fault(8.0, 8.6, "redis emptied"),
-        Fault(8.0, 8.7, "postgres restarted"),
-        Fault(0.0, 0.5, "postgres restarted"),
-        Fault(1.0, 4.5, "terminate worker"),
-    ]
-    assert chaos_checker.times(tell.history) == {
-        "resumed_after_its_worker_was_gone": 3.0,
-        "resumed_in_the_middle": 3.0,
-        "flowing_after_redis_was_emptied": 0.4,
-        "flowing_after_postgresql_was_back": 0.3,
-        "ended_after_sigterm": 3.5,
-    }
-    assert dataclasses.asdict(tell.history)["seed"] == 1
