@@ -165,13 +165,8 @@ def numbers(graph: GraphClient, at: str = "") -> Iterator[Read]:
     raise UmpError.of("endless_pages", thing="the organisation's numbers")
 
 
-def number(graph: GraphClient, telephone: str) -> Number | None:
-    """One number as it is now; None where the organisation does not have it."""
-    return some_numbers(graph, [telephone])[telephone]
-
-
 def some_numbers(graph: GraphClient, telephones: Iterable[str]) -> dict[str, Number | None]:
-    """The same for any number of numbers (E.164 with the plus), twenty a request.
+    """Numbers as they are now (E.164 with the plus), twenty a request; None for what the organisation does not have.
 
     Raises InvalidInput for what is no telephone number.
     """
@@ -180,13 +175,11 @@ def some_numbers(graph: GraphClient, telephones: Iterable[str]) -> dict[str, Num
     return {each: _only(answer, each) for each, answer in zip(wanted, answers, strict=True)}
 
 
-def user(graph: GraphClient, user_id: str) -> Known | None:
-    """One user as Teams knows him now; None where it does not: no licence, or no such user."""
-    return some_users(graph, [user_id])[user_id]
-
-
 def some_users(graph: GraphClient, user_ids: Iterable[str]) -> dict[str, Known | None]:
-    """The same for any number of users, by the ids of their objects, twenty a request."""
+    """Users as Teams knows them now, by the ids of their objects, twenty a request.
+
+    None for whom it does not know: no licence, or no such user.
+    """
     wanted = list(dict.fromkeys(user_ids))
     query = f"$select={_OF_USERS},effectivePolicyAssignments"
     steps = [BatchRequest(str(at), f"{USERS}/{segment(each)}?{query}") for at, each in enumerate(wanted)]

@@ -143,7 +143,7 @@ def test_a_number_is_ordered_followed_and_read_back(place: Place) -> None:
 
     back = place.order(teams_writes.unassign_write(number, "directRouting"))
     assert place.end(back).state == State.SUCCEEDED
-    read = teams.number(place.graph, number)
+    read = teams.some_numbers(place.graph, [number])[number]
     assert read is not None
     assert read.target_id == ""
     acts = [one["path"].rpartition("/")[2] for one in place.writes()]
@@ -223,7 +223,7 @@ def test_a_lost_reply_is_an_open_outcome_that_reading_settles(place: Place) -> N
     assert number in lost.value.message
     assert [(one["status"], one["answered"]) for one in place.writes()] == [(202, None)]
     place.visitor.advance(60)
-    found = teams.number(place.graph, number)
+    found = teams.some_numbers(place.graph, [number])[number]
     assert found is not None
     assert found.target_id == user
 
@@ -238,7 +238,10 @@ def test_a_write_shows_after_its_lag_and_twice_is_noticed_at_once(place: Place) 
     place.send(user_writes.user_write(user, {"usageLocation": "AT"}))
 
     def seen() -> tuple[bool, bool, bool]:
-        known, found = teams.user(place.graph, user), teams.number(place.graph, number)
+        known, found = (
+            teams.some_users(place.graph, [user])[user],
+            teams.some_numbers(place.graph, [number])[number],
+        )
         country = place.read(user, "usageLocation")["usageLocation"]
         assert known is not None
         assert bool(known.user.numbers) == bool(found and found.target_id)
@@ -280,7 +283,7 @@ def test_policies_that_are_refused_together_are_judged_each_alone(place: Place) 
     assert (third.code, "Bert" in third.message) == ("policy_refused", True)
     assert [one["status"] for one in place.writes()] == [404, 204, 404, 400]
     assert place.send(teams_writes.policies_write("unassign", wishes[:1])).status == 204
-    known = teams.user(place.graph, user)
+    known = teams.some_users(place.graph, [user])[user]
     assert known is not None
     assert kind not in {one.kind for one in known.policies.held}
 
@@ -434,7 +437,7 @@ def test_an_answer_for_another_one_is_none(wire: responses.RequestsMock) -> None
     row = {"id": "b3A=", "telephoneNumber": "+41589061000", "numberType": "directRouting"}
     body = {"responses": [{"id": "0", "status": 200, "body": {"value": [row]}}]}
     wire.post("https://graph.microsoft.com/v1.0/$batch", json=body)
-    assert teams.number(desk().client, "+41589061999") is None
+    assert teams.some_numbers(desk().client, ["+41589061999"])["+41589061999"] is None
     body["responses"][0]["body"] = {"value": [{"id": NOBODY}]}
     wire.replace("POST", "https://graph.microsoft.com/v1.0/$batch", json=body)
     assert not user_writes.members_among(desk().client, [(NOBODY, REQUEST)])[NOBODY, REQUEST]
