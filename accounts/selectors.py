@@ -41,6 +41,12 @@ def views_of(user: User, page: str) -> QuerySet[SavedView]:
     return SavedView.objects.filter(user=user, page=page)
 
 
+def views_beside(user: User, page: str) -> list[SavedView]:
+    """As `views_of`, for the list itself; in SQL, because it asks each time."""
+    sql = "SELECT * FROM accounts_savedview WHERE user_id = %s AND page = %s ORDER BY name, id"
+    return list(SavedView.objects.raw(sql, [user.pk, page]))
+
+
 def as_view(query: QueryDict) -> str:
     """What of an address is a view: everything but the page, in an order that makes equal ones equal."""
     kept = QueryDict(mutable=True)

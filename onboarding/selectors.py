@@ -2,8 +2,9 @@
 
 import uuid
 from collections.abc import Iterable
+from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
 from core.errors import NotFound
@@ -11,6 +12,7 @@ from onboarding.models import Onboarding, Step, limit_of
 from replication.models import Command
 from tenants import scope
 from tenants.models import Tenant
+from tenants.written import Written
 
 
 def newest_of(tenant: Tenant) -> Onboarding | None:
@@ -34,9 +36,21 @@ def unfinished() -> QuerySet[Onboarding]:
     return found.order_by("step_since", "id")
 
 
+def number_unfinished() -> int:
+    return sum(number for _, number in _NUMBER.rows())
+
+
+_NUMBER: Written[Any] = Written(
+    lambda: unfinished().order_by().values_list("tenant__deleted_at").annotate(how_many=Count("id"))
+)
+
+
 def open_of(tenant_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, Onboarding]:
     """The open onboarding of each of these customers that has one; one query."""
-    return {row.tenant_id: row for row in unfinished().filter(tenant_id__in=list(tenant_ids))}
+    return {row.tenant_id: row for row in _OPEN.rows(list(tenant_ids))}
+
+
+_OPEN = Written(lambda tenant_ids: unfinished().filter(tenant_id__in=tenant_ids))
 
 
 def late(limit: int) -> list[Onboarding]:

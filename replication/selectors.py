@@ -4,6 +4,7 @@ import dataclasses
 import datetime as dt
 import uuid
 from collections.abc import Iterable
+from typing import Any
 
 from django.db import connection
 from django.db.models import Count, Max, Q, QuerySet
@@ -14,7 +15,7 @@ from replication import states
 from replication.models import OPEN, Command, Lane, LaneName, State, Step, Switch
 from replication.registry import title_of
 from tenants.models import Tenant
-from tenants.owned import sole
+from tenants.written import Written
 
 MINUTE = dt.timedelta(minutes=1)
 
@@ -73,11 +74,20 @@ def counters() -> dict[str, int]:
 
 def counts_of(tenant_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, TenantCounts]:
     """One query for a page of customers."""
-    rows = Command.objects.filter(tenant_id__in=list(tenant_ids), state__in=OPEN).order_by()
     found: dict[uuid.UUID, dict[str, int]] = {}
-    for tenant_id, state, number in rows.values_list("tenant_id", "state").annotate(number=Count("id")):
+    for tenant_id, state, number in _COUNTS.rows(list(tenant_ids)):
         found.setdefault(tenant_id, {})[state] = number
     return {tenant_id: TenantCounts(**each) for tenant_id, each in found.items()}
+
+
+_COUNTS: Written[Any] = Written(
+    lambda ids: (
+        Command.objects.filter(tenant_id__in=ids, state__in=OPEN)
+        .order_by()
+        .values_list("tenant_id", "state")
+        .annotate(number=Count("id"))
+    )
+)
 
 
 def next_execution(command: Command) -> str:
@@ -92,12 +102,18 @@ def next_execution(command: Command) -> str:
 
 def is_paused() -> Switch | None:
     """The switch of the whole queue when it is on."""
-    return sole(Switch.objects.filter(name="pause", on=True))
+    return next(iter(_PAUSE.rows()), None)
+
+
+_PAUSE = Written(lambda: Switch.objects.filter(name="pause", on=True))
 
 
 def lane_of(tenant: Tenant) -> Lane | None:
     """The customer's data lane, with what suspends it."""
-    return sole(Lane.objects.filter(tenant=tenant, name=LaneName.DATA))
+    return next(iter(_LANE.rows(tenant.id)), None)
+
+
+_LANE = Written(lambda tenant_id: Lane.objects.filter(tenant_id=tenant_id, name=LaneName.DATA))
 
 
 def pending(tenant: Tenant) -> Command | None:

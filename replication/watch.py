@@ -5,8 +5,7 @@ import datetime as dt
 from typing import Any
 
 from django.db import connection
-from django.db.models import Count, Min, Q, QuerySet
-from django.db.models.functions import Now
+from django.db.models import QuerySet
 
 from replication import states
 from replication.models import FINAL, OPEN, Command, Reason, State
@@ -46,25 +45,29 @@ class Standing:
     settles_at: dt.datetime | None
 
 
+_STANDING = """
+    SELECT count(*) FILTER (WHERE state = 'queued'), count(*) FILTER (WHERE state = 'executing'),
+           count(*) FILTER (WHERE state = 'suspended'),
+           min(not_before) FILTER (WHERE state = 'queued' AND not_before <= statement_timestamp()),
+           count(*) FILTER (WHERE state = 'queued' AND not_before <= statement_timestamp()),
+           min(not_before) FILTER (WHERE state = 'queued' AND reason = 'debounce')
+      FROM replication_command
+     WHERE state IN ('queued', 'executing', 'suspended') AND (%(every)s OR tenant_id = ANY(%(tenants)s))
+"""
+
+
 def standing() -> Standing:
-    """Over the scope in force, or one customer of it; one query."""
-    due = Q(state=State.QUEUED, not_before__lte=Now())
-    found = (
-        Command.objects.filter(state__in=OPEN)
-        .order_by()
-        .aggregate(
-            **{state.value: Count("id", filter=Q(state=state)) for state in OPEN},
-            since=Min("not_before", filter=due),
-            number=Count("id", filter=due),
-            settles_at=Min("not_before", filter=Q(state=State.QUEUED, reason=Reason.DEBOUNCE)),
-        )
-    )
-    counters = {state.value: found[state.value] for state in OPEN}
-    return Standing(
-        {"open": sum(counters.values())} | counters,
-        Waiting(found["since"], found["number"]),
-        found["settles_at"],
-    )
+    """Over the scope in force, or one customer of it; in SQL, which Django takes ten times as long to write."""
+    tenants = scope.require().tenants
+    with connection.cursor() as cursor:
+        cursor.execute(_STANDING, {"every": tenants is None, "tenants": list(tenants or ())})
+        queued, executing, suspended, since, number, settles_at = cursor.fetchone()
+    counters = {
+        State.QUEUED.value: queued,
+        State.EXECUTING.value: executing,
+        State.SUSPENDED.value: suspended,
+    }
+    return Standing({"open": sum(counters.values())} | counters, Waiting(since, number), settles_at)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,7 +14,7 @@ from core.errors import Forbidden, NotFound, UmpError
 from tenants import scope
 from tenants.abilities import ABILITIES, PROVIDER_WIDE, Ability, Role
 from tenants.models import Tenant
-from tenants.owned import sole
+from tenants.written import Written
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +78,9 @@ def _roles(user_id: uuid.UUID) -> list[tuple[uuid.UUID | None, str]]:
     return rows
 
 
+_TENANT = Written(lambda tenant_id: Tenant.objects.filter(id=tenant_id))
+
+
 def tenant_for(actor: Actor, uid: uuid.UUID | str, *, needs: Ability, deleted: bool = False) -> Tenant:
     """The customer, with its scope open until the session ends. Raises NotFound or Forbidden.
 
@@ -87,7 +90,7 @@ def tenant_for(actor: Actor, uid: uuid.UUID | str, *, needs: Ability, deleted: b
     if not actor.may(Ability.VIEW_TENANT, tenant_id) and not actor.may(needs, tenant_id):
         raise NotFound(thing="customer")
     scope.open_in_session(scope.one(tenant_id))
-    tenant = sole(Tenant.objects.filter(id=tenant_id))
+    tenant = next(iter(_TENANT.rows(tenant_id)), None)
     if tenant is None:
         raise NotFound(thing="customer")
     if not actor.may(needs, tenant_id):

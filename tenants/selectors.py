@@ -6,7 +6,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from tenants.models import Connection, ProviderKey, Tenant, TenantKey
-from tenants.owned import sole
+from tenants.written import Written
 
 
 def tenants(*, search: str = "", deleted: bool = False) -> QuerySet[Tenant]:
@@ -19,7 +19,12 @@ def tenants(*, search: str = "", deleted: bool = False) -> QuerySet[Tenant]:
 
 
 def connection_of(tenant: Tenant) -> Connection | None:
-    return sole(Connection.objects.filter(tenant=tenant).select_related("secret", "granted"))
+    return next(iter(_CONNECTION.rows(tenant.id)), None)
+
+
+_CONNECTION = Written(
+    lambda tenant_id: Connection.objects.filter(tenant_id=tenant_id).select_related("secret", "granted")
+)
 
 
 def why_unread(tenant: Tenant, connection: Connection | None) -> str:
@@ -37,8 +42,10 @@ def why_unread(tenant: Tenant, connection: Connection | None) -> str:
 
 def connections_of(tenant_ids: list[uuid.UUID]) -> dict[uuid.UUID, Connection]:
     """One query for a page of customers."""
-    rows = Connection.objects.filter(tenant_id__in=tenant_ids).select_related("secret")
-    return {row.tenant_id: row for row in rows}
+    return {row.tenant_id: row for row in _CONNECTIONS.rows(tenant_ids)}
+
+
+_CONNECTIONS = Written(lambda ids: Connection.objects.filter(tenant_id__in=ids).select_related("secret"))
 
 
 def to_shred(limit: int = 10) -> list[Tenant]:

@@ -101,7 +101,7 @@ def index(request: HttpRequest) -> HttpResponse:
         "bulk_actions": bulk_actions(request),
         "live_url": f"/tenants/live/?{'&'.join(f'id={row.tenant.id}' for row in page.object_list)}",
         "may_add": actor.may(Ability.ADD_TENANT),
-        "unfinished": onboarding.unfinished().count() if actor.may(Ability.ADD_TENANT) else 0,
+        "unfinished": onboarding.number_unfinished() if actor.may(Ability.ADD_TENANT) else 0,
         "may_restore": actor.may(Ability.DELETE_TENANT),
         "why_not": why_not(request.GET),
     }

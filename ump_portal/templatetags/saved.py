@@ -6,7 +6,7 @@ from django import template
 from django.template.context import RequestContext
 from django.utils.http import urlencode
 
-from accounts.selectors import as_view, views_of
+from accounts.selectors import as_view, views_beside
 
 register = template.Library()
 
@@ -23,7 +23,7 @@ def saved_views(context: RequestContext, page: str) -> dict[str, Any]:
             "delete_url": f"/views/{view.id}/delete/?{urlencode({'back': here})}",
             "current": view.query == now,
         }
-        for view in views_of(request.user, page)
+        for view in views_beside(request.user, page)
     ]
     unknown = now and not any(view["current"] for view in views)
     add_url = f"/views/add/?{urlencode({'page': page, 'query': now, 'back': here})}" if unknown else ""

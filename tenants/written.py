@@ -1,0 +1,117 @@
+"""Queries that every page asks: Django writes their SQL once a process, not once a request.
+
+To write one takes Django three to ten times as long as PostgreSQL takes to answer it, and that was half of a page.
+"""
+
+import copy
+import dataclasses
+import datetime as dt
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, TypeVar
+
+from django.db import connections
+from django.db.models import Model, QuerySet
+
+from tenants import scope
+from tenants.owned import ScopedQuery
+
+MOST = 200
+"""Longer lists than a page has are asked for in the ordinary way: each length is a text of its own."""
+
+M = TypeVar("M", bound=Model)
+
+
+@dataclasses.dataclass(frozen=True)
+class Text(Generic[M]):
+    """A query as it was written. Where `places` has a number, that value of the asker goes in for the parameter."""
+
+    rows: "QuerySet[M]"
+    compiler: Any
+    sql: str
+    params: tuple[Any, ...]
+    places: tuple[int | None, ...]
+
+    def ask(self, values: Sequence[Any]) -> list[M]:
+        """As the query itself would be asked, but for writing it."""
+        params = [
+            fixed if place is None else values[place]
+            for fixed, place in zip(self.params, self.places, strict=True)
+        ]
+        compiler = copy.copy(self.compiler)
+        compiler.connection = connections[compiler.using]
+        compiler.as_sql = lambda *_, **__: (self.sql, params)
+        rows: Any = self.rows.all()
+        rows.query.get_compiler = lambda *_, **__: compiler
+        return list(rows)
+
+
+class Written(Generic[M]):
+    """`Written(lambda ids: Connection.objects.filter(tenant_id__in=ids))`, and then `.rows(ids)`: a list.
+
+    What it is asked with (ids, whole numbers, texts, None, lists of these) must go into the query as it is; of what
+    changes otherwise, the time above all, nothing may stand in it. Both are refused when it is written.
+
+    The walls stand: outside a scope nothing is asked, and the scope's own filter is a value like the others.
+    """
+
+    def __init__(self, make: "Callable[..., QuerySet[M]]") -> None:
+        self._make = make
+        self._texts: dict[tuple[Any, ...], Text[M]] = {}
+
+    def rows(self, *values: Any) -> list[M]:
+        now = scope.current()
+        owners = sorted(now.tenants) if now and now.tenants is not None else []
+        if len(owners) > 1 or any(isinstance(value, list) and not 0 < len(value) <= MOST for value in values):
+            return list(self._make(*values))
+        shape = (now and now.tenants is None, *map(_shape, values))
+        if shape not in self._texts:
+            self._texts[shape] = self._write(values, bool(owners))
+        return self._texts[shape].ask([*_flat(values), *owners])
+
+    def _write(self, values: Sequence[Any], of_one: bool) -> Text[M]:
+        """With marks where the values of each time will stand, the scope's own customer the last of them."""
+        marked, marks = _marked(values)
+        if not of_one:
+            return _text(self._make(*marked), marks, len(marks))
+        owner = _mark(uuid.UUID(int=0), len(marks))
+        with scope.one(owner):
+            return _text(self._make(*marked), [*marks, owner], len(marks))
+
+
+def _text(rows: "QuerySet[M]", marks: Sequence[Any], given: int) -> Text[M]:
+    """The first `given` marks must stand in it, and the scope's own wherever rows belong to customers."""
+    compiler = rows.query.get_compiler(using=rows.db)
+    sql, params = compiler.as_sql()
+    numbers = {mark: number for number, mark in enumerate(marks) if mark is not None}
+    places = tuple(numbers.get(each) if isinstance(each, int | str | uuid.UUID) else None for each in params)
+    walled = isinstance(rows.query, ScopedQuery)
+    needed = set(numbers.values()) if walled else {number for number in numbers.values() if number < given}
+    fixed = [each for each, place in zip(params, places, strict=True) if place is None]
+    if needed - set(places) or any(isinstance(each, dt.date) for each in fixed):
+        raise ValueError(f"This query depends on more than its values: {sql}")
+    return Text(rows, compiler, sql, tuple(params), places)
+
+
+def _shape(value: Any) -> Any:
+    return (len(value), *map(type, value)) if isinstance(value, list) else type(value)
+
+
+def _flat(values: Sequence[Any]) -> list[Any]:
+    return [each for value in values for each in (value if isinstance(value, list) else [value])]
+
+
+def _marked(values: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+    """Values like these that stand nowhere else, in the same lists, and flat."""
+    flat = [_mark(value, number) for number, value in enumerate(_flat(values))]
+    rest = iter(flat)
+    marked = [[next(rest) for _ in value] if isinstance(value, list) else next(rest) for value in values]
+    return marked, flat
+
+
+def _mark(value: Any, number: int) -> Any:
+    if value is None:
+        return None
+    if isinstance(value, uuid.UUID):
+        return uuid.UUID(int=0xB00C << 64 | number)
+    return 1_900_000_000 + number if type(value) is int else f"mark {number} \ue000"

@@ -1,0 +1,54 @@
+"""A query whose SQL is kept gives what it would give, in every scope, and is refused where that cannot be."""
+
+import datetime as dt
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from tenants import scope
+from tenants.models import Membership, Tenant
+from tenants.scope import NoScope
+from tenants.written import Written
+from tests.cast import Cast
+
+pytestmark = pytest.mark.django_db
+
+
+def test_its_text_is_written_once_and_asked_with_other_values(cast: Cast) -> None:
+    made: list[object] = []
+    named = Written(lambda ids: made.append(ids) or Tenant.objects.filter(id__in=ids).order_by("name"))
+    both = [cast.contoso, cast.fabrikam]
+    with scope.every("a test"):
+        assert named.rows([cast.contoso.id, cast.fabrikam.id]) == both
+        with CaptureQueriesContext(connection) as seen:
+            assert named.rows([cast.fabrikam.id, cast.contoso.id]) == both
+        assert named.rows([cast.fabrikam.id]) == [cast.fabrikam]
+        assert named.rows([]) == []
+    assert len(made) == 3, "two lengths, and nothing at all"
+    assert len(seen) == 1
+
+
+def test_it_stays_in_the_scope_it_is_asked_in(cast: Cast) -> None:
+    one = Written(lambda tenant_id: Tenant.objects.filter(id=tenant_id))
+    with scope.every("a test"):
+        assert one.rows(cast.contoso.id) == [cast.contoso]
+    for own, other in ((cast.contoso, cast.fabrikam), (cast.fabrikam, cast.contoso)):
+        with scope.one(own.id), CaptureQueriesContext(connection) as seen:
+            assert one.rows(own.id) == [own]
+            assert one.rows(other.id) == []
+        assert str(own.id) in seen.captured_queries[-1]["sql"], "the second wall, and not the third alone"
+    with scope.some([cast.contoso.id, cast.fabrikam.id]):
+        assert one.rows(cast.fabrikam.id) == [cast.fabrikam]
+    with pytest.raises(NoScope):
+        one.rows(cast.contoso.id)
+
+
+def test_what_is_not_told_by_its_values_is_refused(cast: Cast) -> None:
+    late = Written(lambda: Tenant.objects.filter(created_at__lt=dt.datetime.now(dt.UTC)))
+    changed = Written(lambda word: Tenant.objects.filter(name__icontains=word))
+    unused = Written(lambda user_id: Membership.objects.all())
+    with scope.every("a test"):
+        for asked, values in ((late, []), (changed, ["x"]), (unused, [cast.pia.id])):
+            with pytest.raises(ValueError, match="more than its values"):
+                asked.rows(*values)
