@@ -69,6 +69,13 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--commands", type=int, default=500, help="how many wishes clients say over REST")
     parser.add_argument("--faults", type=int, default=40)
     parser.add_argument("--tenants", type=int, default=20)
+    parser.add_argument(
+        "--flood",
+        type=int,
+        default=0,
+        metavar="N",
+        help="cycles at once, before the faults and again with the first",
+    )
     parser.add_argument("--pause", type=float, default=2.0, metavar="SECONDS", help="between faults, about")
     parser.add_argument(
         "--lag", type=int, default=5, metavar="SECONDS", help="between write and read at Microsoft, at most"
@@ -95,9 +102,12 @@ def run(chosen: argparse.Namespace, home: Path) -> tuple[History, dict[str, Any]
         load.prepare()
         say(f"{chosen.tenants} customers, {chosen.commands} wishes, {chosen.faults} faults")
         nemesis = chaos_nemesis.Nemesis(ground, load)
-        ready = time.monotonic()
         lives = Lives(ground.living)
         with every(1.0, lambda: sample(ground, history)), every(0.1, lives.look):
+            if chosen.flood:
+                history.fair = fair_weather(ground, load, chosen)
+                ground.flood(chosen.flood)
+            ready = time.monotonic()
             fire(chosen, load, nemesis)
             fired = time.monotonic()
             drain(ground, load, chosen)
@@ -110,6 +120,16 @@ def run(chosen: argparse.Namespace, home: Path) -> tuple[History, dict[str, Any]
 
 def say(text: str) -> None:
     print(f"{time.strftime('%X')} {text}", file=sys.stderr, flush=True)
+
+
+def fair_weather(ground: Ground, load: Load, chosen: argparse.Namespace) -> tuple[float, float]:
+    """When the flood began and had run off, with nothing else to do and no fault: what the machine can do today."""
+    deadline = time.monotonic() + DRAIN_SECONDS + chosen.flood
+    quiet(ground, load, Counter(), deadline)
+    began = time.time()
+    ground.flood(chosen.flood)
+    quiet(ground, load, Counter(), deadline)
+    return began, time.time()
 
 
 def fire(chosen: argparse.Namespace, load: Load, nemesis: chaos_nemesis.Nemesis) -> None:
@@ -130,7 +150,7 @@ def fire(chosen: argparse.Namespace, load: Load, nemesis: chaos_nemesis.Nemesis)
 def drain(ground: Ground, load: Load, chosen: argparse.Namespace) -> None:
     """Until nothing is open; then everybody is replicated once more, for what was changed at Microsoft last."""
     asked: Counter[tuple[str, ...]] = Counter()
-    deadline = time.monotonic() + DRAIN_SECONDS + DRAIN_SHARE * chosen.commands
+    deadline = time.monotonic() + DRAIN_SECONDS + DRAIN_SHARE * (chosen.commands + chosen.flood)
     quiet(ground, load, asked, deadline)
     time.sleep(chosen.lag + 1.0)
     for tenant in load.tenants:

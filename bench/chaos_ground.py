@@ -22,6 +22,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg2
 
+from bench import rows
 from bench.chaos_history import LaneRow, Move, Received, Write
 from bench.chaos_lives import children, command
 from bench.chaos_proxy import Proxy
@@ -206,6 +207,19 @@ class Ground(Stage):
         until("PostgreSQL has ended", lambda: not Path(f"/proc/{pid}").exists(), 30)
         self.server.stop()
         self.server = embedded.start(self.home / "postgres")
+
+    def flood(self, commands: int) -> None:
+        """So many cycles at once, dealt out to all customers; nobody rings."""
+        assert self.server
+        with (
+            contextlib.closing(psycopg2.connect(self.server.url_owner)) as connection,
+            connection,
+            connection.cursor() as cursor,
+        ):
+            lanes = "tenant_id IS NOT NULL AND name = 'data'"
+            cursor.execute(f"SELECT id FROM replication_lane WHERE {lanes} ORDER BY id FOR NO KEY UPDATE")
+            rows.commands(cursor, commands, lanes=lanes, kind="'quick_replication'")
+            rows.due(cursor)
 
     # --- What was seen ------------------------------------------------------------------------------------------
     def moves(self) -> list[Move]:

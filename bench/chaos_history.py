@@ -174,6 +174,8 @@ class History:
     """Command -> entries of the trail that say who queued it; of commands that a client asked for."""
     leaks: list[str] = dataclasses.field(default_factory=list)
     """What the broker heard that it must not know."""
+    fair: tuple[float, float] = (0.0, 0.0)
+    """When the same flood of commands was carried out before any fault."""
     over: float = 0.0
     """When the last command had ended, or patience was over."""
 

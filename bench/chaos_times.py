@@ -22,6 +22,8 @@ ENDED = 60.0
 FULL = 32
 """Lanes that could be served: as many as one process has threads."""
 BIN = 1.0
+LONG = 20
+"""Seconds in which more was due than there are threads, or their pace says nothing."""
 TOLD = 20
 
 
@@ -45,7 +47,10 @@ def times(history: History) -> dict[str, Any]:
         "flowing_after_redis_was_emptied": _both(flowing(history, weather, "redis emptied")),
         "flowing_after_postgresql_was_back": _both(flowing(history, weather, "postgres")),
         "ended_after_sigterm": _slowest(ends),
-        "pace": pace(history, weather),
+        "pace": {
+            "fair_weather": pace(history, weather, *history.fair),
+            "under_fire": pace(history, weather, *_fire(history.faults)),
+        },
     }
 
 
@@ -64,11 +69,19 @@ def verdicts(judged: dict[str, Any]) -> dict[str, bool | None]:
         f"a worker ends within {TERMINATED:g} s of SIGTERM": _within(
             judged["ended_after_sigterm"], TERMINATED
         ),
+        f"{ENDED:g} commands end a second while more is due than there are threads": _enough(
+            judged["pace"]["under_fire"]
+        ),
     }
 
 
 def _within(found: float | None, wanted: float) -> bool | None:
     return None if found is None else found <= wanted
+
+
+def _enough(found: dict[str, float | int | None]) -> bool | None:
+    long = (found.get("seconds_with_more_due_than_threads") or 0) >= LONG
+    return float(found["ended_a_second_then"] or 0) >= ENDED if long else None
 
 
 def _slowest(each: Iterable[float]) -> float | None:
@@ -248,14 +261,17 @@ def _was_due(history: History, weather: Weather, at: float) -> bool:
 
 
 # --- How fast ---------------------------------------------------------------------------------------------------
-def pace(history: History, weather: Weather) -> dict[str, float | int | None]:
-    """Commands ended, and slices of them carried out, while the faults went on: in all of that time, and in those of
-    its seconds that began with more lanes to serve than a process has threads. Wishes come spread, so these are few.
+def _fire(faults: list[Fault]) -> tuple[float, float]:
+    return (faults[0].at, max(fault.until for fault in faults)) if faults else (0.0, 0.0)
+
+
+def pace(history: History, weather: Weather, begin: float, end: float) -> dict[str, float | int | None]:
+    """Commands ended, and slices of them carried out: in all of that time, and in those of its seconds that began
+    with more lanes to serve than a process has threads. Wishes come spread, so these are few without a flood.
     """
-    if not history.faults:
+    if end - begin < BIN:
         return {}
-    begin, end = history.faults[0].at, max(fault.until for fault in history.faults)
-    bins = max(1, int((end - begin) / BIN))
+    bins = int((end - begin) / BIN)
     waiting, ended, slices = _waiting(history, weather, begin, bins), [0] * bins, [0] * bins
     before: dict[int, str] = {}
     for move in history.moves:

@@ -120,7 +120,7 @@ def test_how_soon_after_an_outage() -> None:
     assert found["flowing_after_postgresql_was_back"] == {"slowest": 17.0, "of_a_living_worker": 13.0}
     assert found["flowing_after_redis_was_emptied"] == {"slowest": 16.0, "of_a_living_worker": 12.0}
     assert found["ended_after_sigterm"] == 4.5
-    assert list(chaos_times.verdicts(found).values()) == [None, False, False, True]
+    assert list(chaos_times.verdicts(found).values()) == [None, False, False, True, None]
 
 
 def test_how_fast() -> None:
@@ -133,10 +133,23 @@ def test_how_fast() -> None:
     for command in range(wide):
         tell(command, "succeeded" if command else "queued", at=2.5, reason="" if command else "slice")
     tell.history.faults = [Fault(0.0, 0.1, "kill web"), Fault(3.0, 4.0, "kill web")]
-    pace: dict[str, Any] = chaos_times.times(tell.history)["pace"]
+    tell.history.fair = (1.0, 3.0)
+    both: dict[str, Any] = chaos_times.times(tell.history)["pace"]
+    assert both["fair_weather"]["ended_a_second"] == round((wide - 1) / 2, 1)
+    pace = both["under_fire"]
     assert pace["seconds"] == 4
     assert pace["ended_a_second"] == round((wide - 1) / 4, 1)
     assert pace["slices_a_second"] == round(wide / 4, 1)
     assert pace["seconds_with_more_due_than_threads"] == 1
     assert pace["ended_a_second_then"] == 0.0
     assert dataclasses.asdict(tell.history)["seed"] == 1
+
+
+@pytest.mark.parametrize(("ended", "seconds", "good"), [(59.9, 20, False), (60.0, 20, True), (0.0, 19, None)])
+def test_a_pace_is_judged_where_it_lasted(ended: float, seconds: int, good: bool | None) -> None:
+    judged = chaos_times.times(Story().history)
+    judged["pace"]["under_fire"] = {
+        "ended_a_second_then": ended,
+        "seconds_with_more_due_than_threads": seconds,
+    }
+    assert list(chaos_times.verdicts(judged).values()) == [None, None, None, None, good]
