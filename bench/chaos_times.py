@@ -6,7 +6,7 @@ asleep. So each wait is told twice: as it was, and without the seconds in which 
 
 import dataclasses
 import statistics
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -19,8 +19,8 @@ RESUMED, EMPTIED, BACK, TERMINATED = 5.0, 10.0, 5.0, 30.0
 claim; and from SIGTERM to a worker's end."""
 ENDED = 60.0
 """Commands wanted a second, while more wait than there are threads."""
-FULL = 32
-"""Lanes that could be served: as many as one process has threads."""
+FULL = 128
+"""Commands due: as many as both workers have threads."""
 BIN = 1.0
 LONG = 20
 """Seconds in which more was due than there are threads, or their pace says nothing."""
@@ -176,9 +176,10 @@ class Weather:
         return seconds(merged([*none, *clipped(self.away, begin, end)]))
 
     def free(self, lane: int, at: float) -> bool:
-        return not any(a <= at < b for a, b, _ in self._taken[lane]) and not any(
-            a <= at < b for a, b in self._held[lane]
-        )
+        return self.awake(lane, at) and not any(a <= at < b for a, b, _ in self._taken[lane])
+
+    def awake(self, lane: int, at: float) -> bool:
+        return not any(a <= at < b for a, b in self._held[lane])
 
 
 def _away(faults: Iterable[Fault]) -> Iterator[tuple[float, float]]:
@@ -267,7 +268,7 @@ def _fire(faults: list[Fault]) -> tuple[float, float]:
 
 def pace(history: History, weather: Weather, begin: float, end: float) -> dict[str, float | int | None]:
     """Commands ended, and slices of them carried out: in all of that time, and in those of its seconds that began
-    with more lanes to serve than a process has threads. Wishes come spread, so these are few without a flood.
+    with more commands due than there are threads. Wishes come spread, so these are few without a flood.
     """
     if end - begin < BIN:
         return {}
@@ -294,7 +295,7 @@ def pace(history: History, weather: Weather, begin: float, end: float) -> dict[s
 
 
 def _waiting(history: History, weather: Weather, begin: float, bins: int) -> list[int]:
-    """For each second, how many lanes could be served at its beginning."""
+    """For each second, how many commands were due at its beginning, in lanes that neither slept nor were held."""
     found, moves, number = [], history.moves, 0
     queued: dict[int, Move] = {}
     for one in range(bins):
@@ -305,6 +306,6 @@ def _waiting(history: History, weather: Weather, begin: float, bins: int) -> lis
             queued.pop(move.command, None)
             if move.state == "queued":
                 queued[move.command] = move
-        lanes = {move.lane for move in queued.values() if move.not_before <= at}
-        found.append(sum(weather.free(lane, at) for lane in lanes))
+        due = Counter(move.lane for move in queued.values() if move.not_before <= at)
+        found.append(sum(number for lane, number in due.items() if weather.awake(lane, at)))
     return found
