@@ -9,6 +9,8 @@ from django.db.models import Count
 
 from audit.models import Entry
 from tenants import owned, scope
+from tenants.abilities import Ability
+from tenants.access import SYSTEM, tenant_for
 from tenants.models import Connection, Membership, Secret, Tenant
 from tenants.scope import NoScope
 from tests.cast import CANARY_CONTOSO, CANARY_FABRIKAM, Cast
@@ -56,6 +58,32 @@ def test_a_query_does_not_outlive_its_scope(cast: Cast) -> None:
         list(lazy)
     with scope.every("a wider scope may run it, and its filter stays"):
         assert [row.tenant_id for row in lazy] == [cast.contoso.id]
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda rows: rows.update(client_id=uuid.uuid4()),
+        lambda rows: rows.delete(),
+        lambda rows: rows._raw_delete(None),
+        lambda rows: rows._update([]),
+    ],
+)
+def test_a_write_does_not_outlive_its_scope_either(cast: Cast, write: Any) -> None:
+    with scope.one(cast.contoso.id):
+        lazy = Connection.objects.all()
+    with scope.one(cast.fabrikam.id), pytest.raises(NoScope):
+        write(lazy)
+
+
+def test_a_row_is_checked_where_django_saves_it_without_save(cast: Cast) -> None:
+    with scope.one(cast.contoso.id), pytest.raises(NoScope):
+        Connection(tenant_id=cast.fabrikam.id, client_id=uuid.uuid4()).save_base(raw=True)
+
+
+def test_a_door_opens_in_a_session_only(cast: Cast) -> None:
+    with pytest.raises(NoScope):
+        tenant_for(SYSTEM, cast.contoso.id, needs=Ability.VIEW_TENANT)
 
 
 def test_walking_a_foreign_key_stays_inside(cast: Cast) -> None:
