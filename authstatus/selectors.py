@@ -1,12 +1,14 @@
 """Reads of the checks, and of what they found."""
 
 import datetime as dt
+import uuid
 
 from django.db.models import QuerySet
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from authstatus.models import Check, Finding, FindingKind, FindingState
 from tenants.models import DeployState, Tenant
+from tenants.written import Written
 
 DRIFT_TOLD = dt.timedelta(days=7)
 """So long the lists say what came or went."""
@@ -26,21 +28,33 @@ def findings(tenant: Tenant) -> QuerySet[Finding]:
 
 def drifted(limit: int, tenant: Tenant | None = None) -> list[Check]:
     """Checks of the last days that noticed something come or go, the newest of each customer; in the scope."""
-    recent = Check.objects.filter(at__gte=timezone.now() - DRIFT_TOLD).exclude(drift=[])
+    return _DRIFTED.rows(tenant and tenant.id, limit=limit)
+
+
+def _drifted(tenant_id: uuid.UUID | None, *, limit: int) -> QuerySet[Check]:
+    recent = Check.objects.filter(at__gte=Now() - DRIFT_TOLD).exclude(drift=[])
     recent = recent.filter(tenant__deleted_at=None, tenant__enabled=True)
-    if tenant is not None:
-        recent = recent.filter(tenant=tenant)
+    recent = recent.filter(tenant_id=tenant_id) if tenant_id else recent
     newest = recent.order_by("tenant_id", "-id").distinct("tenant_id").values("id")
-    found = Check.objects.filter(id__in=newest).select_related("tenant").order_by("-at")
-    return list(found[:limit])
+    found: QuerySet[Check] = Check.objects.filter(id__in=newest).select_related("tenant")
+    return found.order_by("-at")[:limit]
+
+
+_DRIFTED = Written(_drifted)
 
 
 def roles_missing(limit: int, tenant: Tenant | None = None) -> list[Finding]:
     """Roles that deployed customers need and lack; in the scope."""
-    lacking = Finding.objects.filter(kind=FindingKind.ROLE, state=FindingState.MISSING)
+    return _LACKING.rows(tenant and tenant.id, limit=limit)
+
+
+def _lacking(tenant_id: uuid.UUID | None, *, limit: int) -> QuerySet[Finding]:
+    lacking: QuerySet[Finding] = Finding.objects.filter(kind=FindingKind.ROLE, state=FindingState.MISSING)
     lacking = lacking.filter(
         tenant__deleted_at=None, tenant__enabled=True, tenant__deploy_state=DeployState.DEPLOYED
     )
-    if tenant is not None:
-        lacking = lacking.filter(tenant=tenant)
-    return list(lacking.select_related("tenant").order_by("-since", "name")[:limit])
+    lacking = lacking.filter(tenant_id=tenant_id) if tenant_id else lacking
+    return lacking.select_related("tenant").order_by("-since", "name")[:limit]
+
+
+_LACKING = Written(_lacking)

@@ -1,6 +1,7 @@
 """What is known of deployments, in the scope of whoever asks."""
 
 import dataclasses
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from m365.voice_plan import Step
 from replication.models import Command
 from sites.models import Site
 from tenants.models import Tenant
+from tenants.written import Written
 
 TONES = {
     RunState.LOOKING: "busy",
@@ -57,14 +59,21 @@ def done_since(tenant: Tenant, moment: Any) -> bool:
 
 def waiting(limit: int, tenant: Tenant | None = None) -> list[Run]:
     """Runs that stopped, without another decision since, or that wait for a person's script; the newest first."""
+    return _WAITING.rows(tenant and tenant.id, limit=limit)
+
+
+def _waiting(tenant_id: uuid.UUID | None, *, limit: int) -> QuerySet[Run]:
     stopped = Q(state=RunState.FAILED, decided_at__isnull=False, tenant__deploy_problem__isnull=False)
     found = Run.objects.filter(
         stopped | Q(state=RunState.BY_HAND), tenant__deleted_at=None, tenant__enabled=True
     )
-    found = found.filter(tenant=tenant) if tenant else found
+    found = found.filter(tenant_id=tenant_id) if tenant_id else found
     last = found.order_by("tenant_id", "-id").distinct("tenant_id")
-    rows = Run.objects.filter(id__in=last.values("id")).select_related("tenant")
-    return list(rows.order_by("-id")[:limit])
+    rows: QuerySet[Run] = Run.objects.filter(id__in=last.values("id")).select_related("tenant")
+    return rows.order_by("-id")[:limit]
+
+
+_WAITING = Written(_waiting)
 
 
 def writes_of(tenant: Tenant) -> QuerySet[VoiceWrite]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime as dt
+import uuid
 from typing import Any
 
 from django.db.models import QuerySet
@@ -11,6 +12,7 @@ from domains.services import PROVISION, RELEASE, REMOVE, TEST
 from domains.steps import BY_HAND, REMOVING, SETTING_UP, Step
 from replication.models import OPEN, Command
 from tenants.models import Tenant
+from tenants.written import Written
 
 TONES = {
     DomainState.SETTING_UP: "busy",
@@ -120,14 +122,21 @@ def all_shown(rows: list[CustomDomain]) -> list[Shown]:
 
 def stopped(limit: int, tenant: Tenant | None = None) -> list[CustomDomain]:
     """Domains whose work stopped and waits for a person, those that have stopped longest first."""
-    found = CustomDomain.objects.filter(
+    return _STOPPED.rows(tenant and tenant.id, limit=limit)
+
+
+def _stopped(tenant_id: uuid.UUID | None, *, limit: int) -> QuerySet[CustomDomain]:
+    found: QuerySet[CustomDomain] = CustomDomain.objects.filter(
         state__in=(DomainState.SETTING_UP, DomainState.REMOVING),
         problem__isnull=False,
         tenant__deleted_at=None,
         tenant__enabled=True,
     )
-    found = found.filter(tenant=tenant) if tenant else found
-    return list(found.select_related("tenant").order_by("changed_at", "id")[:limit])
+    found = found.filter(tenant_id=tenant_id) if tenant_id else found
+    return found.select_related("tenant").order_by("changed_at", "id")[:limit]
+
+
+_STOPPED = Written(_stopped)
 
 
 def steps_of(tenant: Tenant) -> list[dict[str, Any]]:

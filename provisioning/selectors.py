@@ -16,6 +16,7 @@ from provisioning.services import APPLY
 from replication import plans as removals
 from replication.models import OPEN, Command, RemovalPlan, State
 from tenants.models import Tenant
+from tenants.written import Written
 
 WRITTEN = (LineState.DONE, LineState.UNSEEN)
 TRIED = (*WRITTEN, LineState.SENT, LineState.ACCEPTED, LineState.FAILED)
@@ -97,17 +98,29 @@ class LeftWaiting:
 
 def left_waiting(limit: int, tenant: Tenant | None = None) -> list[LeftWaiting]:
     """Of the customers in scope that work at all; those that wait for longest first. Two queries."""
-    waiting = Change.objects.filter(state=ChangeState.PENDING)
-    mine = waiting.filter(tenant_id=OuterRef("id"))
-    awaited = Command.objects.filter(tenant_id=OuterRef("id"), kind=APPLY, dry_run=False, state__in=OPEN)
-    rows = Tenant.objects.filter(Exists(mine), ~Exists(awaited), enabled=True, deleted_at=None)
-    rows = rows.filter(id=tenant.id) if tenant else rows
-    tenants = {row.id: row for row in rows.order_by("id")[:limit]}
+    tenants = {row.id: row for row in _LEFT.rows(tenant and tenant.id, limit=limit)}
     if not tenants:
         return []
-    counted = waiting.filter(tenant_id__in=tenants).order_by().values_list("tenant_id")
+    counted = (
+        Change.objects.filter(state=ChangeState.PENDING, tenant_id__in=tenants)
+        .order_by()
+        .values_list("tenant_id")
+    )
     found = counted.annotate(number=Count("id"), since=Min("changed_at")).order_by("since")
     return [LeftWaiting(tenants[key], number, since) for key, number, since in found]
+
+
+def _left(tenant_id: uuid.UUID | None, *, limit: int) -> QuerySet[Tenant]:
+    mine = Change.objects.filter(state=ChangeState.PENDING, tenant_id=OuterRef("id"))
+    awaited = Command.objects.filter(tenant_id=OuterRef("id"), kind=APPLY, dry_run=False, state__in=OPEN)
+    rows: QuerySet[Tenant] = Tenant.objects.filter(
+        Exists(mine), ~Exists(awaited), enabled=True, deleted_at=None
+    )
+    rows = rows.filter(id=tenant_id) if tenant_id else rows
+    return rows.order_by("id")[:limit]
+
+
+_LEFT = Written(_left)
 
 
 # --- Plans --------------------------------------------------------------------------------------------------

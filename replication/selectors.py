@@ -124,7 +124,7 @@ def pending(tenant: Tenant) -> Command | None:
     return found
 
 
-def activity(hours: int = 24) -> list[dict[str, object]]:
+def activity(hours: int = 24) -> list[dict[str, Any]]:
     """Commands that ended, by hour and state, oldest hour first; for the plot of the Dashboard.
 
     Each row: `at` (start of the hour), `succeeded`, `failed`, `cancelled`. Hours without any are there too.

@@ -11,6 +11,7 @@ from core.errors import NotFound
 from sbc.prefixes import number_of
 from sites.models import Prefix, PrefixState, Site
 from tenants.models import Tenant
+from tenants.written import Written
 
 
 def site_of(tenant: Tenant, uid: uuid.UUID) -> Site:
@@ -78,13 +79,18 @@ class Lost:
 
 def lost(limit: int, tenant: Tenant | None = None) -> list[Lost]:
     """Those that wait for longest first."""
-    found = Prefix.objects.filter(
-        state__in=(PrefixState.FAILED, PrefixState.MISSING), tenant__deleted_at=None, tenant__enabled=True
-    )
-    found = found.filter(tenant=tenant) if tenant else found
-    counts = (
-        found.values("site").annotate(many=Count("id"), since=Min("checked_at")).order_by("since", "site")
-    )
-    told = list(counts[:limit])
+    told = _LOST.rows(tenant and tenant.id, limit=limit)
     rows = Site.objects.select_related("tenant", "sbc").in_bulk([row["site"] for row in told]) if told else {}
     return [Lost(rows[row["site"]], row["many"], row["since"]) for row in told]
+
+
+def _lost(tenant_id: uuid.UUID | None, *, limit: int) -> QuerySet[Any]:
+    found: QuerySet[Any] = Prefix.objects.filter(
+        state__in=(PrefixState.FAILED, PrefixState.MISSING), tenant__deleted_at=None, tenant__enabled=True
+    )
+    found = found.filter(tenant_id=tenant_id) if tenant_id else found
+    counted: QuerySet[Any] = found.values("site").annotate(many=Count("id"), since=Min("checked_at"))
+    return counted.order_by("since", "site")[:limit]
+
+
+_LOST: Written[Any] = Written(_lost)

@@ -16,6 +16,7 @@ from sites.models import Site, SiteState
 from sites.services import DEPLOY, REMOVE, on_sbc, target_of
 from tenants import scope
 from tenants.models import Tenant
+from tenants.written import Written
 
 TONES = {
     SiteState.DEPLOYING: "busy",
@@ -90,14 +91,21 @@ def is_open(command: Command | None) -> bool:
 
 def failed(limit: int, tenant: Tenant | None = None) -> list[Site]:
     """Sites whose work stopped and waits for a person, or that would not survive a restart of their SBC."""
-    found = Site.objects.filter(
+    return _FAILED.rows(tenant and tenant.id, limit=limit)
+
+
+def _failed(tenant_id: uuid.UUID | None, *, limit: int) -> QuerySet[Site]:
+    found: QuerySet[Site] = Site.objects.filter(
         sbc_state__in=(SiteState.FAILED, SiteState.UNSAVED),
         sbc_problem__isnull=False,
         tenant__deleted_at=None,
         tenant__enabled=True,
     )
-    found = found.filter(tenant=tenant) if tenant else found
-    return list(found.select_related("tenant", "sbc").order_by("checked_at", "id")[:limit])
+    found = found.filter(tenant_id=tenant_id) if tenant_id else found
+    return found.select_related("tenant", "sbc").order_by("checked_at", "id")[:limit]
+
+
+_FAILED = Written(_failed)
 
 
 def gateways_for(tenant: Tenant) -> list[str]:

@@ -29,6 +29,7 @@ from django.utils import timezone
 
 from m365.identity_delegated import UNUSED_DAYS
 from tenants.models import Connection, Method, Tenant, Verification
+from tenants.written import Written
 
 SOON = dt.timedelta(days=30)
 """An access that ends within this time is worth a person's attention."""
@@ -94,7 +95,7 @@ def with_health(found: QuerySet[Tenant]) -> QuerySet[Any]:
         degraded_at=F("connection__degraded_at"),
         held_at=F("connection__held_at"),
         unconfirmed=ExpressionWrapper(unconfirmed, BooleanField()),
-    ).annotate(health=_case(timezone.now()))
+    ).annotate(health=_case())
 
 
 def end_of_access(via: str = "") -> Least:
@@ -108,7 +109,7 @@ def end_of_access(via: str = "") -> Least:
     return Least(f"{via}secret__expires_at", unused, output_field=DateTimeField())
 
 
-def _case(now: dt.datetime) -> Case:
+def _case() -> Case:
     rules: tuple[tuple[Q, Health], ...] = (
         (Q(enabled=False), Health.DISABLED),
         (Q(paused_at__isnull=False), Health.PAUSED),
@@ -117,8 +118,8 @@ def _case(now: dt.datetime) -> Case:
         (Q(degraded_at__isnull=False), Health.FAILED),
         (Q(verification__isnull=True) | Q(verification=Verification.NEVER), Health.NEVER),
         (Q(held_at__isnull=False), Health.FAILED),
-        (Q(unconfirmed=True) | Q(expires_at__lt=now + SOON), Health.ATTENTION),
-        (Q(last_replicated_at__lt=now - STALE, with_sync=True), Health.ATTENTION),
+        (Q(unconfirmed=True) | Q(expires_at__lt=Now() + SOON), Health.ATTENTION),
+        (Q(last_replicated_at__lt=Now() - STALE, with_sync=True), Health.ATTENTION),
     )
     cases = [When(rule, then=Value(health)) for rule, health in rules]
     return Case(*cases, default=Value(Health.HEALTHY), output_field=CharField())
@@ -126,9 +127,17 @@ def _case(now: dt.datetime) -> Case:
 
 def counts() -> dict[Health, int]:
     """How many customers of the scope are how; one query."""
-    living = with_health(Tenant.objects.filter(deleted_at=None)).order_by()
-    rows = living.values_list("health").annotate(number=Count("id"))
-    return dict.fromkeys(Health, 0) | {Health(health): number for health, number in rows}
+    return dict.fromkeys(Health, 0) | {Health(health): number for health, number in _COUNTS.rows()}
+
+
+_COUNTS: Written[Any] = Written(
+    lambda: (
+        with_health(Tenant.objects.filter(deleted_at=None))
+        .order_by()
+        .values_list("health")
+        .annotate(number=Count("id"))
+    )
+)
 
 
 def horizon() -> dict[str, int]:
@@ -154,12 +163,23 @@ def expiring(found: QuerySet[Any], bucket: str) -> QuerySet[Any]:
 
 def next_to_expire(limit: int = 1) -> list[Tenant]:
     """The customers whose credential ends first, the past excluded."""
+    return _NEXT.rows(limit=limit)
+
+
+def _next(*, limit: int) -> QuerySet[Any]:
     living = with_health(Tenant.objects.filter(deleted_at=None, enabled=True))
-    return list(living.filter(expires_at__gte=timezone.now()).order_by("expires_at")[:limit])
+    return living.filter(expires_at__gte=Now()).order_by("expires_at")[:limit]
+
+
+_NEXT: Written[Any] = Written(_next)
 
 
 def attention(limit: int) -> list[Tenant]:
     """Who needs somebody: failed first, then what ends soon, then what was never checked; by name within."""
+    return _ATTENTION.rows(limit=limit)
+
+
+def _attention(*, limit: int) -> QuerySet[Any]:
     rank = Case(
         When(health=Health.FAILED, then=Value(0)),
         When(health=Health.ATTENTION, then=Value(1)),
@@ -168,7 +188,10 @@ def attention(limit: int) -> list[Tenant]:
     needy = with_health(Tenant.objects.filter(deleted_at=None)).filter(
         health__in=[Health.FAILED, Health.ATTENTION, Health.NEVER]
     )
-    return list(needy.order_by(rank, F("expires_at").asc(nulls_last=True), "name")[:limit])
+    return needy.order_by(rank, F("expires_at").asc(nulls_last=True), "name")[:limit]
+
+
+_ATTENTION: Written[Any] = Written(_attention)
 
 
 def _in_use() -> QuerySet[Connection]:

@@ -7,7 +7,7 @@ import copy
 import dataclasses
 import datetime as dt
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from django.db import connections
@@ -50,7 +50,8 @@ class Written(Generic[M]):
     """`Written(lambda ids: Connection.objects.filter(tenant_id__in=ids))`, and then `.rows(ids)`: a list.
 
     What it is asked with (ids, whole numbers, texts, None, lists of these) must go into the query as it is; of what
-    changes otherwise, the time above all, nothing may stand in it. Both are refused when it is written.
+    changes otherwise, the time above all, nothing may stand in it. Both are refused when it is written. What is given
+    by name, such as a limit, becomes part of the text.
 
     The walls stand: outside a scope nothing is asked, and the scope's own filter is a value like the others.
     """
@@ -59,24 +60,24 @@ class Written(Generic[M]):
         self._make = make
         self._texts: dict[tuple[Any, ...], Text[M]] = {}
 
-    def rows(self, *values: Any) -> list[M]:
+    def rows(self, *values: Any, **fixed: Any) -> list[M]:
         now = scope.current()
         owners = sorted(now.tenants) if now and now.tenants is not None else []
         if len(owners) > 1 or any(isinstance(value, list) and not 0 < len(value) <= MOST for value in values):
-            return list(self._make(*values))
-        shape = (now and now.tenants is None, *map(_shape, values))
+            return list(self._make(*values, **fixed))
+        shape = (now and now.tenants is None, *map(_shape, values), *fixed.values())
         if shape not in self._texts:
-            self._texts[shape] = self._write(values, bool(owners))
+            self._texts[shape] = self._write(values, fixed, bool(owners))
         return self._texts[shape].ask([*_flat(values), *owners])
 
-    def _write(self, values: Sequence[Any], of_one: bool) -> Text[M]:
+    def _write(self, values: Sequence[Any], fixed: Mapping[str, Any], of_one: bool) -> Text[M]:
         """With marks where the values of each time will stand, the scope's own customer the last of them."""
         marked, marks = _marked(values)
         if not of_one:
-            return _text(self._make(*marked), marks, len(marks))
+            return _text(self._make(*marked, **fixed), marks, len(marks))
         owner = _mark(uuid.UUID(int=0), len(marks))
         with scope.one(owner):
-            return _text(self._make(*marked), [*marks, owner], len(marks))
+            return _text(self._make(*marked, **fixed), [*marks, owner], len(marks))
 
 
 def _text(rows: "QuerySet[M]", marks: Sequence[Any], given: int) -> Text[M]:

@@ -5,9 +5,11 @@ Each item says what happened, to whom, who can fix it, and offers exactly one bu
 
 import dataclasses
 import datetime as dt
+import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from authstatus import delegated
@@ -35,6 +37,7 @@ from tenants.access import Actor
 from tenants.confirming import UNCONFIRMED
 from tenants.models import Connection, SecretKind, Tenant, Verification
 from tenants.selectors import connections_of
+from tenants.written import Written
 
 AT_THE_CONNECTION = frozenset(
     {
@@ -149,22 +152,36 @@ def changes(actor: Actor, limit: int, tenant: Tenant | None = None) -> list[Item
 
 def stuck(limit: int, tenant: Tenant | None = None) -> list[Command]:
     """Commands set aside for a reason of their own; those of the connection are told by the connection."""
-    found = Command.objects.filter(state=State.SUSPENDED, reason__in=[Reason.TARGET, Reason.POISON])
-    if tenant is not None:
-        found = found.filter(tenant=tenant)
+    return _STUCK.rows(tenant and tenant.id, limit=limit)
+
+
+def _stuck(tenant_id: uuid.UUID | None, *, limit: int) -> QuerySet[Command]:
+    found: QuerySet[Command] = Command.objects.filter(
+        state=State.SUSPENDED, reason__in=[Reason.TARGET, Reason.POISON]
+    )
+    found = found.filter(tenant_id=tenant_id) if tenant_id else found
     found = found.filter(tenant__deleted_at=None, tenant__enabled=True, tenant__isnull=False)
-    return list(found.select_related("tenant").order_by("-id")[:limit])
+    return found.select_related("tenant").order_by("-id")[:limit]
+
+
+_STUCK = Written(_stuck)
 
 
 def held(limit: int, tenant: Tenant | None = None) -> list[Lane]:
     """Data lanes that a refusal holds although the last check had been successful."""
+    return _HOLDING.rows(tenant and tenant.id, limit=limit)
+
+
+def _holding(tenant_id: uuid.UUID | None, *, limit: int) -> QuerySet[Lane]:
     checked = Connection.objects.filter(verification=Verification.SUCCESSFUL, degraded_at=None)
-    found = Lane.objects.exclude(suspended_code__in=["", UNPROVEN]).filter(
+    found: QuerySet[Lane] = Lane.objects.exclude(suspended_code__in=["", UNPROVEN]).filter(
         tenant__deleted_at=None, tenant__enabled=True, tenant__in=checked.values("tenant_id")
     )
-    if tenant is not None:
-        found = found.filter(tenant=tenant)
-    return list(found.select_related("tenant").order_by("id")[:limit])
+    found = found.filter(tenant_id=tenant_id) if tenant_id else found
+    return found.select_related("tenant").order_by("id")[:limit]
+
+
+_HOLDING = Written(_holding)
 
 
 def problem_of(problem: Mapping[str, Any], actor: Actor) -> dict[str, Any]:
@@ -181,9 +198,14 @@ def problem_of(problem: Mapping[str, Any], actor: Actor) -> dict[str, Any]:
 
 def checking(tenants: Iterable[Tenant]) -> dict[Any, Command]:
     """The check that is under way, by customer; one query."""
-    ids = [tenant.id for tenant in tenants]
-    rows = Command.objects.filter(tenant_id__in=ids, kind=VERIFY, state__in=[State.QUEUED, State.EXECUTING])
-    return {row.tenant_id: row for row in rows.order_by("id")}
+    return {row.tenant_id: row for row in _CHECKS.rows([tenant.id for tenant in tenants])}
+
+
+_CHECKS = Written(
+    lambda ids: Command.objects.filter(
+        tenant_id__in=ids, kind=VERIFY, state__in=[State.QUEUED, State.EXECUTING]
+    ).order_by("id")
+)
 
 
 def of_connection(

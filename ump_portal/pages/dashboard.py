@@ -1,5 +1,6 @@
 """Where people begin: the provider's Dashboard, or the Status of a customer."""
 
+import dataclasses
 import datetime as dt
 from typing import Any
 
@@ -14,10 +15,11 @@ from replication import selectors as queue
 from replication import watch
 from replication.models import Command, State
 from replication.words import broken_lines
-from tenants import health
+from tenants import health, scope
 from tenants.abilities import Ability
 from tenants.access import Actor, tenants_for
 from tenants.health import HORIZON, TITLES, TONES, Health
+from tenants.recent import Recent
 from tenants.selectors import connections_of, tenants
 from tenants.web import actor_of, list_view, person_view
 from ump_portal.pages import attention, tally
@@ -50,7 +52,7 @@ def figures(request: HttpRequest) -> HttpResponse:
 
 
 def _dashboard(request: HttpRequest, actor: Actor) -> HttpResponse:
-    counted = tally.count(actor)
+    counted, lately = tally.count(actor), _ended()
     figures = _figures(counted)
     context = {
         "figures": figures,
@@ -61,7 +63,8 @@ def _dashboard(request: HttpRequest, actor: Actor) -> HttpResponse:
         "may_add": actor.may(Ability.ADD_TENANT),
         "items": attention.items(actor, LISTED),
         "broken": broken_lines(actor, branding.current().provider),
-        "activity": activity(figures["open"]["suspended"]),
+        "activity": activity(lately.rows, figures["open"]["suspended"]),
+        "activity_at": lately.at,
         "health": [
             {
                 "label": TITLES[name],
@@ -101,9 +104,24 @@ def oldest_waiting() -> dt.datetime | None:
     return found
 
 
-def activity(suspended: int) -> list[dict[str, Any]]:
+@dataclasses.dataclass(frozen=True)
+class Ended:
+    """What ended in the last day, by hour, and when that was counted."""
+
+    rows: list[dict[str, Any]]
+    at: dt.datetime
+
+
+def _ended() -> Ended:
+    """Of the scope in force, some seconds old: at a large provider a day is tens of thousands of commands."""
+    return _days.get(scope.require().tenants, lambda: Ended(queue.activity(24), timezone.now()))
+
+
+_days: Recent[Ended] = Recent()
+
+
+def activity(rows: list[dict[str, Any]], suspended: int) -> list[dict[str, Any]]:
     """What the queue did in the last day, by hour; what waits for somebody stands in the present hour."""
-    rows = queue.activity(24)
     bars = [
         {
             "label": f"{row['at']:%H:%M}",
