@@ -3,10 +3,12 @@
     .venv/bin/python bench/mutants.py --sample 100 --seed 1
     .venv/bin/python bench/mutants.py --only policy fence --json mutants.json
 
-What is committed is copied to a folder that is thrown away; the tree itself is never touched. One embedded PostgreSQL
-and one migrated database serve all mutants: each gets a copy of it, in a process forked from one that has imported
-Django and pytest already. A test that notices is run once more without the mutant, so that a broken test kills
-nothing. The exit status is 1 when one survived that has no reason in EQUIVALENT. See README.md.
+What is committed is copied to a folder that is thrown away; the tree itself is never touched. One embedded
+PostgreSQL and one migrated database serve all mutants: each gets a copy of it, in a fork of a pytest that has
+imported and collected everything (grafting.py puts the mutant in). The tests of a room run once without any mutant,
+and tell which of them reach which; a mutant is judged by those alone, the quickest first. In the end each test that
+noticed one runs once more with the same functions put in unchanged: what fails then has noticed nothing. The exit
+status is 1 when one survived. See README.md.
 """
 
 import argparse
@@ -14,17 +16,19 @@ import atexit
 import contextlib
 import dataclasses
 import json
+import multiprocessing
 import os
 import random
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import traceback
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +37,18 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 import pytest  # noqa: E402  after the path
+from _pytest.main import pytest_runtestloop as run_the_tests  # noqa: E402  as above
 
-from bench.mutating import KINDS, Mutant, find  # noqa: E402  after the path
+from bench.grafting import Late, Nursery  # noqa: E402  as above
+from bench.mutating import KINDS, Mutant, find  # noqa: E402  as above
 
 TEMPLATE = "ump_mutants_template"
 KILLED, SURVIVED, BROKEN, LATE = "killed", "SURVIVED", "broken", "late"
 UNUSED = ("randomly", "playwright", "xdist", "xdist.looponfail", "schemathesis", "anyio", "cacheprovider")
-EQUIVALENT: dict[tuple[str, str, str], str] = {}
-"""(kind, path, what): why nobody could notice. Everything else that survives needs a test."""
+ARGUMENTS = ["-q", "-s", "-W", "ignore::pytest.PytestAssertRewriteWarning", "--no-header", "--tb=line"]
+ARGUMENTS += [word for one in UNUSED for word in ("-p", f"no:{one}")]
+MOST_SECONDS = 20.0
+"""A test that takes longer judges nothing."""
 
 SERVER = """
 import sys
@@ -79,53 +87,34 @@ class Verdict:
         return {**fields, "state": self.state, "by": self.by, "seconds": round(self.seconds, 1)}
 
 
-@dataclasses.dataclass
-class Run:
-    """One forked pytest; `notes` is where it writes what failed first."""
-
-    pid: int
-    copy: Path
-    notes: Path
-    begun: float
-    mutant: Mutant | None = None
-    original: bytes = b""
-    written: int = 0
-
-    def words(self) -> str:
-        """The end of what it printed."""
-        return " ".join(self.notes.with_suffix(".log").read_text(errors="replace").split())[-300:]
-
-    def told(self) -> dict[str, Any]:
-        try:
-            found: dict[str, Any] = json.loads(self.notes.read_text())
-        except (OSError, ValueError):
-            return {}
-        return found
-
-
 class Plugin:
-    """Inside the fork: a database that is copied and not migrated, the tests that matter, and what failed first."""
+    """Inside of pytest: a database that is copied and not migrated, the tests that matter, and what they say.
 
-    def __init__(self, notes: Path, sql: str, view: str) -> None:
-        self.notes, self.sql, self.view = notes, sql, view
-        self.told: dict[str, Any] = {"failed": [], "passed": 0, "broken": ""}
+    With `serve` it runs nothing itself, but gives the session to that.
+    """
+
+    def __init__(
+        self, notes: Path, mutant: Mutant | None = None, serve: Callable[..., None] | None = None
+    ) -> None:
+        self.notes, self.serve = notes, serve
+        self.sql, self.view = (mutant.sql, mutant.view) if mutant else ("", "")
+        self.reached: set[int] = set()
+        self.told: dict[str, Any] = {"failed": [], "passed": 0, "broken": "", "tests": {}}
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_configure(self) -> None:
         from django.db.backends.postgresql.creation import DatabaseCreation
 
-        sql = self.sql
-
         def create_test_db(creation: Any, *_args: object, **_options: object) -> str:
             name = creation._get_test_db_name()
             with creation._nodb_cursor() as cursor:
-                cursor.execute(f"DROP DATABASE IF EXISTS {name}")
+                cursor.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
                 cursor.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
             creation.connection.close()
             creation.connection.settings_dict["NAME"] = name
-            if sql:
+            if self.sql:
                 with creation.connection.cursor() as cursor:
-                    cursor.execute(sql)
+                    cursor.execute(self.sql)
             return str(name)
 
         DatabaseCreation.create_test_db = create_test_db
@@ -142,18 +131,29 @@ class Plugin:
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
-            self._note(broken=str(report.longrepr)[-500:])
+            self.note(broken=str(report.longrepr)[-500:])
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
+        if self.serve is None:
+            return None
+        self.serve(session)
+        return True
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        seconds, reached = self.told["tests"].get(report.nodeid, (0.0, []))
+        self.told["tests"][report.nodeid] = (seconds + report.duration, sorted({*reached, *self.reached}))
+        self.reached.clear()
         if report.failed:
-            self._note(failed=[*self.told["failed"], report.nodeid])
+            print(report.nodeid, report.longreprtext)  # for the log
+            self.note(failed=[*self.told["failed"], report.nodeid])
         elif report.when == "call":
             self.told["passed"] += 1
 
     def pytest_sessionfinish(self, exitstatus: int) -> None:
-        self._note(status=int(exitstatus))
+        self.note(status=int(exitstatus))
 
-    def _note(self, **more: Any) -> None:
+    def note(self, **more: Any) -> None:
         self.told |= more
         self.notes.write_text(json.dumps(self.told))
 
@@ -180,82 +180,103 @@ def _matters(item: pytest.Item, behind: set[str] | None) -> bool:
 
 
 class Field:
-    """The copies, the database, and one fork for each mutant."""
+    """The copy, the database, and one fork for each mutant: of a process that has imported all, or nothing, of it."""
 
-    def __init__(self, root: Path, place: Path, jobs: int) -> None:
-        self.place, self.seconds = place, 0.0
-        self.copies = [place / f"tree{number}" for number in range(jobs)]
-        for copy in self.copies:
-            copy.mkdir()
-            archive = subprocess.Popen(["git", "archive", "HEAD"], cwd=root, stdout=subprocess.PIPE)
-            subprocess.run(["tar", "-x"], cwd=copy, stdin=archive.stdout, check=True)
-            archive.wait()
-        listed = subprocess.check_output(["git", "ls-tree", "-r", "--name-only", "HEAD"], cwd=root, text=True)
-        self.paths = listed.splitlines()
-        environment = self._environment(self.copies[0])
+    def __init__(self, root: Path, place: Path, commit: str) -> None:
+        self.place, self.copy = place, place / "tree"
+        self.notes = place / "notes.json"
+        self.copy.mkdir()
+        archive = subprocess.Popen(["git", "archive", commit], cwd=root, stdout=subprocess.PIPE)
+        subprocess.run(["tar", "-x"], cwd=self.copy, stdin=archive.stdout, check=True)
+        archive.wait()
+        listed = ["git", "ls-tree", "-r", "--name-only", commit]
+        self.paths = subprocess.check_output(listed, cwd=root, text=True).splitlines()
+        environment = {**os.environ, "PYTHONPATH": str(self.copy)}
         self.server = subprocess.Popen(
             [sys.executable, "-c", SERVER, str(place / "data")],
-            cwd=self.copies[0], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            cwd=self.copy, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         assert self.server.stdout is not None
         app, owner = self.server.stdout.readline().split()
-        os.environ.update(DATABASE_URL=app, DATABASE_OWNER_URL=owner)
-        migrate = [sys.executable, "-c", MIGRATED]
-        subprocess.run(migrate, cwd=self.copies[0], env=self._environment(self.copies[0]), check=True)
-        for copy in self.copies:
-            subprocess.run([sys.executable, "-m", "compileall", "-q", "-j", "1", str(copy)], check=False)
+        urls = {"DATABASE_URL": app, "DATABASE_OWNER_URL": owner}
+        os.environ.update(urls)
+        subprocess.run([sys.executable, "-c", MIGRATED], cwd=self.copy, env=environment | urls, check=True)
+        subprocess.run([sys.executable, "-m", "compileall", "-q", "-j", "1", str(self.copy)], check=False)
         _imported()
 
-    @staticmethod
-    def _environment(copy: Path) -> dict[str, str]:
-        return {**os.environ, "PYTHONPATH": str(copy)}
-
     def close(self) -> None:
+        if hasattr(self, "line"):
+            self.line.close()
+            os.waitpid(self.nurse, 0)
         assert self.server.stdin is not None
         self.server.stdin.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.server.wait(60)
 
-    def begin(
-        self, copy: Path, guards: tuple[str, ...], mutant: Mutant | None = None, *, first: bool = True
-    ) -> Run:
-        notes = self.place / f"{copy.name}.json"
-        notes.unlink(missing_ok=True)
-        run = Run(0, copy, notes, time.monotonic(), mutant)
-        if mutant and mutant.edits:
-            path = copy / mutant.path
-            run.original, run.written = path.read_bytes(), path.stat().st_mtime_ns
-            path.write_bytes(mutant.applied(run.original))
-        there = [one for one in guards if (copy / one.partition("::")[0]).exists()]
-        run.pid = os.fork()
-        if run.pid == 0:
-            _carry_out(copy, notes, there, mutant, first=first)
-        return run
+    def open_nursery(self, mutants: list[Mutant]) -> None:
+        """Imports the product, and collects the tests that may judge a mutant in there. See grafting.py."""
+        wanted = {place for mutant in mutants for place in mutant.first + mutant.reaching}
+        there = {place for place in wanted if (self.copy / place.partition("::")[0]).exists()}
+        places = sorted(one for one in there if not any(_below(one, other) for other in there - {one}))
+        self.line, theirs = multiprocessing.Pipe()
+        self.nurse = os.fork()
+        if self.nurse == 0:
+            self.line.close()
+            work = lambda: _nurse(self, theirs, mutants, places)  # noqa: E731  it is handed on
+            _in_fork(self.copy, self.place / "nursery.log", work)
+        theirs.close()
+        told = self.line.recv()
+        if told.get("broken"):
+            raise RuntimeError(told["broken"])
+        self.tests: list[str] = told["tests"]
+        self.early: set[int] = set(told["early"])
 
-    def ended(self, run: Run, deadline: float) -> Verdict | None:
-        """What came of it, once it has ended or was ended; the copy is as before then."""
-        pid, _ = os.waitpid(run.pid, os.WNOHANG)
-        seconds = time.monotonic() - run.begun
-        late = pid == 0 and seconds > deadline
-        if pid == 0 and not late:
-            return None
+    def warm(self, tests: list[str], *numbers: int, **wish: Any) -> dict[str, Any]:
+        """What these tests say of a mutant, or of none, in a fork of what was imported."""
+        self.line.send({"tests": tests, "numbers": numbers, **wish})
+        found: dict[str, Any] = self.line.recv()
+        return found
+
+    def cold(self, guards: list[str], mutant: Mutant, deadline: float) -> dict[str, Any]:
+        """The same by a pytest that imports everything anew, and so sees what a module does when imported."""
+        there = [one for one in guards if (self.copy / one.partition("::")[0]).exists()]
+        with self.written(mutant):
+            return self.awaited(
+                self.place / "cold.log", lambda: _carry_out(self.notes, there, mutant), deadline
+            )
+
+    @contextlib.contextmanager
+    def written(self, mutant: Mutant) -> Iterator[None]:
+        """For tests that read the source, and for what is imported later."""
+        path = self.copy / mutant.path
+        original, at = path.read_bytes(), path.stat().st_mtime_ns
+        path.write_bytes(mutant.applied(original))
+        try:
+            yield
+        finally:
+            path.write_bytes(original)
+            os.utime(path, ns=(at, at))  # so that what was compiled of it is used again
+
+    def awaited(self, log: Path, work: Callable[[], int], deadline: float) -> dict[str, Any]:
+        """What a fork noted that does this work, and whether it was ended, because the time was up."""
+        self.notes.unlink(missing_ok=True)
+        begun = time.monotonic()
+        pid = os.fork()
+        if pid == 0:
+            _in_fork(self.copy, log, work)
+        ended, late = 0, False
+        while not ended and not late:
+            time.sleep(0.01)
+            ended, _ = os.waitpid(pid, os.WNOHANG)
+            late = time.monotonic() - begun > deadline
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(run.pid, signal.SIGKILL)
-        if late:
-            os.waitpid(run.pid, 0)
-        assert run.mutant is not None
-        if run.mutant.edits:
-            path = run.copy / run.mutant.path
-            path.write_bytes(run.original)
-            os.utime(path, ns=(run.written, run.written))  # so that what was compiled of it is used again
-        told = run.told()
-        if told.get("failed"):
-            return Verdict(run.mutant, KILLED, told["failed"][0], seconds)
-        if late:
-            return Verdict(run.mutant, LATE, seconds=seconds)
-        if told.get("broken") or told.get("status") not in {0, 5}:
-            return Verdict(run.mutant, BROKEN, (told.get("broken") or run.words())[-300:], seconds)
-        return Verdict(run.mutant, SURVIVED, f"{told.get('passed', 0)} tests passed", seconds)
+            os.killpg(pid, signal.SIGKILL)
+        if not ended:
+            os.waitpid(pid, 0)
+        told: dict[str, Any] = {"broken": " ".join(log.read_text(errors="replace").split())[-300:]}
+        with contextlib.suppress(OSError, ValueError):
+            told = json.loads(self.notes.read_text())
+        return told | {"late": not ended}
 
 
 def _imported() -> None:
@@ -272,61 +293,169 @@ def _imported() -> None:
     import responses  # noqa: F401
 
 
-def _carry_out(copy: Path, notes: Path, guards: list[str], mutant: Mutant | None, *, first: bool) -> None:
-    """In the fork: pytest in this copy, and never back."""
+def _in_fork(copy: Path, log: Path, work: Callable[[], int]) -> None:
+    """A process group of its own, in the copy, that says all it says to this file; never back."""
     code = 3
     try:
         os.setpgid(0, 0)
-        os.nice(10)
         os.chdir(copy)
-        log = os.open(notes.with_suffix(".log"), os.O_CREAT | os.O_TRUNC | os.O_WRONLY)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
-        sys.stdin.close()
-        sys.dont_write_bytecode = True
-        for name in [name for name in sys.modules if name == "bench" or name.startswith("bench.")]:
-            del sys.modules[name]
-        sys.path[:] = [str(copy), *(one for one in sys.path if not (Path(one) / "ump_portal").is_dir())]
-        arguments = ["-q", "-W", "ignore::pytest.PytestAssertRewriteWarning", "--no-header", "--tb=line"]
-        arguments += [word for one in UNUSED for word in ("-p", f"no:{one}")]
-        plugin = Plugin(notes, mutant.sql if mutant else "", mutant.view if mutant else "")
-        code = int(pytest.main([*arguments, *(["-x"] if first else []), *guards], plugins=[plugin]))
-        atexit._run_exitfuncs()
+        told = os.open(log, os.O_CREAT | os.O_TRUNC | os.O_WRONLY)
+        os.dup2(told, 1)
+        os.dup2(told, 2)
+        code = work()  # and what is registered with atexit only where the work says so: it would be the parent's
     except BaseException:  # noqa: BLE001  whatever it was, the fork must not go on as its parent
         traceback.print_exc()
     finally:
+        sys.stdout.flush()
         os._exit(code)
 
 
-def play(field: Field, mutants: list[Mutant], deadline: float) -> Iterator[Verdict]:
-    """The verdicts as they come, one mutant a copy at a time."""
-    waiting, free, running = list(reversed(mutants)), list(field.copies), list[Run]()
-    while waiting or running:
-        while waiting and free:
-            mutant = waiting.pop()
-            running.append(field.begin(free.pop(), mutant.guards, mutant))
-        for run in list(running):
-            verdict = field.ended(run, deadline)
-            if verdict is not None:
-                running.remove(run)
-                free.append(run.copy)
-                yield verdict
-        time.sleep(0.05)
+def _as_if_new(copy: Path) -> None:
+    """Imports come from the copy, and compile nothing into it."""
+    sys.stdin.close()
+    sys.dont_write_bytecode = True
+    for name in [name for name in sys.modules if name == "bench" or name.startswith("bench.")]:
+        del sys.modules[name]
+    sys.path[:] = [str(copy), *(one for one in sys.path if not (Path(one) / "ump_portal").is_dir())]
 
 
-def unsound(field: Field, tests: list[str]) -> set[str]:
-    """Those of the tests that fail without any mutant, too."""
-    if not tests:
-        return set()
-    run = field.begin(field.copies[0], tuple(tests), first=False)
-    os.waitpid(run.pid, 0)
-    told = run.told()
-    return set(told.get("failed", ())) if "status" in told else set(tests)
+def _carry_out(notes: Path, guards: list[str], mutant: Mutant) -> int:
+    _as_if_new(Path.cwd())
+    code = int(pytest.main([*ARGUMENTS, "-x", *guards], plugins=[Plugin(notes, mutant)]))
+    atexit._run_exitfuncs()
+    return code
 
 
-def reason(verdict: Verdict) -> str:
-    mutant = verdict.mutant
-    return EQUIVALENT.get((mutant.kind, mutant.path, mutant.what), "")
+def _nurse(field: Field, line: Any, mutants: list[Mutant], places: list[str]) -> int:
+    _as_if_new(field.copy)
+    nursery = Nursery(field.copy, mutants)
+    nursery.watch()
+
+    def serve(session: pytest.Session) -> None:
+        from django.db import connections
+
+        connections.close_all()
+        nursery.settle()
+        line.send({"tests": [item.nodeid for item in session.items], "early": sorted(nursery.early)})
+        items = {item.nodeid: item for item in session.items}
+        with contextlib.suppress(EOFError):
+            while True:
+                wish = line.recv()
+                session.items = [items[one] for one in wish["tests"]]
+                line.send(_judge(field, session, nursery, plugin, wish))
+
+    plugin = Plugin(field.notes, serve=serve)
+    plugin.reached = nursery.reached
+    pytest.main([*ARGUMENTS, *places], plugins=[plugin])
+    with contextlib.suppress(OSError):
+        line.send({"broken": plugin.told["broken"] or "the tests were not collected"})
+    atexit._run_exitfuncs()
+    return 0
+
+
+def _judge(
+    field: Field, session: pytest.Session, nursery: Nursery, plugin: Plugin, wish: dict[str, Any]
+) -> Any:
+    """`changed` False: the same functions are put in as they were; `whole`: also after the first that failed."""
+    numbers, changed = wish["numbers"], wish.get("changed", True)
+    mutant = nursery.mutants[numbers[0]] if numbers and changed else None
+
+    def work() -> int:
+        try:
+            for number in numbers:
+                if nursery.mutants[number].edits:
+                    nursery.graft(number, changed=changed)
+        except Late:
+            plugin.note(needs="cold")
+            return 0
+        plugin.sql = mutant.sql if mutant else ""
+        session.config.option.maxfail = 0 if wish.get("whole") else 1
+        session.testsfailed = 0
+        with contextlib.suppress(session.Failed, session.Interrupted):
+            run_the_tests(session)
+        plugin.note(status=0)
+        return 0
+
+    with field.written(mutant) if mutant and mutant.edits else contextlib.nullcontext():
+        return field.awaited(field.place / "warm.log", work, wish["deadline"])
+
+
+class Judge:
+    """Which tests judge which mutant, and what they said."""
+
+    def __init__(self, field: Field, mutants: list[Mutant], deadline: float, known: Path | None) -> None:
+        self.field, self.mutants, self.deadline, self.known = field, mutants, deadline, known
+        self.reaching: dict[int, list[tuple[float, str]]] = defaultdict(list)
+        self.seen: dict[str, dict[str, Any]] = {}
+        self.bad: set[str] = set()
+        self.places: dict[str, dict[str, Any]] = {}
+        if known and known.exists():
+            self.places = json.loads(known.read_text())
+        self.names = [f"{one.path} {one.what}" for one in mutants]
+
+    def tests_of(self, places: tuple[str, ...]) -> list[str]:
+        return [one for place in places for one in self.field.tests if _below(one, place)]
+
+    def reach(self, place: str) -> dict[str, Any]:
+        """{test: (seconds, what it reaches)} of this place, found out once by running it without a mutant."""
+        if place not in self.places:
+            begun = time.monotonic()
+            told = self.field.warm(self.tests_of((place,)), whole=True, deadline=7_200.0)
+            print(
+                f"{place}: {len(told['tests'])} tests in {time.monotonic() - begun:.0f} s, failed: {told['failed']}",
+                flush=True,
+            )
+            self.places[place] = {
+                test: (round(seconds, 3), sorted({self.names[one] for one in reached if one >= 0}))
+                for test, (seconds, reached) in told["tests"].items()
+                if test not in told["failed"]
+            }
+            if self.known:
+                self.known.write_text(json.dumps(self.places))
+        return self.places[place]
+
+    def judge(self, number: int) -> Verdict:
+        mutant, begun = self.mutants[number], time.monotonic()
+        told: dict[str, Any] = {"needs": "cold"}
+        if number not in self.field.early:
+            told = self.field.warm(self.warm_tests(number), number, deadline=self.deadline)
+        if told.get("needs") == "cold" or (mutant.view and not told.get("failed") and not told.get("broken")):
+            told = self.field.cold([*mutant.first, *mutant.others], mutant, self.deadline)
+        seconds = time.monotonic() - begun
+        if told.get("failed"):
+            return Verdict(mutant, KILLED, told["failed"][0], seconds)
+        if told["late"]:
+            return Verdict(mutant, LATE, f"{told.get('passed', 0)} tests passed", seconds)
+        if told.get("broken") or told.get("status") not in {0, 5}:
+            return Verdict(mutant, BROKEN, str(told.get("broken"))[-300:], seconds)
+        return Verdict(mutant, SURVIVED, f"{told.get('passed', 0)} tests passed", seconds)
+
+    def warm_tests(self, number: int) -> list[str]:
+        """The first guards; of the rooms' tests those that reach it, the quickest first."""
+        mutant = self.mutants[number]
+        reaching = {
+            test: seconds
+            for place in mutant.reaching
+            for test, (seconds, reached) in self.reach(place).items()
+            if self.names[number] in reached and seconds < MOST_SECONDS and test in self.field.tests
+        }
+        return list(
+            dict.fromkeys([*self.tests_of(mutant.first), *sorted(reaching, key=lambda one: reaching[one])])
+        )
+
+    def unsound(self, verdicts: list[Verdict]) -> set[str]:
+        """Those of the tests that fail with the same functions put in unchanged, too."""
+        killers = sorted({one.by for one in verdicts if one.state == KILLED and one.by in self.field.tests})
+        numbers = [self.mutants.index(one.mutant) for one in verdicts]
+        told = self.field.warm(
+            killers, *(one for one in numbers if one not in self.field.early),
+            changed=False, whole=True, deadline=3_600.0,
+        )  # fmt: skip
+        return set(told["failed"]) if "status" in told else set(killers)
+
+
+def _below(test: str, place: str) -> bool:
+    return test == place or test.startswith((f"{place}/", f"{place}::", f"{place}["))
 
 
 def options(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -337,8 +466,11 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
         "--sample", type=int, default=0, metavar="N", help="so many, of all kinds alike; 0: all"
     )
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--deadline", type=float, default=300.0, metavar="SECONDS", help="for each mutant")
+    parser.add_argument("--deadline", type=float, default=120.0, metavar="SECONDS", help="for each mutant")
+    parser.add_argument(
+        "--known", type=Path, metavar="FILE", help="keeps which test reaches what, for the next run"
+    )
+    parser.add_argument("--commit", default="HEAD", help="what to look at")
     parser.add_argument("--list", action="store_true", help="only say which there are")
     parser.add_argument("--json", type=Path, metavar="FILE")
     return parser.parse_args(arguments)
@@ -364,19 +496,13 @@ def chosen(found: list[Mutant], wish: argparse.Namespace) -> list[Mutant]:
 
 
 def table(verdicts: list[Verdict]) -> None:
-    print(
-        f"\n{'kind':12}{'mutants':>8}{'killed':>8}{'survived':>10}{'equivalent':>12}{'late':>6}{'broken':>8}"
-    )
+    print(f"\n{'kind':12}{'mutants':>8}{'killed':>8}{'survived':>10}{'late':>6}{'broken':>8}{'median s':>10}")
     for kind in [*KINDS, "all"]:
         of = [one for one in verdicts if kind in {one.mutant.kind, "all"}]
         if of:
-            states = Counter(
-                "equivalent" if one.state == SURVIVED and reason(one) else one.state for one in of
-            )
-            print(
-                f"{kind:12}{len(of):>8}{states[KILLED]:>8}{states[SURVIVED]:>10}{states['equivalent']:>12}"
-                f"{states[LATE]:>6}{states[BROKEN]:>8}"
-            )
+            states = Counter(one.state for one in of)
+            numbers = f"{states[KILLED]:>8}{states[SURVIVED]:>10}{states[LATE]:>6}{states[BROKEN]:>8}"
+            print(f"{kind:12}{len(of):>8}{numbers}{statistics.median(one.seconds for one in of):>10.1f}")
 
 
 def main() -> int:
@@ -390,19 +516,21 @@ def main() -> int:
             for mutant in chosen(find(root, paths), wish):
                 print(f"{mutant.kind:12}{mutant.place:60}{mutant.what}")
             return 0
-        field = Field(root, place, wish.jobs)
+        field = Field(root, place, wish.commit)
         stack.callback(field.close)
-        mutants = chosen(find(field.copies[0], field.paths), wish)
+        mutants = chosen(find(field.copy, field.paths), wish)
+        field.open_nursery(mutants)
+        judge = Judge(field, mutants, wish.deadline, wish.known)
         verdicts: list[Verdict] = []
-        for verdict in play(field, mutants, wish.deadline):
+        for number, mutant in enumerate(mutants):
+            verdict = judge.judge(number)
             verdicts.append(verdict)
-            mutant = verdict.mutant
             print(
                 f"{len(verdicts):>4}/{len(mutants)} {verdict.state:9}{verdict.seconds:6.1f} s {mutant.kind:11}"
-                f"{mutant.place:52}{mutant.what}  <- {reason(verdict) or verdict.by}",
+                f"{mutant.place:52}{mutant.what}  <- {verdict.by}",
                 flush=True,
             )
-        broken = unsound(field, sorted({one.by for one in verdicts if one.state == KILLED}))
+        broken = judge.unsound(verdicts)
         for verdict in verdicts:
             if verdict.state == KILLED and verdict.by in broken:
                 verdict.state = BROKEN
@@ -411,7 +539,7 @@ def main() -> int:
     if wish.json:
         told = {"seed": wish.seed, "found": len(mutants), "mutants": [one.as_json() for one in verdicts]}
         wish.json.write_text(json.dumps(told, indent=1))
-    return int(any(one.state != KILLED and not (one.state == SURVIVED and reason(one)) for one in verdicts))
+    return int(any(one.state != KILLED for one in verdicts))
 
 
 if __name__ == "__main__":
