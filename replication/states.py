@@ -415,7 +415,7 @@ _TAKE_BACK = """
                reason = CASE WHEN deadly THEN 'poison' ELSE 'worker_lost' END,
                message = CASE WHEN deadly THEN %(poison)s ELSE %(lost)s END,
                error = CASE WHEN deadly THEN %(poison_error)s ELSE %(lost_error)s END::jsonb,
-               deaths = deaths + 1, lease_until = NULL, lease_owner = '', not_before = statement_timestamp()
+               deaths = deaths + 1, lease_until = NULL, lease_owner = ''
           FROM lost WHERE c.id = lost.id
         RETURNING c.id, c.tenant_id, c.attempts, c.message, lost.worker
     ), told AS (
@@ -429,6 +429,7 @@ _TAKE_BACK = """
 def take_back(deadly: int, lost: UmpError, poison: UmpError, limit: int = 500) -> int:
     """Commands whose worker let the lease run out are queued again, or suspended at that many deaths; how many.
 
+    Their lanes keep the place that they had when they were claimed: whoever was served since then comes after them.
     What somebody locks is left for the next look: a worker that was frozen may hold a row until the database cuts it
     off, and another look-out may be at the same.
     """

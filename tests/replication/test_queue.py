@@ -291,6 +291,19 @@ def test_a_dead_worker_loses_nothing(contoso: Tenant) -> None:
     assert len(seen) == 1
 
 
+def test_what_was_lost_comes_before_whoever_was_served_since(cast: Cast) -> None:
+    with scripted():
+        lost = submit(cast.contoso)
+        assert [one.id for one in claim(1)] == [lost.id]
+        for target in "ab":
+            submit(cast.fabrikam, target=target)
+        settle(claim(1)[0])
+        with scope.every("the lease runs out"):
+            Command.objects.filter(id=lost.id).update(lease_until=dt.datetime(2000, 1, 1, tzinfo=dt.UTC))
+        assert sweeper.take_back() == 1
+        assert [one.id for one in claim(1)] == [lost.id]
+
+
 @pytest.mark.django_db(transaction=True)
 def test_what_a_frozen_worker_still_locks_holds_no_other_up(committed_cast: Cast) -> None:
     with scripted():
