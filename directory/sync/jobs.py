@@ -177,7 +177,9 @@ def _chain(
         try:
             for page in client.pages(at or path, None if at else params):
                 resumed = False
-                emit(item(page))
+                found = item(page)
+                del page  # as text it is an eighth as large, and the database may keep us waiting
+                emit(found)
                 if stop.is_set():
                     return
         except UmpError as error:

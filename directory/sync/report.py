@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from django.contrib.humanize.templatetags.humanize import intcomma
-
 from directory.models import Mode, Stream
 from directory.sync import notes, streams
 from directory.sync.progress import Run, Tally
@@ -119,7 +117,7 @@ def _of(count: int, total: int | None) -> str:
 
 
 def _number(value: int) -> str:
-    return str(intcomma(value))
+    return f"{value:,}"
 
 
 def planned(found: Mapping[str, tuple[int, int]]) -> list[dict[str, Any]]:
