@@ -24,6 +24,7 @@ from replication.models import OPEN, Command, Reason, State
 from tenants.abilities import Ability
 from tenants.access import Actor
 from tenants.models import Connection, Tenant
+from tenants.written import Written
 
 ONE_AT_A_TIME = 0x5645524946590001
 """Key of the advisory lock under which runs are started."""
@@ -109,8 +110,15 @@ def run(run_id: uuid.UUID) -> VerifyRun:
 
 def running() -> VerifyRun | None:
     """The newest that is under way and that nobody cancelled."""
+    return next(iter(_RUNNING.rows()), None)
+
+
+def _running() -> QuerySet[VerifyRun]:
     at_work = VerifyRow.objects.filter(run=OuterRef("pk"), command__state__in=OPEN)
-    return runs().filter(Exists(at_work), cancelled_at=None).first()
+    return runs().filter(Exists(at_work), cancelled_at=None)[:1]
+
+
+_RUNNING = Written(_running)
 
 
 def rows(found: VerifyRun, *, search: str = "", outcome: str = "") -> QuerySet[Any]:

@@ -29,6 +29,7 @@ from tenants.abilities import Ability
 from tenants.access import Actor
 from tenants.health import SOON, end_of_access
 from tenants.models import AppOwner, Connection, Method, ProviderApp, Tenant, Verification
+from tenants.written import Written
 
 NO_CONNECTION = "none"
 DEGRADED = "degraded"
@@ -136,8 +137,7 @@ def _end_of(app: ProviderApp) -> dt.datetime | None:
 
 def summary() -> list[dict[str, Any]]:
     """How many customers each method connects (AUT-28), for {% health_bar %}; one query."""
-    living = selectors.tenants().order_by().values_list("connection__method")
-    numbers = {method or NO_CONNECTION: number for method, number in living.annotate(number=Count("id"))}
+    numbers = {method or NO_CONNECTION: number for method, number in _METHODS.rows()}
     return [
         {
             "label": label,
@@ -149,19 +149,28 @@ def summary() -> list[dict[str, Any]]:
     ]
 
 
+_METHODS: Written[Any] = Written(
+    lambda: selectors.tenants().order_by().values_list("connection__method").annotate(number=Count("id"))
+)
+
+
 # --- Their rows ---------------------------------------------------------------------------------------------
 def rows(actor: Actor, found: Iterable[Any], asked: str = "") -> list[Row]:
     """The rows of one page; two more queries, however many rows there are. `asked` is the page's query."""
     listed = list(found)
     ids = [tenant.id for tenant in listed]
     connections = selectors.connections_of(ids)
-    under_way = Command.objects.filter(
-        tenant_id__in=ids, kind=VERIFY, state__in=[State.QUEUED, State.EXECUTING]
-    ).order_by("id")
-    checks = {command.tenant_id: command for command in under_way}
+    checks = {command.tenant_id: command for command in _UNDER_WAY.rows(ids)}
     return [
         _row(actor, tenant, connections.get(tenant.id), checks.get(tenant.id), asked) for tenant in listed
     ]
+
+
+_UNDER_WAY = Written(
+    lambda ids: Command.objects.filter(
+        tenant_id__in=ids, kind=VERIFY, state__in=[State.QUEUED, State.EXECUTING]
+    ).order_by("id")
+)
 
 
 def _row(actor: Actor, tenant: Any, connection: Connection | None, check: Command | None, asked: str) -> Row:

@@ -29,6 +29,7 @@ from tenants.answers import SeeOther
 from tenants.forms import add_error
 from tenants.models import ProviderApp, Tenant
 from tenants.web import actor_of, list_view, provider_view, tenant_view
+from tenants.written import Written
 
 WRITES = ("GET", "HEAD", "POST")
 PAGE = "/authentication-status/"
@@ -218,9 +219,7 @@ def _card(request: HttpRequest, app: ProviderApp, form: ProviderAppForm | None) 
 
 def _checked(app: ProviderApp) -> dict[str, Any]:
     """The card's state. Call it in the scope of every tenant: the command is the provider's."""
-    kinds = [VERIFY_APP, registrations.RENEW_APP]
-    newest = Command.objects.filter(tenant=None, kind__in=kinds).order_by("kind", "-id").distinct("kind")
-    by_kind = {command.kind: command for command in newest}
+    by_kind = {command.kind: command for command in _OF_APP.rows()}
     last = by_kind.get(VERIFY_APP)
     is_open = last is not None and last.state in OPEN
     current = last is not None and last.state == State.SUCCEEDED and last.queued_at >= app.changed_at
@@ -236,6 +235,15 @@ def _checked(app: ProviderApp) -> dict[str, Any]:
         if app.secret and app.secret.expires_at
         else None,
     }
+
+
+_OF_APP = Written(
+    lambda: (
+        Command.objects.filter(tenant=None, kind__in=[VERIFY_APP, registrations.RENEW_APP])
+        .order_by("kind", "-id")
+        .distinct("kind")
+    )
+)
 
 
 def _renewal(app: ProviderApp, last: Command | None) -> Command | None:

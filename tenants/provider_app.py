@@ -19,13 +19,17 @@ from tenants import secrets
 from tenants.access import Actor
 from tenants.credentials import Given
 from tenants.models import ProviderApp, ProviderSecret, ProviderStandby, StandbyRole, Verification
+from tenants.written import Written
 
 CALLBACK = "/authenticate/OAuth2Callback"
 
 
 def current() -> ProviderApp:
     """The registration, unsaved and empty when none was given yet."""
-    return ProviderApp.objects.select_related("secret", "secret__key").filter(id=1).first() or ProviderApp()
+    return next(iter(_CURRENT.rows()), None) or ProviderApp()
+
+
+_CURRENT = Written(lambda: ProviderApp.objects.select_related("secret", "secret__key").filter(id=1))
 
 
 def default_redirect_uri() -> str:

@@ -93,6 +93,16 @@ def nothing() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def imagined(tenant_id: uuid.UUID) -> Iterator[None]:
+    """For a query that is written and not asked (tenants.written): the database keeps the scope that it knows."""
+    token = _current.set(Scope(frozenset({tenant_id})))
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+@contextlib.contextmanager
 def session() -> Iterator[contextlib.ExitStack]:
     """What a request, a CLI call or a worker wraps itself in: scopes opened by doors close at its end."""
     with contextlib.ExitStack() as stack:

@@ -76,7 +76,7 @@ class Written(Generic[M]):
         if not of_one:
             return _text(self._make(*marked, **fixed), marks, len(marks))
         owner = _mark(uuid.UUID(int=0), len(marks))
-        with scope.one(owner):
+        with scope.imagined(owner):
             return _text(self._make(*marked, **fixed), [*marks, owner], len(marks))
 
 
