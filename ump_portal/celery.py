@@ -9,6 +9,9 @@ from celery.signals import worker_process_init, worker_process_shutdown, worker_
 from django.conf import settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ump_portal.settings")
+# Celery would have Django check itself whenever a worker starts, which loads every page and all of the API: a quarter
+# more memory in each process. CI checks instead.
+os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
 
 app = Celery("ump_portal")
 OWN_SWEEP_SECONDS = 15.0
