@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import pickle
 import resource
 import sys
 import threading
@@ -10,6 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import django
@@ -25,6 +27,7 @@ from directory.models import DirectoryGroup, DirectoryUser, GroupMember  # noqa:
 from directory.sync import delta, jobs, staging  # noqa: E402
 from directory.sync.reading import GROUPS, USERS, Table, listed, member_type  # noqa: E402
 from directory.sync.reading import lines as copy_lines  # noqa: E402
+from m365 import pacing  # noqa: E402
 from m365.graph import CallRecord, GraphClient  # noqa: E402
 from replication import runner  # noqa: E402
 from replication.models import FINAL, Command  # noqa: E402
@@ -107,31 +110,71 @@ def sync(*, tenant: str, kind: str) -> dict[str, Any]:
     work = Work(tenant)
     with scope.one(work.id):
         command = submit(SYSTEM, kind, Tenant.objects.get(id=work.id))
+    refusals = _Refusals()
 
     def act() -> dict[str, Any]:
-        finish(command)
+        with refusals:
+            finish(command)
         return {"message": command.message, "slices": command.slices, "result": command.result}
 
     figures = measured(work, act)
     result = figures.pop("result")
     figures["requests"] = result["requests"]
     figures["rows"] = sum(result[name]["read"] for name in ("users", "groups", "members"))
+    figures["refused_again"] = refusals.again
     return figures
 
 
-def delta_only(*, tenant: str) -> dict[str, Any]:
-    """A loop over users/delta and groups/delta from their beginnings, with the product's own set-based writes."""
+class _Refusals:
+    """Hears of each request while it looks; `again` are those that Microsoft refused although it had refused
+    an earlier one before they were sent, less than a window ago."""
+
+    def __init__(self) -> None:
+        self.again = 0
+        self._heard: list[float] = []
+        self._sent = threading.local()
+
+    def __enter__(self) -> None:
+        ask, hold = pacing.Pacer.ask, pacing.Pacer.hold
+
+        def asking(pacer: pacing.Pacer, cost: pacing.Cost) -> float:
+            wait = ask(pacer, cost)
+            self._sent.at = time.monotonic()
+            return wait
+
+        def holding(pacer: pacing.Pacer, *refusal: Any) -> None:
+            sent = self._sent.at
+            self.again += any(heard < sent < heard + pacing.WINDOW for heard in self._heard)
+            self._heard.append(time.monotonic())
+            hold(pacer, *refusal)
+
+        self._kept = ask, hold
+        pacing.Pacer.ask, pacing.Pacer.hold = asking, holding
+
+    def __exit__(self, *_: object) -> None:
+        pacing.Pacer.ask, pacing.Pacer.hold = self._kept
+
+
+def delta_only(*, tenant: str, share: float) -> dict[str, Any]:
+    """A loop over users/delta and groups/delta from their beginnings, with the product's own set-based writes.
+
+    Only pages with the first `share` of users and of groups are read: a delta comes in small pages, one by one.
+    """
     work = Work(tenant)
 
     def act() -> dict[str, Any]:
         client = work.client()
         for stream, table in jobs.TABLES.items():
+            left = _some(client, stream, share)
             for page in client.pages(f"/{stream}/delta", {"$select": jobs.delta_select(stream)}):
                 with work.transaction():
                     delta.apply(work.id, table, page.value, write=True)
+                left -= len(page.value)
+                if left <= 0:
+                    break
         return {}
 
-    return {**measured(work, act), "rows": work.rows()}
+    return {**measured(work, act), "rows": work.rows(), "share": share}
 
 
 def loop(*, tenant: str, share: float) -> dict[str, Any]:
@@ -154,9 +197,14 @@ def loop(*, tenant: str, share: float) -> dict[str, Any]:
     return {**measured(work, act), "rows": work.rows(), "share": share}
 
 
-def _first_share(client: GraphClient, stream: str, table: Table, share: float) -> Iterator[dict[str, Any]]:
+def _some(client: GraphClient, stream: str, share: float) -> int:
+    """That share of the stream's objects, but one at least."""
     counted = client.get(f"/{stream}", {"$select": "id", "$top": 1, "$count": "true"}, headers=jobs.COUNTING)
-    left = max(1, round(counted["@odata.count"] * share))
+    return max(1, round(counted["@odata.count"] * share))
+
+
+def _first_share(client: GraphClient, stream: str, table: Table, share: float) -> Iterator[dict[str, Any]]:
+    left = _some(client, stream, share)
     for page in client.pages(f"/{stream}", {"$select": table.select, "$top": min(999, left)}):
         yield from page.value[:left]
         left -= len(page.value)
@@ -186,14 +234,27 @@ def _members_one_by_one(client: GraphClient, work: Work, group: str) -> None:
                 )
 
 
-def floor(*, tenant: str) -> dict[str, Any]:
+def rehearse(*, tenant: str, file: str) -> dict[str, Any]:
+    """What `floor` knows beforehand, into a file."""
+    work = Work(tenant)
+
+    def act() -> dict[str, Any]:
+        with Path(file).open("wb") as kept:
+            pickle.dump(_rehearse(work), kept)
+        return {}
+
+    return measured(work, act)
+
+
+def floor(*, tenant: str, file: str) -> dict[str, Any]:
     """No first read can do less: the same pages over parallel connections, then the same rows COPYed.
 
     The addresses of all pages and the rows as text are known beforehand, and what arrives is thrown away. The
     tables have the mirror's columns and indexes, but nothing of its walls, foreign keys and comparisons.
     """
     work = Work(tenant)
-    pages, content = _rehearse(work)
+    with Path(file).open("rb") as kept:
+        pages, content = pickle.load(kept)
     for name in content:
         with connections["owner"].cursor() as cursor:
             cursor.execute(f"DROP TABLE IF EXISTS floor_{name}")
@@ -274,7 +335,7 @@ def _download(work: Work, address: str, body: bytes | None) -> int:
 
 
 MEASURES: dict[str, Callable[..., dict[str, Any]]] = {
-    one.__name__: one for one in (prepare, sync, delta_only, loop, floor)
+    one.__name__: one for one in (prepare, sync, delta_only, loop, rehearse, floor)
 }
 
 

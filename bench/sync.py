@@ -1,17 +1,19 @@
 """How fast a customer's directory is mirrored, beside what one might do instead and what no one could beat.
 
-    .venv/bin/python bench/sync.py --users 10000 50000 --json FILE
+    .venv/bin/python bench/sync.py --json FILE
 
 Every size gets a pretend customer with a tenth as many groups and five memberships a user, behind a latency
-of 80 ms a request, with throttling off. See README.md for what is compared with what.
+of 80 ms a request, with throttling off except where it is what is measured. See README.md for what is compared
+with what.
 """
 
 import argparse
 import json
 import os
 import sys
+import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 sys.path.pop(0)  # bench/ itself: its queue.py is not Python's
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -19,48 +21,87 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from bench import ground
 from bench.ground import Figures
 
-ROWS = ("first", "no change", "1 % change", "delta only", "loop", "floor")
+ROWS = ("floor", "first", "no change", "1 % change", "throttled", "delta only", "loop")
+REFUSED = 429
 
 
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--users", type=int, nargs="+", default=[10_000, 50_000], metavar="N")
+    sizes = [1_000, 10_000, 50_000, 200_000]
+    parser.add_argument("--users", type=int, nargs="+", default=sizes, metavar="N")
     parser.add_argument("--latency", type=float, default=80.0, metavar="MS", help="of every request")
     parser.add_argument("--rounds", type=int, default=3, help="of floor and first in turn; the best counts")
-    parser.add_argument("--loop-share", type=float, default=0.1, help="how much of its work the loop does")
-    parser.add_argument("--without-loop", action="store_true", help="leave the slow loop out")
+    parser.add_argument("--quota", type=int, default=3_500, help="units in ten seconds where throttled")
+    parser.add_argument(
+        "--loop-users", type=int, default=300, help="of whom the loop does its work; 0: no loop"
+    )
+    parser.add_argument(
+        "--delta-users", type=int, default=4_000, help="whom delta only reads; 0: no delta only"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     return parser.parse_args()
 
 
-def measure(url: str, users: int, chosen: argparse.Namespace) -> dict[str, Figures]:
+def measure(url: str, users: int, chosen: argparse.Namespace, folder: Path) -> dict[str, Figures]:
     """All rows of the table for one size."""
     pretend = _customer(url, users)
+    theirs = pretend["entra_tenant_id"]
     tenant = ground.child("prepare", **pretend)["tenant"]
     found: dict[str, Figures] = {}
     # The first to ask for a page would pay for its making, so everything is asked for once before.
-    _note("warming up", ground.child("floor", tenant=tenant))
+    rehearsed = str(folder / str(users))
+    _note("rehearsal of the floor", ground.child("rehearse", tenant=tenant, file=rehearsed))
     for _ in range(chosen.rounds):
         ground.wipe()
-        _keep_best(found, "floor", ground.child("floor", tenant=tenant))
+        _keep_best(found, "floor", ground.child("floor", tenant=tenant, file=rehearsed))
+        before = _spent(url, theirs)
         _keep_best(found, "first", ground.child("sync", tenant=tenant, kind="quick_replication"))
+        units = _spent(url, theirs).units - before.units
+    Path(rehearsed).unlink()
     ground.settle()
     found["first"]["bytes_a_row"] = ground.bytes_a_row()
-    before = ground.rows_written()
+    written = ground.rows_written()
     found["no change"] = _note("no change", ground.child("sync", tenant=tenant, kind="quick_replication"))
-    found["no change"]["rows_written"] = ground.rows_written() - before
+    found["no change"]["rows_written"] = ground.rows_written() - written
     for kind in ("users", "groups", "memberships"):
-        ground.control(
-            url, "POST", f"/tenants/{pretend['entra_tenant_id']}/touch", {"percent": 1, "kind": kind}
-        )
+        ground.control(url, "POST", f"/tenants/{theirs}/touch", {"percent": 1, "kind": kind})
     found["1 % change"] = _note("1 % change", ground.child("sync", tenant=tenant, kind="quick_replication"))
     ground.wipe()
-    found["delta only"] = _note("delta only", ground.child("delta_only", tenant=tenant))
-    ground.wipe()
-    if not chosen.without_loop:
-        found["loop"] = _note("loop", ground.child("loop", tenant=tenant, share=chosen.loop_share))
+    if units > 2 * chosen.quota:
+        found["throttled"] = _throttled(url, theirs, tenant, units, chosen.quota)
         ground.wipe()
+    for name, some in (("delta only", chosen.delta_users), ("loop", chosen.loop_users)):
+        if some:
+            share = min(1.0, some / users)
+            found[name] = _note(name, ground.child(name.replace(" ", "_"), tenant=tenant, share=share))
+            ground.wipe()
     return found
+
+
+def _throttled(url: str, theirs: str, tenant: str, units: int, quota: int) -> Figures:
+    """A first sync, which takes so many `units`, where Microsoft allows `quota` of them in ten seconds.
+
+    Allowed is a bucket that is full at first, and what comes back until the command has ended.
+    """
+    refused = _spent(url, theirs).refused
+    ground.control(url, "PATCH", f"/tenants/{theirs}", {"throttling": True, "ru_per_10s": quota})
+    one = _note("throttled", ground.child("sync", tenant=tenant, kind="quick_replication"))
+    ground.control(url, "PATCH", f"/tenants/{theirs}", {"throttling": False})
+    one |= {"units": units, "quota": quota, "used": units / (quota * (1 + one["wall"] / 10))}
+    return one | {"refused": _spent(url, theirs).refused - refused}
+
+
+class Spent(NamedTuple):
+    """Resource units that were ever asked for, and requests and steps of batches that were refused."""
+
+    units: int
+    refused: int
+
+
+def _spent(url: str, theirs: str) -> Spent:
+    told = ground.control(url, "GET", f"/stats?tenant={theirs}")
+    refused = sum(row["requests"] for row in told["by_route"] if row["status"] == REFUSED)
+    return Spent(int(told["resource_units"].get(theirs, 0)), refused)
 
 
 def _keep_best(found: dict[str, Figures], name: str, figures: Figures) -> None:
@@ -108,6 +149,11 @@ def table(users: int, found: dict[str, Figures]) -> str:
             f"{name:<12}{one['requests']:>9,}{wall:>9.2f}{one['cpu']:>8.2f}{one['peak_mb']:>9.0f}"
             f"{one['rows']:>9,}{one['rows'] / one['wall']:>10,.0f}{ratio:>9.2f}"
         )
+        if "used" in one:
+            lines.append(
+                f"{'':<12}({one['units']:,} units, {one['quota']:,} in ten seconds: {one['used']:.0%} of what was"
+                f" allowed; {one['refused']} refused, {one['refused_again']} of them after another had been)"
+            )
         if "download" in one:
             lines.append(f"{'':<12}(download {one['download']:.2f} s, then COPY {one['copy']:.2f} s)")
         if "share" in one:
@@ -124,8 +170,10 @@ def summary(sizes: dict[int, dict[str, Figures]]) -> dict[str, Any]:
     first = whole(largest, "first")
     figures: dict[str, Any] = {
         "first_vs_floor": first / whole(largest, "floor"),
-        "delta_only_vs_first": whole(largest, "delta only") / first,
+        "delta_only_vs_first": whole(largest, "delta only") / first if "delta only" in largest else None,
         "loop_vs_first": whole(largest, "loop") / first if "loop" in largest else None,
+        "throttled_used": largest["throttled"]["used"] if "throttled" in largest else None,
+        "throttled_refused_again": largest["throttled"]["refused_again"] if "throttled" in largest else None,
         "nochange_requests": largest["no change"]["requests"],
         "nochange_rows_written": largest["no change"]["rows_written"],
         "peak_mb": largest["first"]["peak_mb"],
@@ -137,15 +185,22 @@ def summary(sizes: dict[int, dict[str, Figures]]) -> dict[str, Any]:
 
 def main() -> int:
     chosen = options()
-    sizes = {}
-    with ground.database(), ground.keys(), ground.simulator(chosen.latency) as url:
+    sizes, load = {}, os.getloadavg()[0]
+    with (
+        tempfile.TemporaryDirectory(prefix="ump-bench-") as folder,
+        ground.database(),
+        ground.keys(),
+        ground.simulator(chosen.latency) as url,
+    ):
         os.environ["M365_GATEWAY_URL"] = url
         for users in chosen.users:
             print(f"{users:,} users", file=sys.stderr)
-            sizes[users] = measure(url, users, chosen)
+            sizes[users] = measure(url, users, chosen, Path(folder))
             print(table(users, sizes[users]))
-    figures = summary(sizes)
+    figures = {"load": [load, os.getloadavg()[0]], **summary(sizes)}
+    print("load of the machine: {:.1f} before, {:.1f} after".format(*figures["load"]))
     names = ("first_vs_floor", "delta_only_vs_first", "loop_vs_first", "nochange_requests", "memory_ratio")
+    names += ("throttled_used", "throttled_refused_again")
     print("\n" + "   ".join(f"{name} {figures[name]:.2f}" for name in names if figures[name] is not None))
     if chosen.json:
         chosen.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
