@@ -260,7 +260,8 @@ def token_of(value: str) -> ApiToken | None:
     parts = value.split("_", 2)
     if len(parts) != 3 or parts[0] != PREFIX:
         return None
-    token = next(iter(ApiToken.objects.filter(public_id=parts[1]).order_by()[:1]), None)
+    sql = "SELECT * FROM accounts_apitoken WHERE public_id = %s"  # which Django takes ten times as long to write
+    token = next(iter(ApiToken.objects.raw(sql, [parts[1]])), None)
     known = bytes(token.digest) if token else bytes(32)
     fits = hmac.compare_digest(known, _digest(value))
     if token is None or not fits or token.revoked_at or token.expires_at <= timezone.now():

@@ -22,7 +22,9 @@ from replication.models import OPEN, Command, Reason, State, Step
 from replication.registry import kinds, title_of
 from tenants.abilities import Ability
 from tenants.access import Actor
+from tenants.written import Written
 
+REASONS = dict(Reason.choices)
 STATES = [("open", "Queued, Executing or Suspended"), *State.choices]
 
 
@@ -66,7 +68,7 @@ class CommandOut(Out):
         return title_of(row.kind)
 
     def get_reason_text(self, row: Command) -> str:
-        return Reason(row.reason).label if row.reason in Reason.values else ""
+        return REASONS.get(row.reason, "")
 
     @extend_schema_field(TroubleOut(allow_null=True))
     def get_error(self, row: Command) -> dict[str, Any] | None:
@@ -143,14 +145,29 @@ def context_of(view: ApiView) -> dict[str, Any]:
     return {"actor": view.actor, "paused": selectors.is_paused() is not None}
 
 
+WHOLE = Written(
+    lambda ids: (
+        Command.objects.filter(id__in=ids)
+        .select_related("tenant", "lane")
+        .only(
+            "tenant__name", "tenant__enabled", "tenant__paused_at", "lane__not_before", "kind", "target", "dry_run",
+            "state", "reason", "outcome", "message", "error", "result", "progress", "attempts", "max_attempts",
+            "queued_at", "actor_label", "not_before", "started_at", "finished_at", "cancel_requested_at", "retry_of",
+        )
+    )
+)  # fmt: skip
+"""What CommandOut shows; the rest of a command is for workers."""
+
+
 class AllCommands(ListView):
     doors = {"GET": every(Ability.VIEW_QUEUE)}
     filters: ClassVar[type[Any]] = AllCommandFilters
     tie = "-id"
     out = CommandOut
+    whole = WHOLE
 
     def rows(self) -> QuerySet[Command]:
-        return selectors.commands().select_related("lane")
+        return selectors.commands().select_related(None).only("id")
 
     def context(self, page: list[Command]) -> dict[str, Any]:
         return context_of(self)
@@ -166,9 +183,10 @@ class Commands(ListView):
     filters = CommandFilters
     tie = "-id"
     out = CommandOut
+    whole = WHOLE
 
     def rows(self) -> QuerySet[Command]:
-        return selectors.commands(self.tenant).select_related("lane")
+        return selectors.commands(self.tenant).select_related(None).only("id")
 
     def context(self, page: list[Command]) -> dict[str, Any]:
         return context_of(self)

@@ -66,7 +66,7 @@ class Filters(BaseFilterBackend):
         }
         if odd:
             raise ValidationError(odd)
-        if not set(request.query_params) - {CURSOR, LIMIT, ORDER} and not _looks_itself(declared):
+        if not set(request.query_params) - {CURSOR, LIMIT, ORDER}:
             return queryset
         wanted = declared(data=request.query_params, queryset=queryset, request=request)
         if not wanted.is_valid():
@@ -76,11 +76,6 @@ class Filters(BaseFilterBackend):
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
         return [parameter(name, one) for name, one in view.filters.base_filters.items()]
-
-
-def _looks_itself(declared: type[django_filters.FilterSet]) -> bool:
-    """Whether it has something to say about rows even where nothing is asked."""
-    return declared.filter_queryset is not django_filters.FilterSet.filter_queryset
 
 
 def _why_odd(name: str, values: list[Any], known: set[str]) -> str:

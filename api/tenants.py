@@ -28,8 +28,11 @@ from tenants.abilities import Ability
 from tenants.access import Actor
 from tenants.deployment import Status
 from tenants.models import Connection, DeployState, Plan, Service, Tenant, Verification
+from tenants.written import Written
 
 HEALTHS = [(each.value, health.TITLES[each]) for each in health.Health]
+KEYS = ("name", "created_at", "changed_at", "licensed_users")
+"""What customers may be sorted by."""
 MOST_USERS = 1_000_000
 
 
@@ -170,8 +173,9 @@ class TenantFilters(django_filters.FilterSet):
     def filter_queryset(self, queryset: QuerySet[Tenant]) -> QuerySet[Tenant]:
         """A search and the removed ones are the selector's business; the rest is columns."""
         chosen = self.form.cleaned_data
-        found = selectors.tenants(search=chosen["search"], deleted=bool(chosen["deleted"]))
-        narrowed: QuerySet[Tenant] = super().filter_queryset(health.with_health(found))
+        found = selectors.tenants(search=chosen["search"], deleted=bool(chosen["deleted"])).only(*KEYS)
+        asked = health.with_health(found) if chosen["health"] or chosen["verification"] else found
+        narrowed: QuerySet[Tenant] = super().filter_queryset(asked)
         return narrowed
 
     def chosen(self, queryset: QuerySet[Tenant], name: str, value: object) -> QuerySet[Tenant]:
@@ -187,8 +191,12 @@ def tenant_url(request: Request, row: Tenant) -> str:
 def around(rows: list[Tenant]) -> dict[str, Any]:
     """What belongs to these customers, in two queries however many they are."""
     ids = [row.id for row in rows]
-    told = Connection.objects.filter(tenant_id__in=ids).only("tenant_id", "verification", "held_at")
-    return {"connections": {each.tenant_id: each for each in told}, "counts": queue.counts_of(ids)}
+    return {"connections": {each.tenant_id: each for each in _TOLD.rows(ids)}, "counts": queue.counts_of(ids)}
+
+
+_TOLD = Written(
+    lambda ids: Connection.objects.filter(tenant_id__in=ids).only("tenant_id", "verification", "held_at")
+)
 
 
 def shown(request: Request, row: Tenant) -> dict[str, Any]:
@@ -206,13 +214,13 @@ def answer(request: Request, row: Tenant) -> Response:
 class Tenants(ListView):
     doors = {"GET": every(Ability.VIEW_TENANT), "POST": provider(Ability.ADD_TENANT)}
     filters = TenantFilters
-    orders = {name: name for name in ("name", "created_at", "changed_at", "licensed_users")}
+    orders = {name: name for name in KEYS}
     out = TenantOut
+    whole = Written(lambda ids: health.with_health(Tenant.objects.filter(id__in=ids)))
     tagged = False
 
     def rows(self) -> QuerySet[Tenant]:
-        found: QuerySet[Tenant] = Tenant.objects.all()
-        return found
+        return selectors.tenants().only(*KEYS)
 
     def context(self, page: list[Tenant]) -> dict[str, Any]:
         return around(page)

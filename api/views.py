@@ -21,6 +21,7 @@ from replication.models import Command
 from tenants.access import Actor
 from tenants.models import Tenant
 from tenants.web import Door
+from tenants.written import Written
 
 
 class ApiView(GenericAPIView[Any]):
@@ -81,6 +82,8 @@ class ListView(ApiView):
     orders: ClassVar[Mapping[str, str]] = {}
     tie: ClassVar[str] = "id"
     out: ClassVar[type[Any]]
+    whole: ClassVar[Written[Any] | None] = None
+    """Where the rows are wide: by their ids, the whole rows of a page that was found by its keys alone."""
 
     def rows(self) -> QuerySet[Any]:
         raise NotImplementedError
@@ -90,6 +93,9 @@ class ListView(ApiView):
 
     def page(self) -> Response:
         found = self.paginate_queryset(self.filter_queryset(self.rows())) or []
+        if self.whole is not None:
+            whole = {row.pk: row for row in self.whole.rows([row.pk for row in found])}
+            found = [whole[row.pk] for row in found if row.pk in whole]
         shown = self.out(found, many=True, context={"request": self.request, **self.context(found)})
         return self.get_paginated_response(shown.data)
 
