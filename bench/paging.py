@@ -213,7 +213,7 @@ def _call(client: Client, path: str, headers: dict[str, str]) -> Callable[[], An
 
 def _in_turn(calls: dict[str, Callable[[], Any]], plain: Callable[[], Any], rounds: int) -> Figures:
     """A plain request stands before each of ours, so that both meet the same weather."""
-    times: dict[str, list[float]] = {name: [] for name in ("plain", *calls)}
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in ("plain", *calls)}
     queries = {name: _queries(name, call) for name, call in {"plain": plain, **calls}.items()}
     for _ in range(rounds):
         for name, call in calls.items():
@@ -233,10 +233,11 @@ def _queries(name: str, call: Callable[[], Any]) -> int:
     return sum(1 for each in seen.captured_queries if _counts(each["sql"]))
 
 
-def _took(call: Callable[[], Any]) -> float:
-    begun = time.perf_counter()
+def _took(call: Callable[[], Any]) -> tuple[float, float]:
+    """Milliseconds by the clock, and of this process's CPU."""
+    begun, used = time.perf_counter(), time.process_time()
     call()
-    return 1000 * (time.perf_counter() - begun)
+    return 1000 * (time.perf_counter() - begun), 1000 * (time.process_time() - used)
 
 
 def _counts(sql: str) -> bool:
@@ -246,9 +247,9 @@ def _counts(sql: str) -> bool:
     )
 
 
-def _spread(values: list[float]) -> Figures:
-    cuts = statistics.quantiles(sorted(values), n=100)
-    return {"p50": cuts[49], "p95": cuts[94]}
+def _spread(values: list[tuple[float, float]]) -> Figures:
+    cuts = statistics.quantiles([wall for wall, _ in values], n=100)
+    return {"cpu": statistics.median(cpu for _, cpu in values), "p50": cuts[49], "p95": cuts[94]}
 
 
 MEASURES = {one.__name__: one for one in (fill, ask)}
