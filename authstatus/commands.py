@@ -3,7 +3,6 @@
 import datetime as dt
 
 from django.conf import settings
-from django.db import transaction
 from django.utils import timezone
 
 from authstatus import checking, findings, keys_on_file, organization, registration_keys
@@ -168,7 +167,7 @@ class RotateKeys(Kind):
     reconcile = "Looks for keys that are still behind; one that was done is not touched again."
 
     def run(self, ctx: Context) -> Outcome:
-        with transaction.atomic():
+        with ctx.transaction():
             for own in ProviderKey.objects.select_for_update(no_key=True):
                 secrets.rewrap(own)
         with scope.every("keys of all customers are put under the new key-encryption key"):
@@ -176,7 +175,7 @@ class RotateKeys(Kind):
         for number, key in enumerate(behind):
             if ctx.should_yield():
                 return Again(f"{len(behind) - number} keys are still behind.")
-            with scope.one(key.tenant_id), transaction.atomic():
+            with ctx.transaction(), scope.one(key.tenant_id):
                 secrets.rewrap(TenantKey.objects.select_for_update(no_key=True).get(id=key.id))
             ctx.report(label="Re-wrapping keys", done=number + 1, total=len(behind))
         return Done(f"{len(behind)} keys were behind, 0 are now.", result={"rewrapped": len(behind)})

@@ -6,15 +6,13 @@ import time
 import uuid
 
 from django.conf import settings
-from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from core.errors import LeaseLost, UmpError
+from core.errors import UmpError
 from core.http import OutboundConfig, session_of_thread
 from events.models import Event
-from replication import states
 from replication.context import Again, Context, Done, Outcome
 from replication.models import LaneName
 from replication.registry import Kind, register
@@ -97,7 +95,8 @@ class DeliverEvents(Kind):
                 if status == GONE
                 else f"It took nothing for {HOLD_AFTER.days} days"
             )
-            services.hold(SYSTEM, endpoint, f"{why}. {problem}")
+            with ctx.transaction():
+                services.hold(SYSTEM, endpoint, f"{why}. {problem}")
             return Done(f"{problem} The webhook is held until somebody resumes it.", outcome="partial")
         minutes = BACK_OFF_MINUTES[min(endpoint.failures, len(BACK_OFF_MINUTES) - 1)]
         return Again(problem, wait=dt.timedelta(minutes=minutes * random.uniform(0.8, 1.2)))  # noqa: S311  jitter
@@ -105,9 +104,7 @@ class DeliverEvents(Kind):
     @staticmethod
     def _note(ctx: Context, endpoint: Endpoint, delivery: Delivery | None = None, **fields: object) -> None:
         """Where it stands now, while this worker still holds the command and nobody asked for a replay."""
-        with scope.every("a webhook's cursor moves"), transaction.atomic():
-            if not states.hold(ctx.command_id, ctx.fence):
-                raise LeaseLost
+        with ctx.transaction():
             Endpoint.objects.filter(id=endpoint.id, cursor=endpoint.cursor).update(**fields)
             if delivery is not None:
                 delivery.save()
@@ -133,9 +130,7 @@ class SendDigest(Kind):
     def run(self, ctx: Context) -> Outcome:
         day = timezone.now().date()
         sent = digests.send(uuid.UUID(ctx.target), day)
-        with scope.every("a daily mail is noted"), transaction.atomic():
-            if not states.hold(ctx.command_id, ctx.fence):
-                raise LeaseLost
+        with ctx.transaction():
             Digest.objects.filter(user_id=ctx.target).update(done_on=day)
         return Done("Sent." if sent else "There was nothing to say.")
 

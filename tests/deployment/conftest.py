@@ -11,9 +11,10 @@ from tenants.lines import Line
 from tenants.models import Connection, DeployState, Tenant, Verification
 from tests.cast import Cast
 from tests.deployment.teams import PretendTeams
+from tests.fences import fenced
 from tests.sites.conftest import add_site, boxes, boxes_server, byoc, device, known, sbc, site
 
-__all__ = ["add_site", "boxes", "boxes_server", "byoc", "device", "known", "sbc", "site"]
+__all__ = ["add_site", "boxes", "boxes_server", "byoc", "device", "fenced", "known", "sbc", "site"]
 
 
 @pytest.fixture

@@ -14,6 +14,9 @@ from simulator.server import Simulator
 from tenants import scope
 from tenants.access import SYSTEM
 from tests.breakers.hands import run_due
+from tests.fences import fenced
+
+__all__ = ["fenced"]
 
 
 @pytest.fixture(scope="session")

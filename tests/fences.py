@@ -1,0 +1,94 @@
+"""Whatever test of a room runs a command: what it writes stands in a transaction that checked its fence.
+
+A worker that was frozen past its lease must write nothing, on no path, also on those that no scenario of
+tests/chaos takes. A room takes part by having `fenced` in its conftest.py.
+"""
+
+import re
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from replication import runner, states
+from replication.registry import kinds
+
+WRITE = re.compile(r"\s*(?:INSERT INTO|UPDATE|DELETE FROM|COPY) ")
+FREE = {
+    r'\w+: INSERT INTO "?replication_step\b': "the history tells of every worker, also of one that was too late",
+    r'(probe|verify_provider_app): (INSERT INTO|UPDATE) "?replication_lane\b': "customers' lanes go on one by one, "
+    "each in a transaction of its own; who proved the provider's line has proved it for everybody",
+    r'\w+: UPDATE "tenants_secret" SET "sealed" = %s WHERE .*"sealed" = %s': "tokens are compared (decision 8)",
+    r'\w+: UPDATE "tenants_connection" SET ("(refreshed_at|refused_at|claims)" = \S+ )+WHERE .*"granted_id" = %s': (
+        "of that sign-in only, as above"
+    ),
+}
+"""What a run may write without holding its lease, and why that does no harm."""
+
+
+class Seen:
+    """Which writes of one run stood in no transaction that checked the fence, before them or after."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind, self.outside, self.held = kind, len(connection.atomic_blocks), False
+        self.open: list[str] = []
+        self.bare: list[str] = []
+
+    def __call__(self, execute: Callable[..., Any], sql: Any, *rest: Any) -> Any:
+        text = str(sql)
+        if len(connection.atomic_blocks) <= self.outside:
+            self.ended()
+        told = f"{self.kind}: {text.strip()}"
+        if WRITE.match(text) and "fence" not in text and not any(re.match(one, told) for one in FREE):
+            self.open += [told[:300]] if _by_the_worker() else []
+        return execute(sql, *rest)
+
+    def ended(self) -> None:
+        """So has the transaction of what was written until now."""
+        self.bare += [] if self.held else self.open
+        self.open, self.held = [], False
+
+
+def _by_the_worker() -> bool:
+    """Not by a test that does meanwhile what a person would: no test's code stands between the run and this."""
+    frame = sys._getframe(2)
+    while frame.f_back and not frame.f_globals["__name__"].startswith("tests."):
+        frame = frame.f_back
+    return frame.f_globals["__name__"] == __name__
+
+
+@pytest.fixture(autouse=True)
+def fenced(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
+    """Looks at every run of the product's own kinds, in whichever thread; which kinds ran."""
+    ran, bare = set[str](), list[str]()
+    here = threading.local()
+    run_one, hold = runner.run_one, states.hold
+
+    def watched(claimed: states.Claimed) -> runner.Verdict:
+        kind = kinds().get(claimed.kind)
+        if kind is None or type(kind).__module__.startswith("tests."):
+            return run_one(claimed)
+        ran.add(claimed.kind)
+        here.seen = seen = Seen(claimed.kind)
+        try:
+            with connection.execute_wrapper(seen):
+                verdict = run_one(claimed)
+            seen.ended()  # whoever was killed in the middle has committed nothing
+            return verdict
+        finally:
+            here.seen = None
+            bare.extend(seen.bare)
+
+    def holding(command_id: int, fence: int) -> bool:
+        held = hold(command_id, fence)
+        if held and (seen := getattr(here, "seen", None)):
+            seen.held = True
+        return held
+
+    monkeypatch.setattr(runner, "run_one", watched)
+    monkeypatch.setattr(states, "hold", holding)
+    yield ran
+    assert not bare, "\n".join(["write it inside ctx.transaction():", *dict.fromkeys(bare)])
