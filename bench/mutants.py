@@ -201,7 +201,6 @@ class Field:
         urls = {"DATABASE_URL": app, "DATABASE_OWNER_URL": owner}
         os.environ.update(urls)
         subprocess.run([sys.executable, "-c", MIGRATED], cwd=self.copy, env=environment | urls, check=True)
-        subprocess.run([sys.executable, "-m", "compileall", "-q", "-j", "1", str(self.copy)], check=False)
         _imported()
 
     def close(self) -> None:
@@ -294,7 +293,10 @@ def _imported() -> None:
 
 
 def _in_fork(copy: Path, log: Path, work: Callable[[], int]) -> None:
-    """A process group of its own, in the copy, that says all it says to this file; never back."""
+    """A process group of its own, in the copy, that says all it says to this file; never back.
+
+    Nothing registered with atexit runs, unless the work does it: it might be the parent's.
+    """
     code = 3
     try:
         os.setpgid(0, 0)
@@ -302,7 +304,7 @@ def _in_fork(copy: Path, log: Path, work: Callable[[], int]) -> None:
         told = os.open(log, os.O_CREAT | os.O_TRUNC | os.O_WRONLY)
         os.dup2(told, 1)
         os.dup2(told, 2)
-        code = work()  # and what is registered with atexit only where the work says so: it would be the parent's
+        code = work()
     except BaseException:  # noqa: BLE001  whatever it was, the fork must not go on as its parent
         traceback.print_exc()
     finally:
@@ -311,9 +313,8 @@ def _in_fork(copy: Path, log: Path, work: Callable[[], int]) -> None:
 
 
 def _as_if_new(copy: Path) -> None:
-    """Imports come from the copy, and compile nothing into it."""
+    """Imports come from the copy."""
     sys.stdin.close()
-    sys.dont_write_bytecode = True
     for name in [name for name in sys.modules if name == "bench" or name.startswith("bench.")]:
         del sys.modules[name]
     sys.path[:] = [str(copy), *(one for one in sys.path if not (Path(one) / "ump_portal").is_dir())]
@@ -321,6 +322,7 @@ def _as_if_new(copy: Path) -> None:
 
 def _carry_out(notes: Path, guards: list[str], mutant: Mutant) -> int:
     _as_if_new(Path.cwd())
+    sys.dont_write_bytecode = True
     code = int(pytest.main([*ARGUMENTS, "-x", *guards], plugins=[Plugin(notes, mutant)]))
     atexit._run_exitfuncs()
     return code
@@ -336,6 +338,7 @@ def _nurse(field: Field, line: Any, mutants: list[Mutant], places: list[str]) ->
 
         connections.close_all()
         nursery.settle()
+        sys.dont_write_bytecode = True  # from now on a file may be a mutant
         line.send({"tests": [item.nodeid for item in session.items], "early": sorted(nursery.early)})
         items = {item.nodeid: item for item in session.items}
         with contextlib.suppress(EOFError):
