@@ -27,7 +27,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -386,14 +386,9 @@ def _judge(
 class Judge:
     """Which tests judge which mutant, and what they said."""
 
-    def __init__(self, field: Field, mutants: list[Mutant], deadline: float, known: Path | None) -> None:
-        self.field, self.mutants, self.deadline, self.known = field, mutants, deadline, known
-        self.reaching: dict[int, list[tuple[float, str]]] = defaultdict(list)
-        self.seen: dict[str, dict[str, Any]] = {}
-        self.bad: set[str] = set()
+    def __init__(self, field: Field, mutants: list[Mutant], deadline: float) -> None:
+        self.field, self.mutants, self.deadline = field, mutants, deadline
         self.places: dict[str, dict[str, Any]] = {}
-        if known and known.exists():
-            self.places = json.loads(known.read_text())
         self.names = [f"{one.path} {one.what}" for one in mutants]
 
     def tests_of(self, places: tuple[str, ...]) -> list[str]:
@@ -413,8 +408,6 @@ class Judge:
                 for test, (seconds, reached) in told["tests"].items()
                 if test not in told["failed"]
             }
-            if self.known:
-                self.known.write_text(json.dumps(self.places))
         return self.places[place]
 
     def judge(self, number: int) -> Verdict:
@@ -470,9 +463,6 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--deadline", type=float, default=120.0, metavar="SECONDS", help="for each mutant")
-    parser.add_argument(
-        "--known", type=Path, metavar="FILE", help="keeps which test reaches what, for the next run"
-    )
     parser.add_argument("--commit", default="HEAD", help="what to look at")
     parser.add_argument("--list", action="store_true", help="only say which there are")
     parser.add_argument("--json", type=Path, metavar="FILE")
@@ -523,7 +513,7 @@ def main() -> int:
         stack.callback(field.close)
         mutants = chosen(find(field.copy, field.paths), wish)
         field.open_nursery(mutants)
-        judge = Judge(field, mutants, wish.deadline, wish.known)
+        judge = Judge(field, mutants, wish.deadline)
         verdicts: list[Verdict] = []
         for number, mutant in enumerate(mutants):
             verdict = judge.judge(number)
