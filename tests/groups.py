@@ -1,4 +1,4 @@
-"""Which tests share a worker in a parallel run (`-n 2 --dist loadgroup`).
+"""Which tests share a worker in a parallel run (`-n 3 --dist loadgroup`).
 
 By their place, because xdist's own way, the mark `xdist_group`, has no effect with pytest 9.2: it writes the group
 into a name that pytest no longer reads.
