@@ -320,6 +320,7 @@ def test_what_a_frozen_worker_still_locks_holds_no_other_up(committed_cast: Cast
                 assert cursor.rowcount == 1
             assert sweeper.take_back() == 1
             assert (row(stuck).state, row(other).state) == (State.EXECUTING, State.QUEUED)
+            frozen.rollback()
         assert sweeper.take_back() == 1, "as soon as the database has cut it off"
         assert row(stuck).state == State.QUEUED
 
