@@ -183,10 +183,9 @@ class Commands(ListView):
     filters = CommandFilters
     tie = "-id"
     out = CommandOut
-    whole = WHOLE
 
     def rows(self) -> QuerySet[Command]:
-        return selectors.commands(self.tenant).select_related(None).only("id")
+        return selectors.commands(self.tenant).select_related("lane")
 
     def context(self, page: list[Command]) -> dict[str, Any]:
         return context_of(self)
