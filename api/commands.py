@@ -26,6 +26,12 @@ from tenants.written import Written
 
 REASONS = dict(Reason.choices)
 STATES = [("open", "Queued, Executing or Suspended"), *State.choices]
+SHOWN = (
+    "tenant__name", "tenant__enabled", "tenant__paused_at", "lane__not_before", "kind", "target", "dry_run",
+    "state", "reason", "outcome", "message", "error", "result", "progress", "attempts", "max_attempts",
+    "queued_at", "actor_label", "not_before", "started_at", "finished_at", "cancel_requested_at", "retry_of",
+)  # fmt: skip
+"""Columns of which CommandOut tells; the rest of a command is for workers."""
 
 
 @extend_schema_serializer(examples=[examples.COMMAND])
@@ -145,26 +151,14 @@ def context_of(view: ApiView) -> dict[str, Any]:
     return {"actor": view.actor, "paused": selectors.is_paused() is not None}
 
 
-WHOLE = Written(
-    lambda ids: (
-        Command.objects.filter(id__in=ids)
-        .select_related("tenant", "lane")
-        .only(
-            "tenant__name", "tenant__enabled", "tenant__paused_at", "lane__not_before", "kind", "target", "dry_run",
-            "state", "reason", "outcome", "message", "error", "result", "progress", "attempts", "max_attempts",
-            "queued_at", "actor_label", "not_before", "started_at", "finished_at", "cancel_requested_at", "retry_of",
-        )
-    )
-)  # fmt: skip
-"""What CommandOut shows; the rest of a command is for workers."""
-
-
 class AllCommands(ListView):
     doors = {"GET": every(Ability.VIEW_QUEUE)}
     filters: ClassVar[type[Any]] = AllCommandFilters
     tie = "-id"
     out = CommandOut
-    whole = WHOLE
+    whole = Written(
+        lambda ids: Command.objects.filter(id__in=ids).select_related("tenant", "lane").only(*SHOWN)
+    )
 
     def rows(self) -> QuerySet[Command]:
         return selectors.commands().select_related(None).only("id")
