@@ -32,15 +32,6 @@ from tests.system.microsoft import Microsoft
 
 DRAIN_SECONDS, DRAIN_SHARE = 240.0, 0.05
 """Patience after the last fault, and so much more for each wish."""
-AGAIN = """
-    WITH moved AS (
-        UPDATE replication_command
-        SET state = 'queued', reason = 'person', deaths = 0, attempts = 0, not_before = now()
-        WHERE id = %s AND state = 'suspended' RETURNING lane_id
-    )
-    UPDATE replication_lane SET due_at = now() WHERE id IN (SELECT lane_id FROM moved)
-"""
-"""*Try again* for what is the provider's own: that there is in the browser only."""
 MOST_ASKED = 5
 OPEN = """
     SELECT (SELECT count(*) FROM replication_command WHERE state IN ('queued', 'executing'))
@@ -188,12 +179,12 @@ def people(ground: Ground, load: Load, asked: Counter[tuple[str, ...]]) -> int:
     count = 0
     for number, uid, reason, *what in rows:
         wish = (uid, *what)
-        if asked[wish] >= MOST_ASKED or uid is None:
+        if asked[wish] >= MOST_ASKED:
             continue
         asked[wish] += 1
         count += 1
         if uid is None:
-            ground.sql(AGAIN, number)
+            load.say("POST", f"/commands/{number}/retry", {})
         elif reason == "connection":
             load.say("POST", f"/tenants/{uid}/connection/check", {})
         else:
