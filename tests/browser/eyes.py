@@ -52,7 +52,9 @@ class Eyes:
     """A browser window in which somebody may be signed in; `complaints` is what went wrong in it."""
 
     def __init__(self, browser: Browser, address: str, person: User | None = None, **context: Any) -> None:
-        self.context = browser.new_context(base_url=address, **({"viewport": WIDE} | context))
+        # Still, because a colour that is on its way to another theme has neither's contrast.
+        still = {"viewport": WIDE, "reduced_motion": "reduce"}
+        self.context = browser.new_context(base_url=address, **(still | context))
         if person is not None:
             self.context.add_cookies([{"name": "ump", "value": session_of(person), "url": address}])
         self.page: Page = self.context.new_page()
