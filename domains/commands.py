@@ -4,6 +4,7 @@ Each step looks first and keeps what it brought in the domain's row, so that it 
 goes on where an older one stopped. Nothing sleeps: where Microsoft or the DNS needs time, a slice answers `Again`.
 """
 
+import contextlib
 import datetime as dt
 import uuid
 from collections.abc import Callable
@@ -240,9 +241,17 @@ class _Work:
             far.remove(self.graph, self.row.name)
         except UmpError as error:
             if error.code == "domain_in_use" and self.row.user_made and self._spent() < 10 * LATER:
+                self._drop_hidden_user()
                 return Again("Microsoft does not know everywhere yet that the user is gone.", LOOK_AGAIN)
             raise
         return {}
+
+    def _drop_hidden_user(self) -> None:
+        """One that was asked for just before the removal, and that Microsoft did not show yet."""
+        found = activation.find(self.graph, activation.principal_name(self.row.name))
+        if found is not None:
+            with contextlib.suppress(NotFound):  # it is gone, and shown all the same
+                activation.remove(self.graph, found.id)
 
     # --- Time -------------------------------------------------------------------------------------------------
     def _spent(self) -> dt.timedelta:

@@ -149,6 +149,17 @@ def test_killed_after_the_removal(
     assert_gone(able, ready)
 
 
+def test_a_user_that_microsoft_did_not_show_yet_goes_too(
+    able: Customer, ready: CustomDomain, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Made just before the removal: at first a reading does not have it, and then it keeps the domain."""
+    real, looks = activation.find, iter([None])
+    monkeypatch.setattr(activation, "find", lambda *args: next(looks, True) and real(*args))
+    remove(able, ready)
+    finish(worker, able)
+    assert_gone(able, ready)
+
+
 def test_while_others_have_it_nothing_is_touched(able: Customer, ready: CustomDomain, worker: Worker) -> None:
     index = somebody(able)
     remove(able, ready)
