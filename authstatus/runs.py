@@ -110,7 +110,7 @@ def run(run_id: uuid.UUID) -> VerifyRun:
 
 def running() -> VerifyRun | None:
     """The newest that is under way and that nobody cancelled."""
-    return next(iter(_RUNNING.rows()), None)
+    return _RUNNING.sole()
 
 
 def _running() -> QuerySet[VerifyRun]:

@@ -102,7 +102,7 @@ def next_execution(command: Command) -> str:
 
 def is_paused() -> Switch | None:
     """The switch of the whole queue when it is on."""
-    return next(iter(_PAUSE.rows()), None)
+    return _PAUSE.sole()
 
 
 _PAUSE = Written(lambda: Switch.objects.filter(name="pause", on=True))
@@ -110,7 +110,7 @@ _PAUSE = Written(lambda: Switch.objects.filter(name="pause", on=True))
 
 def lane_of(tenant: Tenant) -> Lane | None:
     """The customer's data lane, with what suspends it."""
-    return next(iter(_LANE.rows(tenant.id)), None)
+    return _LANE.sole(tenant.id)
 
 
 _LANE = Written(lambda tenant_id: Lane.objects.filter(tenant_id=tenant_id, name=LaneName.DATA))

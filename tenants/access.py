@@ -90,7 +90,7 @@ def tenant_for(actor: Actor, uid: uuid.UUID | str, *, needs: Ability, deleted: b
     if not actor.may(Ability.VIEW_TENANT, tenant_id) and not actor.may(needs, tenant_id):
         raise NotFound(thing="customer")
     scope.open_in_session(scope.one(tenant_id))
-    tenant = next(iter(_TENANT.rows(tenant_id)), None)
+    tenant = _TENANT.sole(tenant_id)
     if tenant is None:
         raise NotFound(thing="customer")
     if not actor.may(needs, tenant_id):

@@ -26,7 +26,7 @@ CALLBACK = "/authenticate/OAuth2Callback"
 
 def current() -> ProviderApp:
     """The registration, unsaved and empty when none was given yet."""
-    return next(iter(_CURRENT.rows()), None) or ProviderApp()
+    return _CURRENT.sole() or ProviderApp()
 
 
 _CURRENT = Written(lambda: ProviderApp.objects.select_related("secret", "secret__key").filter(id=1))

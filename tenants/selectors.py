@@ -19,7 +19,7 @@ def tenants(*, search: str = "", deleted: bool = False) -> QuerySet[Tenant]:
 
 
 def connection_of(tenant: Tenant) -> Connection | None:
-    return next(iter(_CONNECTION.rows(tenant.id)), None)
+    return _CONNECTION.sole(tenant.id)
 
 
 _CONNECTION = Written(

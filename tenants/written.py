@@ -70,6 +70,10 @@ class Written(Generic[M]):
             self._texts[shape] = self._write(values, fixed, bool(owners))
         return self._texts[shape].ask([*_flat(values), *owners])
 
+    def sole(self, *values: Any) -> M | None:
+        """The only row there can be, or None."""
+        return next(iter(self.rows(*values)), None)
+
     def _write(self, values: Sequence[Any], fixed: Mapping[str, Any], of_one: bool) -> Text[M]:
         """With marks where the values of each time will stand, the scope's own customer the last of them."""
         marked, marks = _marked(values)
