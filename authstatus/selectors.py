@@ -2,11 +2,14 @@
 
 import datetime as dt
 import uuid
+from collections.abc import Iterable
 
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
+from authstatus.commands import VERIFY
 from authstatus.models import Check, Finding, FindingKind, FindingState
+from replication.models import Command, State
 from tenants.models import DeployState, Tenant
 from tenants.written import Written
 
@@ -18,6 +21,18 @@ def checks(tenant: Tenant) -> QuerySet[Check]:
     """Newest first."""
     found: QuerySet[Check] = Check.objects.filter(tenant=tenant).order_by("-id")
     return found
+
+
+def under_way(tenant_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID | None, Command]:
+    """The check that waits or runs, by customer; one query."""
+    return {command.tenant_id: command for command in _UNDER_WAY.rows(list(tenant_ids))}
+
+
+_UNDER_WAY: Written[Command] = Written(
+    lambda ids: Command.objects.filter(
+        tenant_id__in=ids, kind=VERIFY, state__in=[State.QUEUED, State.EXECUTING]
+    ).order_by("id")
+)
 
 
 def findings(tenant: Tenant) -> QuerySet[Finding]:

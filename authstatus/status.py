@@ -20,10 +20,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts import installation
-from authstatus.commands import VERIFY
+from authstatus import selectors as checks_read
 from core.errors import UmpError, Who
 from core.kinds import WHO_IN_WORDS
-from replication.models import Command, State
+from replication.models import Command
 from tenants import provider_app, selectors, tables
 from tenants.abilities import Ability
 from tenants.access import Actor
@@ -160,17 +160,10 @@ def rows(actor: Actor, found: Iterable[Any], asked: str = "") -> list[Row]:
     listed = list(found)
     ids = [tenant.id for tenant in listed]
     connections = selectors.connections_of(ids)
-    checks = {command.tenant_id: command for command in _UNDER_WAY.rows(ids)}
+    checks = checks_read.under_way(ids)
     return [
         _row(actor, tenant, connections.get(tenant.id), checks.get(tenant.id), asked) for tenant in listed
     ]
-
-
-_UNDER_WAY = Written(
-    lambda ids: Command.objects.filter(
-        tenant_id__in=ids, kind=VERIFY, state__in=[State.QUEUED, State.EXECUTING]
-    ).order_by("id")
-)
 
 
 def _row(actor: Actor, tenant: Any, connection: Connection | None, check: Command | None, asked: str) -> Row:

@@ -14,7 +14,6 @@ from django.utils import timezone
 
 from authstatus import delegated
 from authstatus import selectors as checks_read
-from authstatus.commands import VERIFY
 from authstatus.models import Check, Finding
 from core.errors import CATALOGUE, UmpError
 from core.kinds import WHO_IN_WORDS, WHO_TO_CUSTOMERS, Who
@@ -98,7 +97,8 @@ def who_in_words(who: object, actor: Actor) -> str:
 def items(actor: Actor, limit: int = 10) -> list[Item]:
     """The most urgent of the scope in force; a fixed number of queries."""
     tenants = health.attention(limit)
-    found, checks = connections_of([tenant.id for tenant in tenants]), checking(tenants)
+    ids = [tenant.id for tenant in tenants]
+    found, checks = connections_of(ids), checks_read.under_way(ids)
     begun = onboarding.open_of([tenant.id for tenant in tenants])
     listed = [
         of_connection(actor, tenant, found.get(tenant.id), checks.get(tenant.id), begun.get(tenant.id))
@@ -119,7 +119,9 @@ def items(actor: Actor, limit: int = 10) -> list[Item]:
     return sorted((item for item in listed if item), key=lambda item: order.get(item.tone, 2))[:limit]
 
 
-def of_tenant(actor: Actor, tenant: Tenant, connection: Connection | None) -> list[Item]:
+def of_tenant(
+    actor: Actor, tenant: Tenant, connection: Connection | None, check: Command | None
+) -> list[Item]:
     """Everything that one customer needs, the connection first."""
     if not tenant.enabled or tenant.deleted_at:
         return []
@@ -131,7 +133,6 @@ def of_tenant(actor: Actor, tenant: Tenant, connection: Connection | None) -> li
     own += _deployments(actor, 1, failed, tenant)
     own += [_prefixes(actor, row) for row in numbers.lost(5, tenant)]
     own += [_left_waiting(actor, row) for row in users.left_waiting(1, tenant)]
-    check = checking([tenant]).get(tenant.id)
     begun = onboarding.open_of([tenant.id]).get(tenant.id) if actor.is_provider else None
     first = [
         _paused(actor, tenant) if tenant.paused_at else None,
@@ -194,18 +195,6 @@ def problem_of(problem: Mapping[str, Any], actor: Actor) -> dict[str, Any]:
         "code": problem.get("code", error.code),
         "detail": error.detail if actor.is_provider else {},
     }
-
-
-def checking(tenants: Iterable[Tenant]) -> dict[Any, Command]:
-    """The check that is under way, by customer; one query."""
-    return {row.tenant_id: row for row in _CHECKS.rows([tenant.id for tenant in tenants])}
-
-
-_CHECKS = Written(
-    lambda ids: Command.objects.filter(
-        tenant_id__in=ids, kind=VERIFY, state__in=[State.QUEUED, State.EXECUTING]
-    ).order_by("id")
-)
 
 
 def of_connection(

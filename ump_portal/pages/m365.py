@@ -15,6 +15,7 @@ from django.views.decorators.http import conditional_page
 from accounts import installation
 from accounts.again import is_fresh, typed
 from authstatus import delegated, qoe, services, shared_app
+from authstatus import selectors as checks_read
 from authstatus.delegated_forms import PasswordForm, SwitchForm
 from authstatus.forms import NO_MEMORY, CredentialForm
 from authstatus.models import QoeIntegration
@@ -33,7 +34,6 @@ from tenants.forms import add_error, guid_field
 from tenants.models import Connection, Method, Tenant, Verification
 from tenants.selectors import connection_of
 from tenants.web import actor_of, tenant_view
-from ump_portal.pages import attention
 
 WRITES = ("GET", "HEAD", "POST")
 QUICK_SECONDS, CALM_SECONDS = 2, 10
@@ -282,7 +282,7 @@ def _page(
 
 def _standing(actor: Actor, tenant: Tenant, stored: Connection | None) -> dict[str, Any]:
     """The upper part: what is so now, and the buttons for it."""
-    check, invitation = attention.checking([tenant]).get(tenant.id), invited.open_of(tenant)
+    check, invitation = checks_read.under_way([tenant.id]).get(tenant.id), invited.open_of(tenant)
     return {
         "checking": check,
         "invitation": invitation,

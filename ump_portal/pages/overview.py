@@ -9,6 +9,7 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import conditional_page
 
+from authstatus import selectors as checks_read
 from authstatus import shown
 from authstatus.commands import VERIFY
 from authstatus.views import own_words
@@ -88,7 +89,8 @@ def _live(actor: Actor, tenant: Tenant) -> dict[str, Any]:
     recent = list(queue.commands(tenant)[:RECENT])
     counts = queue.counts_of([tenant.id]).get(tenant.id, queue.TenantCounts())
     steps, progress = _setting_up(tenant, connection)
-    items = attention.of_tenant(actor, tenant, connection)
+    check = checks_read.under_way([tenant.id]).get(tenant.id)
+    items = attention.of_tenant(actor, tenant, connection, check)
     broken = next((item for item in items if item.tone == "bad" and item.of_connection), None)
     next_cycle = _next_cycle(tenant, connection)
     busy = counts.executing > 0 or any(step["state"] == "running" for step in steps)
@@ -96,7 +98,6 @@ def _live(actor: Actor, tenant: Tenant) -> dict[str, Any]:
     items = [item for item in items if item is not broken and not (steps and item.tone == "busy")]
     items += status.asked(actor, tenant)
     mine, others = status.in_order(items, actor)
-    check = attention.checking([tenant]).get(tenant.id)
     return {
         "tenant": tenant,
         "connection": connection,
