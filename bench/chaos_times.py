@@ -7,7 +7,7 @@ asleep. So each wait is told twice: as it was, and without the seconds in which 
 import dataclasses
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from bench.chaos_history import FINAL, Fault, History, LaneRow, Move
@@ -282,15 +282,17 @@ def pace(history: History, weather: Weather, begin: float, end: float) -> dict[s
             ended[number] += move.state in FINAL
         before[move.command] = move.state
     full = [number for number in range(bins) if waiting[number] > FULL]
+
+    def a_second(counted: list[int], those: Sequence[int]) -> float | None:
+        return round(sum(counted[one] for one in those) / len(those) / BIN, 1) if those else None
+
     return {
         "seconds": round(bins * BIN),
-        "ended_a_second": round(sum(ended) / bins / BIN, 1),
-        "slices_a_second": round(sum(slices) / bins / BIN, 1),
+        "ended_a_second": a_second(ended, range(bins)),
+        "slices_a_second": a_second(slices, range(bins)),
         "seconds_with_more_due_than_threads": len(full),
-        "ended_a_second_then": round(sum(ended[one] for one in full) / len(full) / BIN, 1) if full else None,
-        "slices_a_second_then": round(sum(slices[one] for one in full) / len(full) / BIN, 1)
-        if full
-        else None,
+        "ended_a_second_then": a_second(ended, full),
+        "slices_a_second_then": a_second(slices, full),
     }
 
 
