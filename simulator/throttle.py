@@ -63,7 +63,7 @@ class Bucket:
         """(seconds to wait, share of the limit in use): wait is 0 when the request may pass."""
         with self.lock:
             elapsed = max(0.0, now - self.at)
-            self.at = now
+            self.at += elapsed  # never back: of requests side by side, the later one may come first
             self.level = min(self.capacity, self.level + elapsed * self.capacity / self.window)
             allowed = self.level >= units
             self.level = max(self.level - units, -_DEBT * self.capacity)

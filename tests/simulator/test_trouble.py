@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 import requests
 
-from simulator.throttle import cost, quota
+from simulator.throttle import Bucket, cost, quota
 from simulator.trouble import KINDS
 from tests.simulator.client import LOGIN, Visitor
 
@@ -57,6 +57,14 @@ def test_a_full_bucket_answers_429_and_refills(contoso: Visitor) -> None:
     assert refused.headers["x-ms-throttle-scope"] == scope
     assert refused.json()["error"]["innerError"]["status"] == "429"
     assert contoso.get("/users?$select=id").status_code == 200
+
+
+def test_a_bucket_gives_no_more_when_requests_come_out_of_order() -> None:
+    bucket = Bucket.full(10, 10.0, 0.0)
+    bucket.take(10, 0.0)
+    allowed = [bucket.take(1, at)[0] == 0.0 for at in (2.0, 1.0, 2.0)]
+
+    assert allowed == [True, True, False]
 
 
 def test_the_share_in_use_shows_above_eighty_percent(contoso: Visitor) -> None:
