@@ -139,7 +139,7 @@ def _chosen(request: HttpRequest, tenant: Tenant) -> tuple[list[Any], int]:
     one = as_uuid(request.GET.get("number", ""))
     if one is not None:
         return list(numbers.of(tenant).filter(object_id=one)), 1
-    rows, _, _ = views.listed(request, tenant)
+    rows = views.listed(request, tenant)
     return list(rows.order_by("search", "object_id")[:MOST]), rows.count()
 
 

@@ -72,13 +72,29 @@ def of_numbers(rows: Iterable[PhoneNumber]) -> dict[tuple[uuid.UUID, uuid.UUID],
     if not listed:
         return {}
     touching = reduce(or_, (Q(tenant=one.tenant_id, span__contains=one.place) for one in listed))
-    held = list(NumberHold.objects.filter(numbers.IN_FORCE, touching).order_by())
+    return by_number(listed, NumberHold.objects.filter(numbers.IN_FORCE, touching).order_by())
+
+
+def by_number(
+    rows: Iterable[PhoneNumber], held: Iterable[NumberHold]
+) -> dict[tuple[uuid.UUID, uuid.UUID], NumberHold]:
+    """By customer and number: which of these it is under."""
+    every = list(held)
     return {
         (one.tenant_id, one.object_id): hold
-        for one in listed
-        for hold in held
+        for one in rows
+        for hold in every
         if hold.tenant_id == one.tenant_id and one.place in hold.span
     }
+
+
+def meeting(tenant: Tenant, ranges: Sequence[NumberRange], rows: Iterable[PhoneNumber]) -> list[NumberHold]:
+    """Those of these ranges and of these numbers; one query."""
+    touching = [Q(span__overlap=intervals.envelope([row.rule for row in ranges]))] if ranges else []
+    touching += [Q(span__contains=one.place) for one in rows]
+    if not touching:
+        return []
+    return list(NumberHold.objects.filter(numbers.IN_FORCE, reduce(or_, touching), tenant=tenant).order_by())
 
 
 def words(hold: NumberHold) -> str:

@@ -18,7 +18,6 @@ from django.db.models import (
     BooleanField,
     Case,
     CharField,
-    Count,
     Exists,
     ExpressionWrapper,
     F,
@@ -30,7 +29,7 @@ from django.db.models import (
     Value,
     When,
 )
-from django.db.models.functions import Length, Now
+from django.db.models.functions import JSONObject, Length, Now
 
 from directory import browse
 from directory.models import LISTED, DirectoryUser
@@ -158,25 +157,32 @@ def own_rules(tenants: Iterable[Tenant]) -> dict[uuid.UUID, Own]:
 
 def with_rules(rows: QuerySet[Any], own: Own) -> QuerySet[Any]:
     """Each with `on_sbc`, and with `mismatch`: assigned at Microsoft, and no rule takes it."""
-    takes = own.rules.filter(
-        span__contains=OuterRef("place"), longest__gte=Length(OuterRef("number")) - 1
-    ).order_by()
     astray = Q(on_sbc=False, state=State.ASSIGNED, kind=NumberKind.DIRECT_ROUTING)
-    found: QuerySet[Any] = rows.annotate(on_sbc=Exists(takes)).annotate(
+    found: QuerySet[Any] = rows.annotate(on_sbc=Exists(_takes(own))).annotate(
         mismatch=ExpressionWrapper(astray, output_field=BooleanField())
     )
     return found
 
 
-def unknown_at_microsoft(tenant: Tenant, own: Own) -> QuerySet[Rule]:
-    """The customer's rules in whose span Microsoft has no number of it."""
+def with_sbc(rows: QuerySet[Any], own: Own) -> QuerySet[Any]:
+    """Each with `sbc`, the name and uid of the first device whose rule takes it, or None; for a page of them."""
+    first = _takes(own).order_by("id").values(told=JSONObject(name="sbc__name", uid="sbc__uid"))
+    found: QuerySet[Any] = rows.annotate(sbc=Subquery(first[:1]))
+    return found
+
+
+def _takes(own: Own) -> QuerySet[Rule]:
+    """The customer's rules that take a number of an outer query."""
+    return own.rules.filter(
+        span__contains=OuterRef("place"), longest__gte=Length(OuterRef("number")) - 1
+    ).order_by()
+
+
+def rules(tenant: Tenant, own: Own) -> QuerySet[Any]:
+    """The customer's rules; first those that are `unknown`: Microsoft has no number in their span."""
     known = PhoneNumber.objects.filter(LISTED, tenant=tenant, place__contained_by=OuterRef("span")).order_by()
-    return (
-        own.rules.filter(~Exists(known))
-        .exclude(span__isempty=True)
-        .select_related("sbc")
-        .order_by("prefix", "id")
-    )
+    unknown = ExpressionWrapper(~Exists(known) & Q(span__isempty=False), output_field=BooleanField())
+    return own.rules.annotate(unknown=unknown).select_related("sbc").order_by("-unknown", "prefix", "id")
 
 
 def rules_of(rows: Iterable[PhoneNumber], own: Mapping[uuid.UUID, Own]) -> Taken:
@@ -214,14 +220,6 @@ def with_holders(rows: QuerySet[Any]) -> QuerySet[Any]:
         holder_address=Subquery(user.values("user_principal_name")[:1]),
     )
     return found
-
-
-# --- Figures ------------------------------------------------------------------------------------------------
-def totals(tenant: Tenant) -> dict[State, int]:
-    """How many numbers are in each state; one query."""
-    rows = of(tenant).order_by().values("state").annotate(number=Count("object_id"))
-    counted = {row["state"]: row["number"] for row in rows}
-    return {state: counted.get(state.value, 0) for state in State}
 
 
 # --- In words -----------------------------------------------------------------------------------------------

@@ -83,33 +83,58 @@ class Figures:
 
 def figures(tenant: Tenant, rows: Iterable[NumberRange]) -> dict[int, Figures]:
     """By the range's id; two queries, however many ranges."""
-    ranges = {row.id: row for row in rows}
+    ranges = list(rows)
     if not ranges:
         return {}
-    counts: dict[int, dict[str, int]] = {each: dict.fromkeys(State.values, 0) for each in ranges}
-    known: dict[int, int] = dict.fromkeys(ranges, 0)
-    known_held: dict[tuple[int, str], int] = {}
-    for found in _counted(tenant, list(ranges.values())):
-        row, many = ranges[found["range"]], found["many"]
+    low, high = envelope(ranges)
+    inside = numbers.of(tenant).filter(place__gte=low, place__lt=high)
+    return figured(ranges, counted(inside, ranges), _holds(tenant, low, high))
+
+
+def counted(rows: QuerySet[Any], ranges: Iterable[NumberRange], **more: Any) -> Sequence[dict[str, Any]]:
+    """How `many` of these numbers there are, by `range` (its id, or None), `state`, `kind` and `held`; one query.
+
+    `more` are further aggregates of each group.
+    """
+    mine = NumberRange.objects.filter(id__in=[row.id for row in ranges], span__contains=OuterRef("place"))
+    found = (
+        rows.order_by()
+        .annotate(range=Subquery(mine.order_by().values("id")[:1]))
+        .values("range", "state", "kind", "held")
+        .annotate(many=Count("place", distinct=True), **more)
+    )
+    return list(found)
+
+
+def figured(
+    ranges: Sequence[NumberRange], groups: Iterable[dict[str, Any]], held: Iterable[NumberHold]
+) -> dict[int, Figures]:
+    """By the range's id: from what was `counted` and what is `held` of them."""
+    by_id = {row.id: row for row in ranges}
+    counts: dict[int, dict[str, int]] = {each: dict.fromkeys(State.values, 0) for each in by_id}
+    known: dict[int, int] = dict.fromkeys(by_id, 0)
+    for group in groups:
+        row, many = by_id.get(group["range"]), group["many"]
+        if row is None:
+            continue
         known[row.id] += many
-        if found["state"] != State.FREE or found["kind"] == row.kind:
-            counts[row.id][found["state"]] += many
-        if found["held"]:
-            key = row.id, found["held"]
-            known_held[key] = known_held.get(key, 0) + many
-    for hold in _holds(tenant, *intervals.envelope([row.rule for row in ranges.values()])):
-        for row in ranges.values():
+        if group["state"] != State.FREE or group["kind"] == row.kind:
+            counts[row.id][group["state"]] += many
+        if group["held"]:  # its hold counts it below
+            counts[row.id][group["held"]] -= many
+            known[row.id] -= many
+    for hold in held:
+        for row in ranges:
             low, high = intervals.slots(row.rule, *hold.rule.span)
             if low <= high:
                 counts[row.id][hold.kind] += high - low + 1
                 known[row.id] += high - low + 1
-    for (
-        range_id,
-        kind,
-    ), many in known_held.items():  # those were counted twice: by the mirror, and by their hold
-        counts[range_id][kind] -= many
-        known[range_id] -= many
-    return {row.id: _figures(row, counts[row.id], known[row.id]) for row in ranges.values()}
+    return {row.id: _figures(row, counts[row.id], known[row.id]) for row in ranges}
+
+
+def envelope(ranges: Iterable[NumberRange]) -> tuple[int, int]:
+    """(first place, the one behind the last) of all of them."""
+    return intervals.envelope([row.rule for row in ranges])
 
 
 def every(tenant: Tenant) -> list[NumberRange]:
@@ -117,30 +142,11 @@ def every(tenant: Tenant) -> list[NumberRange]:
     return list(of_tenant(tenant).order_by("span")[:MOST])
 
 
-def running_low(tenant: Tenant, rows: Sequence[NumberRange]) -> list[tuple[NumberRange, Figures]]:
-    """Those of these ranges that are used up or nearly so; two queries."""
-    told = figures(tenant, rows)
-    return [(row, told[row.id]) for row in rows if told[row.id].few]
-
-
 def _figures(row: NumberRange, counts: dict[str, int], known: int) -> Figures:
     """Direct Routing numbers that Microsoft does not know are free: it learns of them when they are assigned."""
     if row.kind == NumberKind.DIRECT_ROUTING:
         counts = counts | {State.FREE: counts[State.FREE] + max(0, row.numbers - known)}
     return Figures(row.numbers, **{state: counts[state] for state in State.values})
-
-
-def _counted(tenant: Tenant, ranges: Sequence[NumberRange]) -> Iterable[dict[str, Any]]:
-    low, high = intervals.envelope([row.rule for row in ranges])
-    mine = NumberRange.objects.filter(id__in=[row.id for row in ranges], span__contains=OuterRef("place"))
-    rows = numbers.of(tenant).filter(place__gte=low, place__lt=high).order_by()
-    found: Iterable[dict[str, Any]] = (
-        rows.annotate(range=Subquery(mine.order_by().values("id")[:1]))
-        .filter(range__isnull=False)
-        .values("range", "state", "kind", "held")
-        .annotate(many=Count("place", distinct=True))
-    )
-    return found
 
 
 # --- What is free -------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import dataclasses
 import datetime as dt
 import uuid
 from collections.abc import Iterable
+from typing import Any
 
 from django.db.models import Count, Q, QuerySet
 
@@ -41,6 +42,15 @@ def holders(rows: Iterable[PhoneNumber]) -> dict[tuple[uuid.UUID, uuid.UUID], Ho
         for one in people
     }
     return {key: found.get(key) or Holder("", "", key[1], known=False) for key in ids}
+
+
+def holder_of(one: Any) -> Holder | None:
+    """Of a number that came from `numbers.with_holders`; None where nobody has it."""
+    if one.target_id is None:
+        return None
+    known = one.holder_address is not None
+    name = one.holder_name or one.holder_address or str(one.target_id)
+    return Holder(name if known else "", one.holder_address or "", one.target_id, known=known)
 
 
 def teams_users(tenant: Tenant) -> QuerySet[TeamsUser]:

@@ -2,11 +2,12 @@
 
 import dataclasses
 import datetime as dt
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 
@@ -14,10 +15,9 @@ from directory.browse import as_uuid
 from replication import services as queue
 from replication import words as queue_words
 from replication.words import Chip
-from sbc.models import Rule
-from telephony import holds, intervals, numbers, ranges, selectors
+from telephony import holds, numbers, ranges, selectors
 from telephony.commands import KINDS
-from telephony.models import NumberKind, NumberRange, PhoneNumber, Stream
+from telephony.models import NumberHold, NumberKind, NumberRange, PhoneNumber, Stream
 from telephony.numbers import State
 from telephony.selectors import Holder
 from tenants import offers, tables
@@ -56,7 +56,8 @@ class Row:
     number: PhoneNumber
     chip: Chip
     holder: Holder | None
-    rules: list[Rule]
+    sbc: Any
+    """The device whose rule takes it, with name and uid."""
     mismatch: bool = False
     read_at: dt.datetime | None = None
     held: str = ""
@@ -82,45 +83,55 @@ class Row:
 # --- One customer -------------------------------------------------------------------------------------------
 @tenant_view(needs=Ability.VIEW_DIRECTORY)
 def of_tenant(request: HttpRequest, tenant: Tenant) -> HttpResponse:
-    found, own, ruled = listed(request, tenant)
-    pools = ranges.every(tenant)
+    own, pools = _own(tenant), ranges.every(tenant)
+    rules = list(numbers.rules(tenant, own)[: MOST_UNKNOWN + 1])
     shown = tables.filters(
         request.GET,
-        CHOICES | ({"sbc": ("SBC", SBC_CHOICES)} if ruled else {}) | {"range": ("Range", _names(pools))},
+        CHOICES | ({"sbc": ("SBC", SBC_CHOICES)} if rules else {}) | {"range": ("Range", _names(pools))},
     )
     sort, order = tables.order_of(request.GET, numbers.ORDERS, "number")
-    first = numbers.FIRST if ruled and "sort" not in request.GET else order
+    first = numbers.FIRST if rules and "sort" not in request.GET else order
+    found = numbers.with_sbc(numbers.with_holders(_listed(request, tenant, own, ruled=bool(rules))), own)
     page = tables.page_of(request.GET, found.order_by(*first), bounded=False)
+    held = holds.meeting(tenant, pools, page)
     context = {
         "tenant": tenant,
         "page": page,
-        "rows": _rows(page, own, ruled=ruled),
+        "rows": _rows(page, held, ruled=bool(rules)),
         "base": request.path,
-        "sort": sort if "sort" in request.GET or not ruled else "",
+        "sort": sort if "sort" in request.GET or not rules else "",
         "filters": shown,
         "chips": tables.chips(request.GET, shown),
-        "totals": _totals(tenant),
-        "low": ranges.running_low(tenant, pools),
-        "read": ruled or numbers.rules_read(),
-        "ruled": ruled,
+        "read": rules or numbers.rules_read(),
+        "ruled": bool(rules),
+        "unknown": [rule for rule in rules if rule.unknown][:MOST_UNKNOWN],
+        "more_unknown": sum(rule.unknown for rule in rules) > MOST_UNKNOWN,
         "for_provider": actor_of(request).may(Ability.VIEW_PROVIDER),
         "bulk_actions": hold_actions(actor_of(request), tenant),
-        **_disagreements(tenant, own[tenant.id], ruled=ruled),
+        **_figures(tenant, own, pools, held, ruled=bool(rules)),
         **freshness(request, tenant, Stream.NUMBERS),
     }
     return render(request, "telephony/numbers.html", context)
 
 
-def listed(request: HttpRequest, tenant: Tenant) -> tuple[Any, dict[Any, numbers.Own], bool]:
-    """(a customer's numbers as the list's search and filters ask for, its rules, whether an SBC has any of these)."""
-    own = numbers.own_rules([tenant])
-    ruled = own[tenant.id].rules.exists()
-    found = wanted(request, numbers.with_rules(numbers.of(tenant), own[tenant.id]), ruled=ruled)
+def listed(request: HttpRequest, tenant: Tenant) -> Any:
+    """A customer's numbers as the list's search and filters ask for."""
+    own = _own(tenant)
+    return _listed(request, tenant, own, ruled=own.rules.exists())
+
+
+def _own(tenant: Tenant) -> numbers.Own:
+    return numbers.own_rules([tenant])[tenant.id]
+
+
+def _listed(request: HttpRequest, tenant: Tenant, own: numbers.Own, *, ruled: bool) -> Any:
+    """`ruled`: whether an SBC has rules of the customer."""
+    found = wanted(request, numbers.with_rules(numbers.of(tenant), own), ruled=ruled)
     chosen = as_uuid(request.GET.get("range", ""))
     if chosen is not None:
-        low, high = intervals.envelope([ranges.get(tenant, chosen).rule])
+        low, high = ranges.envelope([ranges.get(tenant, chosen)])
         found = found.filter(place__gte=low, place__lt=high)
-    return found, own, ruled
+    return found
 
 
 def _names(pools: Iterable[NumberRange]) -> list[tuple[str, str]]:
@@ -143,24 +154,26 @@ def wanted(request: HttpRequest, rows: Any, *, ruled: bool) -> Any:
     return found
 
 
-def _rows(page: Iterable[PhoneNumber], own: Mapping[Any, numbers.Own], *, ruled: bool = False) -> list[Row]:
+def _rows(page: Iterable[Any], held: Iterable[NumberHold], *, ruled: bool) -> list[Row]:
+    """Of numbers with holders and SBCs (`numbers.with_holders`, `numbers.with_sbc`)."""
     every = list(page)
-    people, taken = selectors.holders(every), numbers.rules_of(every, own)
-    held = holds.of_numbers(every)
-    found = []
-    for one in every:
-        key = one.tenant_id, one.object_id
-        hold = held.get(key)
-        row = Row(
-            one,
-            numbers.chip(one, holds.words(hold) if hold else ""),
-            people.get((one.tenant_id, one.target_id)) if one.target_id else None,
-            taken[key],
-            ruled and bool(getattr(one, "mismatch", False)),
-            held=hold.get_kind_display() if hold else "",
-        )
-        found.append(row)
-    return found
+    holding = holds.by_number(every, held)
+    return [
+        _row(one, holding.get((one.tenant_id, one.object_id)), sbc=one.sbc, mismatch=ruled and one.mismatch)
+        for one in every
+    ]
+
+
+def _row(one: Any, hold: NumberHold | None, *, sbc: Any, mismatch: bool = False, **about: Any) -> Row:
+    return Row(
+        one,
+        numbers.chip(one, holds.words(hold) if hold else ""),
+        selectors.holder_of(one),
+        sbc,
+        mismatch,
+        held=hold.get_kind_display() if hold else "",
+        **about,
+    )
 
 
 def hold_actions(actor: Actor, tenant: Tenant) -> list[dict[str, Any]]:
@@ -174,21 +187,25 @@ def hold_actions(actor: Actor, tenant: Tenant) -> list[dict[str, Any]]:
     ]
 
 
-def _totals(tenant: Tenant) -> list[tuple[str, str, int]]:
-    """(state as in the address, word, how many)."""
-    return [(state.value, state.label, number) for state, number in numbers.totals(tenant).items()]
-
-
-def _disagreements(tenant: Tenant, own: numbers.Own, *, ruled: bool) -> dict[str, Any]:
-    """Where Microsoft and the SBCs do not say the same."""
-    if not ruled:
-        return {"astray": 0, "unknown": [], "more_unknown": False}
-    astray = numbers.with_rules(numbers.of(tenant), own).filter(mismatch=True).order_by().count()
-    unknown = list(numbers.unknown_at_microsoft(tenant, own)[: MOST_UNKNOWN + 1])
+def _figures(
+    tenant: Tenant,
+    own: numbers.Own,
+    pools: Sequence[NumberRange],
+    held: Iterable[NumberHold],
+    *,
+    ruled: bool,
+) -> dict[str, Any]:
+    """How many numbers are in each state, how many the SBCs miss, and which ranges are nearly used up; one query."""
+    told = {"numbers": Count("object_id"), "astray": Count("object_id", filter=Q(mismatch=True))}
+    groups = ranges.counted(numbers.with_rules(numbers.of(tenant), own), pools, **told)
+    in_state: Counter[str] = Counter()
+    for group in groups:
+        in_state[group["state"]] += group["numbers"]
+    figures = ranges.figured(pools, groups, held)
     return {
-        "astray": astray,
-        "unknown": unknown[:MOST_UNKNOWN],
-        "more_unknown": len(unknown) > MOST_UNKNOWN,
+        "totals": [(state.value, state.label, in_state[state.value]) for state in State],
+        "astray": sum(group["astray"] for group in groups) if ruled else 0,
+        "low": [(row, figures[row.id]) for row in pools if figures[row.id].few],
     }
 
 
@@ -208,8 +225,7 @@ def freshness(request: HttpRequest, tenant: Tenant, stream: Stream) -> dict[str,
 
 @tenant_view(needs=Ability.VIEW_DIRECTORY)
 def of_tenant_csv(request: HttpRequest, tenant: Tenant) -> HttpResponseBase:
-    found, _, _ = listed(request, tenant)
-    rows = numbers.with_holders(found).order_by("search", "object_id")
+    rows = numbers.with_holders(listed(request, tenant)).order_by("search", "object_id")
     batches = tables.in_batches(rows, _behind)
     return tables.csv_answer("numbers", HEAD, ([_line(one) for one in batch] for batch in batches))
 
@@ -248,15 +264,13 @@ def read(request: HttpRequest, tenant: Tenant) -> HttpResponse:
 def everywhere(request: HttpRequest) -> HttpResponse:
     """Whose number is it: those of all customers that this person may see."""
     shown = tables.filters(request.GET, CHOICES)
-    found = wanted(request, numbers.of().select_related("tenant"), ruled=False)
+    found = numbers.with_holders(wanted(request, numbers.of().select_related("tenant"), ruled=False))
     sort, order = tables.order_of(request.GET, numbers.ORDERS, "number")
     page = tables.page_of(request.GET, found.order_by(*order, "tenant_id"))
     own = numbers.own_rules({one.tenant_id: one.tenant for one in page}.values())
-    read_at = selectors.read_at(own, Stream.NUMBERS)
-    rows = [dataclasses.replace(row, read_at=read_at.get(row.number.tenant_id)) for row in _rows(page, own)]
     context = {
         "page": page,
-        "rows": rows,
+        "rows": _rows_of_all(page, own),
         "sort": sort,
         "filters": shown,
         "chips": tables.chips(request.GET, shown),
@@ -267,6 +281,18 @@ def everywhere(request: HttpRequest) -> HttpResponse:
         "for_provider": actor_of(request).may(Ability.VIEW_PROVIDER),
     }
     return render(request, "telephony/everywhere.html", context)
+
+
+def _rows_of_all(page: Iterable[Any], own: Mapping[Any, numbers.Own]) -> list[Row]:
+    every = list(page)
+    taken, holding = numbers.rules_of(every, own), holds.of_numbers(every)
+    read_at = selectors.read_at(own, Stream.NUMBERS)
+    found = []
+    for one in every:
+        key = one.tenant_id, one.object_id
+        sbc = taken[key][0].sbc if taken[key] else None
+        found.append(_row(one, holding.get(key), sbc=sbc, read_at=read_at.get(one.tenant_id)))
+    return found
 
 
 @list_view(needs=Ability.VIEW_DIRECTORY)

@@ -14,12 +14,18 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import User
+from replication import services as queue
 from replication.models import Command
+from telephony import holds, ranges
+from telephony.commands import KINDS
+from telephony.intervals import between
 from telephony.landing import place_of
 from telephony.models import Stream
-from tenants import scope
+from tenants import recent, scope
+from tenants.access import SYSTEM
 from tenants.models import Cloud, Connection, Tenant
 from tests.cast import Cast
+from tests.pages.test_at_size import FREE
 from tests.telephony.making import (
     add_number,
     add_person,
@@ -138,6 +144,28 @@ def test_as_many_queries_with_one_row_as_with_three(cast: Cast, client_of: SignI
         add_number(cast.contoso, number, add_person(cast.contoso, f"Bea {number[-1]}", number))
     add_number(cast.fabrikam, "+41589061001", add_person(cast.fabrikam, "Max Other", "+41589061001"))
     assert queries(client, at) == one
+
+
+@pytest.mark.parametrize("path", ["/tenants/{}/numbers/", "/numbers/"])
+def test_everything_there_is_to_say_of_numbers_takes_twelve_queries(
+    contoso: Tenant, cast: Cast, client_of: SignIn, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recent, "FRESH_SECONDS", 3_600.0)
+    keep_stream(cast.fabrikam, Stream.NUMBERS, synced_at=timezone.now(), rows=1)
+    with scope.one(contoso.id):
+        rule = between("+41589061000", "+41589061999")
+        ranges.add(
+            SYSTEM, contoso, name="Main", kind="callingPlan", first="+41589061000", last="+41589061999"
+        )
+        holds.block(SYSTEM, contoso, [rule], reason="wrong routing")
+        queue.submit(SYSTEM, KINDS[Stream.NUMBERS], contoso)
+    client, at = client_of(cast.olga), path.format(contoso.id)
+    client.get("/audit/")  # counts what stands beside the tree
+    with CaptureQueriesContext(connection) as seen:
+        page = text(client.get(at))
+    assert "Ann Adler" in page
+    asked = [each["sql"] for each in seen.captured_queries if not FREE.match(each["sql"])]
+    assert len(asked) <= 12, "\n".join(asked)
 
 
 def test_all_customers_numbers(contoso: Tenant, cast: Cast, client_of: SignIn) -> None:
