@@ -232,12 +232,14 @@ _HEADS = f"""
             WHERE c.lane_id = l.id AND c.state = 'queued' AND c.not_before <= statement_timestamp() AND {_UNBLOCKED}
             ORDER BY c.id LIMIT 1) h
         WHERE l.id = ANY(%(lanes)s) AND {_EXECUTING} IS NULL
+    ), free AS (
+        SELECT id FROM replication_command WHERE id = ANY(ARRAY(SELECT id FROM head)) FOR NO KEY UPDATE SKIP LOCKED
     ), taken AS (
         UPDATE replication_command c
            SET state = 'executing', reason = '', fence = c.fence + 1, slices = c.slices + 1, dedupe_key = NULL,
                lease_until = clock_timestamp() + %(lease)s, lease_owner = %(owner)s,
                started_at = coalesce(c.started_at, statement_timestamp())
-         WHERE c.id = ANY(ARRAY(SELECT id FROM head)) AND c.state || '' = 'queued'
+         WHERE c.id = ANY(ARRAY(SELECT id FROM free)) AND c.state || '' = 'queued'
         RETURNING c.id, c.tenant_id, c.lane_id, c.kind, c.target, c.params, c.dry_run, c.attempts, c.max_attempts,
                   c.fence, c.checkpoint, c.progress, c.slices
     ), served AS (
@@ -248,7 +250,9 @@ _HEADS = f"""
            checkpoint, progress, slices
       FROM taken JOIN served ON served.id = taken.lane_id
 """  # noqa: S608  as above
-# Rows are found by their keys: `state = 'queued'` alone would let the planner read all of a small partial index.
+# A head that somebody locks waits for the next claim, and all others go on: a worker that was frozen in the midst
+# of a statement about what it held may have it until the database cuts it off. Rows are found by their keys:
+# `state = 'queued'` alone would let the planner read all of a small partial index.
 
 
 def claim(owner: str, limit: int, spare: int = 0) -> list[Claimed]:
@@ -384,18 +388,30 @@ def save_progress(command_id: int, fence: int, progress: dict[str, Any]) -> bool
     return _held(command_id, fence).update(progress=progress) == 1
 
 
+_RENEW = """
+    WITH mine AS (
+        SELECT id FROM replication_command WHERE (id, fence) IN %(pairs)s AND state = 'executing'
+        FOR NO KEY UPDATE SKIP LOCKED
+    ), renewed AS (
+        UPDATE replication_command c SET lease_until = clock_timestamp() + %(lease)s FROM mine WHERE c.id = mine.id
+    )
+    SELECT id, fence FROM replication_command
+    WHERE (id, fence) IN %(pairs)s AND state = 'executing' AND cancel_requested_at IS NULL
+"""
+
+
 def renew(held: Iterable[tuple[int, int]]) -> set[tuple[int, int]]:
-    """Push the leases of these (id, fence) pairs ahead; what is missing from the answer was lost."""
-    pairs = list(held)
+    """Push the leases of these (id, fence) pairs ahead; what is missing from the answer was lost, or is to stop.
+
+    What somebody locks is left for the next beat, as a rule because it is just being settled. Whoever waited for one
+    row would hold the others meanwhile, and if it was frozen so, everybody's claims would wait for it.
+    """
+    pairs = tuple(held)
     if not pairs:
         return set()
     with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE replication_command SET lease_until = clock_timestamp() + %s"
-            " WHERE (id, fence) IN %s AND state = 'executing' RETURNING id, fence, cancel_requested_at",
-            [_lease(), tuple(pairs)],
-        )
-        return {(row[0], row[1]) for row in cursor.fetchall() if row[2] is None}
+        cursor.execute(_RENEW, {"pairs": pairs, "lease": _lease()})
+        return set(cursor.fetchall())
 
 
 _LOST_LANES = """

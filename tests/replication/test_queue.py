@@ -304,24 +304,41 @@ def test_what_was_lost_comes_before_whoever_was_served_since(cast: Cast) -> None
         assert [one.id for one in claim(1)] == [lost.id]
 
 
+@contextlib.contextmanager
+def locked(command: Command) -> Iterator[None]:
+    """A worker that was frozen in the midst of a transaction has the command's row."""
+    login = connection.get_connection_params()
+    login.pop("cursor_factory", None)
+    with contextlib.closing(psycopg2.connect(**login)) as frozen, frozen.cursor() as cursor:
+        cursor.execute("SELECT set_config('app.tenant', %s, false)", [str(command.tenant_id)])
+        cursor.execute("SELECT 1 FROM replication_command WHERE id = %s FOR UPDATE", [command.id])
+        assert cursor.rowcount == 1
+        with connection.cursor() as own:
+            own.execute("SET lock_timeout = '5s'")  # whoever waits for it fails
+            yield
+            own.execute("RESET lock_timeout")
+
+
 @pytest.mark.django_db(transaction=True)
 def test_what_a_frozen_worker_still_locks_holds_no_other_up(committed_cast: Cast) -> None:
     with scripted():
         stuck, other = submit(committed_cast.contoso), submit(committed_cast.fabrikam)
-        assert len(claim()) == 2
+        with locked(stuck):
+            (held,) = claim()
+            assert held.id == other.id, "nobody waits for the other's head"
+        (late,) = claim()
+        assert late.id == stuck.id, "as soon as the database has cut it off"
+        pairs = {(held.id, held.fence), (late.id, late.fence)}
+        with locked(stuck), scope.every("a worker renews its leases"):
+            lease = row(other).lease_until
+            assert states.renew(pairs) == pairs, "what is just locked is not lost"
+            assert row(other).lease_until > lease
         with scope.every("the leases run out"):
             Command.objects.update(lease_until=dt.datetime(2000, 1, 1, tzinfo=dt.UTC))
-        login = connection.get_connection_params()
-        login.pop("cursor_factory", None)
-        with contextlib.closing(psycopg2.connect(**login)) as frozen:
-            with frozen.cursor() as cursor:
-                cursor.execute("SELECT set_config('app.tenant', %s, false)", [str(committed_cast.contoso.id)])
-                cursor.execute("SELECT 1 FROM replication_command WHERE id = %s FOR UPDATE", [stuck.id])
-                assert cursor.rowcount == 1
+        with locked(stuck):
             assert sweeper.take_back() == 1
             assert (row(stuck).state, row(other).state) == (State.EXECUTING, State.QUEUED)
-            frozen.rollback()
-        assert sweeper.take_back() == 1, "as soon as the database has cut it off"
+        assert sweeper.take_back() == 1
         assert row(stuck).state == State.QUEUED
 
 
