@@ -66,33 +66,43 @@ class Out(serializers.Serializer[Any]):
     """An answer. Its fields are all there, always; what is not known is null."""
 
     def to_representation(self, instance: Any) -> dict[str, Any]:
-        """As DRF does it, with the way to each value found once an answer and not once a row."""
+        """As DRF does it, with the way to each value found once a process and not once a row."""
         if isinstance(instance, Mapping):
             found: dict[str, Any] = super().to_representation(instance)
             return found
-        return {name: value_of(instance) for name, value_of in self._ways}
-
-    @functools.cached_property
-    def _ways(self) -> list[tuple[str, Callable[[Any], Any]]]:
-        return [(str(field.field_name), _way(field)) for field in self._readable_fields]
+        return {name: value_of(self, instance) for name, value_of in _ways(type(self))}
 
 
-def _way(field: Any) -> Callable[[Any], Any]:
-    """From an object to the value of this field of its answer."""
+Way = Callable[[Out, Any], Any]
+"""From the answer that is written and the object it is of to the value of one field."""
+
+
+@functools.cache
+def _ways(shape: type[Out]) -> list[tuple[str, Way]]:
+    """DRF copies all fields for each answer; those that know neither request nor context need it once."""
+    return [(str(name), _way(field)) for name, field in shape().fields.items() if not field.write_only]
+
+
+def _way(field: Any) -> Way:
     if type(field) is serializers.SerializerMethodField:
-        method: Callable[[Any], Any] = getattr(field.parent, field.method_name)
-        return method
-    shown = next((show for kind, show in AS_THEY_ARE if type(field) is kind), field.to_representation)
-    get = field.get_attribute
-    if len(field.source_attrs) == 1 and not isinstance(field, serializers.BaseSerializer):
-        get = operator.attrgetter(field.source_attrs[0])
+        return lambda answer, row: getattr(answer, field.method_name)(row)
+    if isinstance(field, serializers.BaseSerializer):
+        return lambda answer, row: _within(answer.fields[str(field.field_name)], row)
+    show = next((show for kind, show in AS_THEY_ARE if type(field) is kind), field.to_representation)
+    get = operator.attrgetter(field.source) if len(field.source_attrs) == 1 else field.get_attribute
 
-    def way(row: Any) -> Any:
+    def way(answer: Out, row: Any) -> Any:
         value = get(row)
         value = value() if callable(value) else value
-        return None if value is None else shown(value)
+        return None if value is None else show(value)
 
     return way
+
+
+def _within(field: Any, row: Any) -> Any:
+    """An answer within another, which has its context."""
+    value = field.get_attribute(row)
+    return None if value is None else field.to_representation(value)
 
 
 class Nothing(In):
