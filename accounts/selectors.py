@@ -1,6 +1,9 @@
 """Reads about people: who they are and how they sign in. What each may do is asked of `tenants`."""
 
+import uuid
+
 from allauth.mfa.models import Authenticator
+from django.db import connection
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 from django.http import QueryDict
@@ -41,10 +44,12 @@ def views_of(user: User, page: str) -> QuerySet[SavedView]:
     return SavedView.objects.filter(user=user, page=page)
 
 
-def views_beside(user: User, page: str) -> list[SavedView]:
-    """As `views_of`, for the list itself; in SQL, because it asks each time."""
-    sql = "SELECT * FROM accounts_savedview WHERE user_id = %s AND page = %s ORDER BY name, id"
-    return list(SavedView.objects.raw(sql, [user.pk, page]))
+def views_beside(user: User, page: str) -> list[tuple[uuid.UUID, str, str]]:
+    """As `views_of`, for the list itself: (id, name, query) of each; in SQL, because it asks each time."""
+    sql = "SELECT id, name, query FROM accounts_savedview WHERE user_id = %s AND page = %s ORDER BY name, id"
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [user.pk, page])
+        return list(cursor.fetchall())
 
 
 def as_view(query: QueryDict) -> str:

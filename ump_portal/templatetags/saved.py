@@ -18,12 +18,12 @@ def saved_views(context: RequestContext, page: str) -> dict[str, Any]:
     here, now = request.path, as_view(request.GET)
     views = [
         {
-            "name": view.name,
-            "url": f"{here}?{view.query}",
-            "delete_url": f"/views/{view.id}/delete/?{urlencode({'back': here})}",
-            "current": view.query == now,
+            "name": name,
+            "url": f"{here}?{query}",
+            "delete_url": f"/views/{key}/delete/?{urlencode({'back': here})}",
+            "current": query == now,
         }
-        for view in views_beside(request.user, page)
+        for key, name, query in views_beside(request.user, page)
     ]
     unknown = now and not any(view["current"] for view in views)
     add_url = f"/views/add/?{urlencode({'page': page, 'query': now, 'back': here})}" if unknown else ""

@@ -383,9 +383,13 @@ def choices(options: Iterable[Mapping[str, Any]], chosen: object) -> SafeString:
 @register.simple_tag
 def tree(nav: Iterable[Any]) -> SafeString:
     """What partials/tree.html shows. Written here, because every page has it."""
-    return html_join(
-        "", "<li>{}</li>", ((_group(entry) if entry.children else _link(entry),) for entry in nav)
-    )
+    return html_join("", "<li>{}</li>", ((_entry(entry),) for entry in nav))
+
+
+@functools.lru_cache(maxsize=1024)
+def _entry(entry: Any) -> SafeString:
+    """An entry says all that is shown of it, so that equal ones are written once a process."""
+    return _group(entry) if entry.children else _link(entry)
 
 
 def _group(entry: Any) -> SafeString:
