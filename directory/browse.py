@@ -4,6 +4,7 @@ import dataclasses
 import datetime as dt
 import uuid
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
@@ -22,9 +23,9 @@ from directory.skus import name_of
 from directory.sync.reading import fold
 from replication.models import Command
 from tenants.models import Tenant
-from tenants.owned import sole
 from tenants.recent import Recent
 from tenants.tables import Chain
+from tenants.written import Written
 
 KINDS = ("sync", "quick_replication")
 MOST_DEPARTMENTS = 200
@@ -123,9 +124,17 @@ def group(tenant: Tenant, object_id: uuid.UUID) -> DirectoryGroup:
 
 def member_counts(tenant: Tenant, found: Iterable[DirectoryGroup]) -> dict[uuid.UUID, int]:
     """Direct members of each group of a page, in one query; a group without any is not in it."""
-    ids = [each.object_id for each in found]
-    rows = GroupMember.objects.filter(tenant=tenant, group_id__in=ids).order_by().values("group_id")
-    return {row["group_id"]: row["number"] for row in rows.annotate(number=Count("member_id"))}
+    return dict(_MEMBERS.rows(tenant.id, [each.object_id for each in found]))
+
+
+_MEMBERS: Written[Any] = Written(
+    lambda tenant_id, ids: (
+        GroupMember.objects.filter(tenant_id=tenant_id, group_id__in=ids)
+        .order_by()
+        .values_list("group_id")
+        .annotate(number=Count("member_id"))
+    )
+)
 
 
 def members(tenant: Tenant, group_id: uuid.UUID, *, search: str = "") -> Chain:
@@ -152,7 +161,12 @@ def group_names(tenant: Tenant, found: Iterable[GroupMember]) -> dict[uuid.UUID,
 
 # --- Licences -----------------------------------------------------------------------------------------------
 def licences(tenant: Tenant) -> list[SubscribedSku]:
-    return list(SubscribedSku.objects.filter(tenant=tenant).order_by("part_number", "sku_id"))
+    return _SKUS.rows(tenant.id)
+
+
+_SKUS = Written(
+    lambda tenant_id: SubscribedSku.objects.filter(tenant_id=tenant_id).order_by("part_number", "sku_id")
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -191,14 +205,17 @@ class Age:
 
 
 def age(tenant: Tenant, stream: Stream) -> Age:
-    found = sole(SyncStream.objects.filter(tenant=tenant, stream=stream))
-    latest = (
-        Command.objects.filter(tenant=tenant, kind__in=KINDS, dry_run=False)
+    return Age(_STREAM.sole(tenant.id, stream.value), _LATEST.sole(tenant.id))
+
+
+_STREAM = Written(lambda tenant_id, stream: SyncStream.objects.filter(tenant_id=tenant_id, stream=stream))
+_LATEST = Written(
+    lambda tenant_id: (
+        Command.objects.filter(tenant_id=tenant_id, kind__in=KINDS, dry_run=False)
         .select_related("tenant", "lane")
-        .order_by("-id")
-        .first()
+        .order_by("-id")[:1]
     )
-    return Age(found, latest)
+)
 
 
 def as_uuid(text: str) -> uuid.UUID | None:

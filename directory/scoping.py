@@ -33,6 +33,7 @@ from directory.models import LISTED, DirectoryGroup, DirectoryUser, GroupMember,
 from directory.skus import name_of
 from tenants.access import Actor
 from tenants.models import Tenant
+from tenants.written import Written
 
 TITLE = "CsOnlineUser Filter"
 MOST_CAUSES = 3
@@ -62,8 +63,10 @@ CharField.register_lookup(Wildcard)
 # --- Reads --------------------------------------------------------------------------------------------------
 def in_force(tenant: Tenant) -> UserFilter | None:
     """The newest version; None where nobody ever set one."""
-    found: UserFilter | None = UserFilter.objects.filter(tenant=tenant).order_by("-number").first()
-    return found
+    return _IN_FORCE.sole(tenant.id)
+
+
+_IN_FORCE = Written(lambda tenant_id: UserFilter.objects.filter(tenant_id=tenant_id).order_by("-number")[:1])
 
 
 def versions(tenant: Tenant) -> list[UserFilter]:
