@@ -5,12 +5,14 @@ Deleted customers hold none.
 """
 
 import dataclasses
+import time
 
 from django.conf import settings
 from django.db import connection
 
 from core.errors import UmpError
 from tenants import scope
+from tenants.recent import Recent, age
 
 TURN = 0x6C_69_63
 """An advisory lock's number: "lic"."""
@@ -74,6 +76,11 @@ class Pools:
 
     tenants: Pool
     users: Pool
+    at: float = dataclasses.field(default_factory=time.monotonic, compare=False)
+
+    @property
+    def age(self) -> str:
+        return age(self.at)
 
     @property
     def available_users(self) -> int:
@@ -94,6 +101,14 @@ def pools() -> Pools:
     return Pools(
         Pool(TENANTS, settings.LICENSE_CUSTOMERS, customers), Pool(USERS, settings.LICENSE_USERS, users)
     )
+
+
+_pools: Recent[Pools] = Recent()
+
+
+def lately() -> Pools:
+    """As `pools` said in the last seconds, with its age: for the list of customers, where nothing depends on it."""
+    return _pools.get((settings.LICENSE_CUSTOMERS, settings.LICENSE_USERS), pools)
 
 
 def take(*, customers: int = 0, users: int = 0) -> None:

@@ -12,6 +12,12 @@ MOST_KEPT = 256
 T = TypeVar("T")
 
 
+def age(at: float) -> str:
+    """When a figure was counted, beside which it stands; `at` in monotonic seconds."""
+    seconds = int(time.monotonic() - at)
+    return f"Counted {seconds} s ago" if seconds else "Counted just now"
+
+
 class Recent(Generic[T]):
     """By a key that names all that the answer depends on: whose data it is, above all."""
 

@@ -12,7 +12,7 @@ from replication import states
 from tenants import health, scope
 from tenants.abilities import Ability
 from tenants.access import Actor
-from tenants.recent import Recent
+from tenants.recent import Recent, age
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,8 +29,7 @@ class Tally:
 
     @property
     def age(self) -> str:
-        seconds = int(time.monotonic() - self.at)
-        return f"Counted {seconds} s ago" if seconds else "Counted just now"
+        return age(self.at)
 
 
 _kept: Recent[Tally] = Recent()

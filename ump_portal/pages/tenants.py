@@ -96,14 +96,14 @@ def index(request: HttpRequest) -> HttpResponse:
         "filters": shown,
         "chips": tables.chips(request.GET, shown),
         "filtered": any(asked.values()),
-        "pools": licences.pools() if actor.may(Ability.VIEW_PROVIDER) else None,
+        "pools": licences.lately() if actor.may(Ability.VIEW_PROVIDER) else None,
         "sysadminkit": settings.VERSION,
         "bulk_actions": bulk_actions(request),
         "live_url": f"/tenants/live/?{'&'.join(f'id={row.tenant.id}' for row in page.object_list)}",
         "may_add": actor.may(Ability.ADD_TENANT),
         "unfinished": onboarding.number_unfinished() if actor.may(Ability.ADD_TENANT) else 0,
         "may_restore": actor.may(Ability.DELETE_TENANT),
-        "why_not": why_not(request.GET),
+        "why_not": [] if page.object_list else why_not(request.GET),
     }
     return render(request, "pages/tenants.html", context)
 
