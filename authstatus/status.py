@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime as dt
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -24,11 +25,12 @@ from authstatus import selectors as checks_read
 from core.errors import UmpError, Who
 from core.kinds import WHO_IN_WORDS
 from replication.models import Command
-from tenants import provider_app, selectors, tables
+from tenants import provider_app, scope, selectors, tables
 from tenants.abilities import Ability
 from tenants.access import Actor
 from tenants.health import SOON, end_of_access
 from tenants.models import AppOwner, Connection, Method, ProviderApp, Tenant, Verification
+from tenants.recent import Recent, age
 from tenants.written import Written
 
 NO_CONNECTION = "none"
@@ -98,12 +100,14 @@ def who_in_words(problem: dict[str, Any] | None) -> str:
 
 
 # --- Which customers ----------------------------------------------------------------------------------------
-def matching(params: QueryDict, app: ProviderApp | None = None) -> QuerySet[Any]:
+def matching(params: QueryDict, app: ProviderApp | None = None, *, by: str = "") -> QuerySet[Any]:
     """The customers of the scope that the address asks for, with the columns to sort by.
 
-    `app` is the provider's own, where it is at hand already.
+    `app` is the provider's own, where it is at hand already. A page `by` name that nothing narrows needs no columns.
     """
     search = tables.search_of(params)
+    if by.removeprefix("-") == "name" and not search and not any(params.get(name) for name in CHOICES):
+        return selectors.tenants()
     found = _with_connection(selectors.tenants(), app or provider_app.current())
     if search:
         found = found.filter(
@@ -131,22 +135,48 @@ def _with_connection(found: QuerySet[Tenant], app: ProviderApp) -> QuerySet[Any]
     )
 
 
+def _by_ours(connection: Connection) -> bool:
+    """Whether it signs in by the provider's own app."""
+    return connection.app_owner == AppOwner.PROVIDER and connection.method == Method.APP
+
+
 def _end_of(app: ProviderApp) -> dt.datetime | None:
     return app.secret.expires_at if app.secret else None
 
 
-def summary() -> list[dict[str, Any]]:
-    """How many customers each method connects (AUT-28), for {% health_bar %}; one query."""
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """How many customers each method connects (AUT-28), for {% health_bar %}, and when they were counted."""
+
+    shares: list[dict[str, Any]]
+    at: float = dataclasses.field(default_factory=time.monotonic)
+
+    @property
+    def age(self) -> str:
+        return age(self.at)
+
+
+def summary() -> Summary:
+    """Over the scope in force, as of the last seconds: every customer is looked at for it."""
+    return _summaries.get(scope.require().tenants, _summary)
+
+
+_summaries: Recent[Summary] = Recent()
+
+
+def _summary() -> Summary:
     numbers = {method or NO_CONNECTION: number for method, number in _METHODS.rows()}
-    return [
-        {
-            "label": label,
-            "tone": METHOD_TONES.get(Method(value), "") if value != NO_CONNECTION else "neutral",
-            "count": numbers.get(value, 0),
-            "url": f"/authentication-status/?method={value}",
-        }
-        for value, label in METHODS
-    ]
+    return Summary(
+        [
+            {
+                "label": label,
+                "tone": METHOD_TONES.get(Method(value), "") if value != NO_CONNECTION else "neutral",
+                "count": numbers.get(value, 0),
+                "url": f"/authentication-status/?method={value}",
+            }
+            for value, label in METHODS
+        ]
+    )
 
 
 _METHODS: Written[Any] = Written(
@@ -155,24 +185,32 @@ _METHODS: Written[Any] = Written(
 
 
 # --- Their rows ---------------------------------------------------------------------------------------------
-def rows(actor: Actor, found: Iterable[Any], asked: str = "") -> list[Row]:
+def rows(actor: Actor, found: Iterable[Tenant], app: ProviderApp, asked: str = "") -> list[Row]:
     """The rows of one page; two more queries, however many rows there are. `asked` is the page's query."""
     listed = list(found)
     ids = [tenant.id for tenant in listed]
-    connections = selectors.connections_of(ids)
+    connections = {each.tenant_id: each for each in _CONNECTIONS.rows(ids)}
     checks = checks_read.under_way(ids)
     return [
-        _row(actor, tenant, connections.get(tenant.id), checks.get(tenant.id), asked) for tenant in listed
+        _row(actor, tenant, connections.get(tenant.id), checks.get(tenant.id), app, asked)
+        for tenant in listed
     ]
 
 
-def _row(actor: Actor, tenant: Any, connection: Connection | None, check: Command | None, asked: str) -> Row:
+_CONNECTIONS: Written[Any] = Written(
+    lambda ids: Connection.objects.filter(tenant_id__in=ids).annotate(ends_at=end_of_access())
+)
+
+
+def _row(
+    actor: Actor, tenant: Tenant, connection: Any, check: Command | None, app: ProviderApp, asked: str
+) -> Row:
     may_check = connection is not None and actor.may(Ability.VERIFY_CONNECTION, tenant.id)
     return Row(
         tenant=tenant,
         connection=connection,
         check=check,
-        ends_at=tenant.ends_at,
+        ends_at=connection and (_end_of(app) if _by_ours(connection) else connection.ends_at),
         may_check=may_check,
         menu=_menu(actor, tenant, connection, may_check, asked),
     )

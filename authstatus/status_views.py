@@ -7,14 +7,14 @@ from typing import Any
 
 from django.contrib import messages
 from django.db.models import Q
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, QueryDict
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import conditional_page
 
 from accounts import branding
-from accounts.again import is_fresh, typed
+from accounts.again import typed
 from authstatus import registrations, runs, services, status
 from authstatus.provider_check import VERIFY_APP
 from authstatus.status_forms import ProviderAppForm
@@ -22,7 +22,7 @@ from authstatus.views import shown_secret
 from core.errors import InvalidInput, NotFound
 from replication import words
 from replication.models import OPEN, Command, State
-from tenants import provider_app, scope, tables
+from tenants import provider_app, scope, selectors, tables
 from tenants.abilities import Ability
 from tenants.access import Actor
 from tenants.answers import SeeOther
@@ -61,13 +61,13 @@ def index(request: HttpRequest) -> HttpResponse:
 
 
 def _page(request: HttpRequest, form: ProviderAppForm | None = None) -> HttpResponse:
-    """The whole page; `form` is one that was sent and refused."""
+    """The whole page; with `form`, the provider's app is being changed."""
     actor = actor_of(request)
     sort, order = tables.order_of(request.GET, status.COLUMNS, "name")
     app = provider_app.current()
-    page = tables.page_of(request.GET, status.matching(request.GET, app).order_by(*order))
+    page = tables.page_of(request.GET, status.matching(request.GET, app, by=sort).order_by(*order))
     page.object_list = status.rows(
-        actor, page.object_list, tables.without(request.GET) if request.GET else ""
+        actor, page.object_list, app, tables.without(request.GET) if request.GET else ""
     )
     shown = tables.filters(request.GET, status.CHOICES)
     running = runs.running()
@@ -97,8 +97,8 @@ def _page(request: HttpRequest, form: ProviderAppForm | None = None) -> HttpResp
 def live(request: HttpRequest) -> HttpResponse:
     """Status of the rows on somebody's screen, to be swapped in place."""
     ids = list(_ids(request.GET.getlist("id")))[: tables.SIZES[-1]]
-    found = status.matching(QueryDict()).filter(id__in=ids)
-    return render(request, "authstatus/status_live.html", {"rows": status.rows(actor_of(request), found)})
+    rows = status.rows(actor_of(request), selectors.tenants().filter(id__in=ids), provider_app.current())
+    return render(request, "authstatus/status_live.html", {"rows": rows})
 
 
 def _ids(given: Iterable[str]) -> Iterator[uuid.UUID]:
@@ -141,10 +141,8 @@ def check(request: HttpRequest, tenant: Tenant) -> HttpResponse:
 # --- The provider's own app ---------------------------------------------------------------------------------
 @provider_view(needs=Ability.CHANGE_SETTINGS, methods=WRITES, fresh=True)
 def set_app(request: HttpRequest) -> HttpResponse:
-    """Apply Changes: store what was entered and have it checked at once."""
+    """Change, and Apply Changes: store what was entered and have it checked at once."""
     actor = actor_of(request)
-    if request.method != "POST" and not typed(request):
-        return SeeOther(PAGE)
     initial = ProviderAppForm.stored(provider_app.current()) | typed(request)
     form = ProviderAppForm(request.POST or None, initial=initial)
     if request.method == "POST" and form.is_valid():
@@ -204,8 +202,6 @@ def app_live(request: HttpRequest) -> HttpResponse:
 def _card(request: HttpRequest, app: ProviderApp, form: ProviderAppForm | None) -> dict[str, Any]:
     actor = actor_of(request)
     may_change = actor.may(Ability.CHANGE_SETTINGS)
-    if form is None and may_change and is_fresh(request):
-        form = ProviderAppForm(initial=ProviderAppForm.stored(app))
     return {
         "form": form,
         "may_change": may_change,

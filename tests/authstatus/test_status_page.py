@@ -231,7 +231,9 @@ def test_apply_changes_stores_seals_and_checks(cast: Cast, client_of: SignIn) ->
     page = text_of(pia, PAGE)
     assert GOOD["client_secret"] not in page
     assert "4567" in page
-    assert "Reset Changes" in page
+    form = text_of(pia, f"{PAGE}app/")
+    assert "Reset Changes" in form
+    assert f'value="{CLIENT_ID}"' in form
     with scope.one(cast.contoso.id):
         assert Connection.objects.get().verification == Verification.NEVER
 
