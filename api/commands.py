@@ -22,16 +22,9 @@ from replication.models import OPEN, Command, Reason, State, Step
 from replication.registry import kinds, title_of
 from tenants.abilities import Ability
 from tenants.access import Actor
-from tenants.written import Written
 
 REASONS = dict(Reason.choices)
 STATES = [("open", "Queued, Executing or Suspended"), *State.choices]
-SHOWN = (
-    "tenant__name", "tenant__enabled", "tenant__paused_at", "lane__not_before", "kind", "target", "dry_run",
-    "state", "reason", "outcome", "message", "error", "result", "progress", "attempts", "max_attempts",
-    "queued_at", "actor_label", "not_before", "started_at", "finished_at", "cancel_requested_at", "retry_of",
-)  # fmt: skip
-"""Columns of which CommandOut tells; the rest of a command is for workers."""
 
 
 @extend_schema_serializer(examples=[examples.COMMAND])
@@ -151,17 +144,19 @@ def context_of(view: ApiView) -> dict[str, Any]:
     return {"actor": view.actor, "paused": selectors.is_paused() is not None}
 
 
+def with_neighbours(rows: QuerySet[Command]) -> QuerySet[Command]:
+    """With customers and lanes, each made once however many of its commands a page has."""
+    return rows.select_related(None).prefetch_related("tenant", "lane").only(*selectors.OWN)
+
+
 class AllCommands(ListView):
     doors = {"GET": every(Ability.VIEW_QUEUE)}
     filters: ClassVar[type[Any]] = AllCommandFilters
     tie = "-id"
     out = CommandOut
-    whole = Written(
-        lambda ids: Command.objects.filter(id__in=ids).select_related("tenant", "lane").only(*SHOWN)
-    )
 
     def rows(self) -> QuerySet[Command]:
-        return selectors.commands().select_related(None).only("id")
+        return with_neighbours(selectors.commands())
 
     def context(self, page: list[Command]) -> dict[str, Any]:
         return context_of(self)
@@ -179,7 +174,7 @@ class Commands(ListView):
     out = CommandOut
 
     def rows(self) -> QuerySet[Command]:
-        return selectors.commands(self.tenant).select_related("lane")
+        return with_neighbours(selectors.commands(self.tenant))
 
     def context(self, page: list[Command]) -> dict[str, Any]:
         return context_of(self)

@@ -18,6 +18,13 @@ from tenants.models import Tenant
 from tenants.written import Written
 
 MINUTE = dt.timedelta(minutes=1)
+OWN = (
+    "tenant_id", "lane_id", "kind", "target", "dry_run", "state", "reason", "outcome", "message", "error", "result",
+    "progress", "attempts", "max_attempts", "queued_at", "actor_label", "not_before", "started_at", "finished_at",
+    "cancel_requested_at", "lease_until", "retry_of_id",
+)  # fmt: skip
+AROUND = ("tenant__name", "tenant__enabled", "tenant__paused_at", "lane__not_before", "lane__suspended_code")
+"""What lists tell of a command and of what is around it; the rest is for workers and for a command's own page."""
 
 
 @dataclasses.dataclass(frozen=True)

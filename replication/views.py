@@ -91,7 +91,7 @@ def with_neighbours(rows: QuerySet[Command]) -> QuerySet[Command]:
 
 def _list(request: HttpRequest, tenant: Tenant | None) -> dict[str, Any]:
     actor, params = actor_of(request), request.GET
-    found: Any = wanted(request, tenant)
+    found: Any = wanted(request, tenant).only(*selectors.OWN, *selectors.AROUND)
     standing = watch.standing()
     if params.get("sort", "").removeprefix("-") in COLUMNS:
         found = found.order_by(*tables.order_of(params, COLUMNS, "-id")[1])
