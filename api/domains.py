@@ -20,7 +20,7 @@ from api.views import ApiView, ListView, accepted
 from core.errors import NotFound
 from domains import selectors, services
 from domains.models import CustomDomain, DnsZone, DomainState
-from nameservers.records import ALGORITHMS
+from nameservers.zones import ALGORITHMS
 from tenants.abilities import Ability
 
 STEP_STATES = ("done", "running", "failed", "skipped", "waiting")

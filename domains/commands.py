@@ -23,7 +23,7 @@ from events.services import tell
 from m365 import activation, permissions
 from m365 import domains as far
 from m365.graph import GraphClient
-from nameservers import records
+from nameservers import zones
 from replication.context import Again, Context, Done, Outcome
 from replication.models import LaneName
 from replication.registry import Kind, register
@@ -40,7 +40,7 @@ Brought = dict[str, Any]
 """Fields of the domain's row that a step found out."""
 
 
-def zone_line(row: DnsZone) -> records.Zone:
+def zone_line(row: DnsZone) -> zones.Zone:
     """The provider's zone with its key opened: in a worker only.
 
     Raises UmpError: dns_zone_missing, dns_key_refused, key_unavailable.
@@ -54,15 +54,15 @@ def zone_line(row: DnsZone) -> records.Zone:
             raise
         why = "its stored secret cannot be opened"
         raise UmpError.of("dns_key_refused", host=row.server, key=row.key_name, why=why) from error
-    key = records.Key(row.key_name, row.algorithm, secret)
-    return records.Zone(row.name, records.parse_server(row.server, field="server"), key, guard())
+    key = zones.Key(row.key_name, row.algorithm, secret)
+    return zones.Zone(row.name, zones.parse_server(row.server, field="server"), key, guard())
 
 
-def lookup_servers(row: DnsZone | None, name: str) -> list[records.Server]:
+def lookup_servers(row: DnsZone | None, name: str) -> list[zones.Server]:
     """Who is asked for records: what the zone says for names in it, else whoever serves the name."""
     if row is None or not name.endswith(f".{row.name}"):
         return []
-    return [records.parse_server(one, field="lookup_servers") for one in row.lookup_servers]
+    return [zones.parse_server(one, field="lookup_servers") for one in row.lookup_servers]
 
 
 class _OvertakenError(Exception):
@@ -135,6 +135,8 @@ class _Work:
         return {} if found.verified else {"text": far.proof(self.graph, self.row.name)}
 
     def write(self) -> Brought | Again:
+        from nameservers import records  # noqa: PLC0415  three megabytes, and few workers ever need them
+
         if not self.row.text:
             return {}
         row = _zone()
@@ -144,6 +146,8 @@ class _Work:
         return {}
 
     def see(self) -> Brought | Again:
+        from nameservers import records  # noqa: PLC0415  as above
+
         if not self.row.text:
             return {}
         there = services.zone()
@@ -169,6 +173,8 @@ class _Work:
         return {"verified_at": self.row.verified_at or timezone.now()}
 
     def tidy(self) -> Brought | Again:
+        from nameservers import records  # noqa: PLC0415  as above
+
         if self.row.text_written:
             try:
                 records.remove_text(zone_line(_zone()), self.row.name, self.row.text)
@@ -519,6 +525,8 @@ class TryDnsZone(Kind):
 
     @staticmethod
     def _try(ctx: Context, row: DnsZone) -> Outcome:
+        from nameservers import records  # noqa: PLC0415  as above
+
         line = zone_line(row)
         name, text = f"ump-test-{ctx.command_id}.{row.name}", f"ump-test={ctx.command_id}"
         ctx.report(label="Writing a record", force=True)

@@ -6,7 +6,7 @@ from django import forms
 
 from domains.models import DnsZone
 from nameservers.names import LONGEST_AT_MICROSOFT
-from nameservers.records import ALGORITHMS
+from nameservers.zones import ALGORITHMS
 
 PLAIN = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}
 

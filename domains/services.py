@@ -16,7 +16,7 @@ from audit.services import Changes, record
 from core.errors import Conflict, InvalidInput, UmpError
 from domains.models import CustomDomain, DnsZone, DomainState
 from domains.steps import REMOVING
-from nameservers import names, records
+from nameservers import names, zones
 from replication import doorbell, states
 from replication import services as queue
 from replication.models import OPEN, Command
@@ -291,7 +291,7 @@ def set_zone(
     old = row.secret
     if secret:
         row.secret = secrets.store_for_provider(
-            SecretKind.DNS_KEY, records.check_secret(secret, field="secret"), set_by=actor.label
+            SecretKind.DNS_KEY, zones.check_secret(secret, field="secret"), set_by=actor.label
         )
     elif moved:
         row.secret = None
@@ -313,7 +313,7 @@ def _cleaned(
     name: str, server: str, key_name: str, algorithm: str, lookup_servers: Sequence[str], release_user: bool
 ) -> dict[str, Any]:
     zone_name = names.checked(name, field="name", longest=names.LONGEST_AT_MICROSOFT - 2)
-    server = str(records.parse_server(server, field="server")) if server.strip() else ""
+    server = str(zones.parse_server(server, field="server")) if server.strip() else ""
     key_name = key_name.strip().lower().removesuffix(".")
     if server and not (
         0 < len(key_name) <= 253
@@ -323,11 +323,11 @@ def _cleaned(
         raise InvalidInput(
             field="key_name", why="it is the name of the key in the name server's own settings"
         )
-    if algorithm not in records.ALGORITHMS:
-        raise InvalidInput(field="algorithm", why=f"it is one of {', '.join(records.ALGORITHMS)}")
-    asked = [str(records.parse_server(one, field="lookup_servers")) for one in lookup_servers if one.strip()]
-    if len(asked) > records.MOST_SERVERS:
-        raise InvalidInput(field="lookup_servers", why=f"{records.MOST_SERVERS} are enough")
+    if algorithm not in zones.ALGORITHMS:
+        raise InvalidInput(field="algorithm", why=f"it is one of {', '.join(zones.ALGORITHMS)}")
+    asked = [str(zones.parse_server(one, field="lookup_servers")) for one in lookup_servers if one.strip()]
+    if len(asked) > zones.MOST_SERVERS:
+        raise InvalidInput(field="lookup_servers", why=f"{zones.MOST_SERVERS} are enough")
     return {
         "name": zone_name,
         "server": server,

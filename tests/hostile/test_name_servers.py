@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from core.guard import Guard
 from nameservers import records
-from nameservers.records import Key, Server, Zone
+from nameservers.zones import Key, Server, Zone
 from tests.hostile.judge import judged
 from tests.hostile.mutations import share
 from tests.hostile.wire import name_server

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from core.guard import Guard
-from nameservers.records import Key, Server, Zone
+from nameservers.zones import Key, Server, Zone
 from simulator import server
 from simulator.nameserver import ALGORITHM, KEY_NAME, ZONE, NameServer, zone_secret
 
