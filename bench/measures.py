@@ -269,7 +269,7 @@ def floor(*, tenant: str, file: str) -> dict[str, Any]:
         took["download"] = time.perf_counter() - begun
         with transaction.atomic():
             for name, (columns, text) in content.items():
-                staging._copy(f"floor_{name}", columns, text)
+                staging._copy(f"floor_{name}", columns, text.encode())
         return {}
 
     figures = measured(work, act)
@@ -293,21 +293,21 @@ def _rehearse(work: Work) -> tuple[list[tuple[str, bytes | None]], dict[str, tup
             page = client.page(address)
             rows = listed(table, page.value)
             groups += list(rows) if table is GROUPS else []
-            texts += [prefix + line for line in copy_lines(table, rows).splitlines()]
+            texts += [prefix + line for line in copy_lines(table, rows).decode().split("\n") if line]
             address = page.next_link
         content[table.name] = (("tenant_id", *table.columns), "\n".join(texts) + "\n")
     member_pages, members = _rehearse_members(client, groups)
     pages += member_pages
-    text = "".join(f"{prefix}{group}\t{member}\t{kind}\n" for group, member, kind in members)
+    text = "".join(prefix + line for line in members)
     content["directory_member"] = (("tenant_id", "group_id", "member_id", "member_type"), text)
     return pages, content
 
 
 def _rehearse_members(
     client: GraphClient, groups: list[str]
-) -> tuple[list[tuple[str, bytes | None]], list[tuple[str, str, str]]]:
+) -> tuple[list[tuple[str, bytes | None]], list[str]]:
     pages: list[tuple[str, bytes | None]] = []
-    members: list[tuple[str, str, str]] = []
+    members: list[str] = []
     stop = threading.Event()
     for start in range(0, len(groups), 20):
         batch = [jobs.ToRead(number, group, "") for number, group in enumerate(groups[start : start + 20])]
@@ -316,12 +316,12 @@ def _rehearse_members(
         found: list[Any] = []
         jobs.read_members(batch, stop)(client, found.append)
         for page in found[0].pages:
-            members += [(page.group, *one) for one in page.members.items()]
+            members += page.members.decode().splitlines(keepends=True)
             link = page.at
             while link:
                 pages.append((link, None))
                 more = client.page(link)
-                members += [(page.group, *one) for one in jobs._members(more.value).items()]
+                members += jobs.members_of(page.group, more.value).decode().splitlines(keepends=True)
                 link = more.next_link or ""
     return pages, members
 

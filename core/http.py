@@ -295,19 +295,18 @@ class Outbound(requests.Session):
         return ends if self._ends is None else min(ends, self._ends)
 
     def _read_body(self, response: requests.Response, host: str) -> None:
-        pieces, size = [], 0
+        body = io.BytesIO()
         try:
             for piece in response.raw.stream(PIECE, decode_content=True):
-                size += len(piece)
-                if size > self.config.max_body:
+                if body.tell() + len(piece) > self.config.max_body:
                     limit = f"{self.config.max_body // MEBIBYTE} MiB"
                     raise UmpError.of("reply_too_large", host=host, limit=limit)
-                pieces.append(piece)
+                body.write(piece)
         except BaseException:
             response.close()
             raise
         response.raw.release_conn()
-        response._content = b"".join(pieces)
+        response._content = body.getvalue()
         response._content_consumed = True  # type: ignore[attr-defined]  # requests' flag, not in its stubs
         # Without a charset requests would guess one by reading every byte; all our counterparts send UTF-8.
         response.encoding = response.encoding or "utf-8"

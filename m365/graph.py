@@ -11,7 +11,7 @@ import re
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote, urlencode, urlsplit
@@ -25,7 +25,7 @@ from core.kinds import Remedy
 from m365.clouds import Cloud
 from m365.errors import from_graph
 from m365.pacing import NOTHING, Cost, Pacer, cost_of, number
-from m365.replies import Page, check_link, check_path, json_object, read_page
+from m365.replies import Page, check_link, check_path, in_parts, json_object, read_in_parts
 
 if TYPE_CHECKING:
     from m365.teams_by_powershell import TeamsByPowerShell
@@ -46,6 +46,10 @@ BROKEN_OFF = frozenset({"connection_lost", "deadline", "bad_reply", "reply_too_l
 
 Priority = Literal["low", "normal", "high"]
 Params = Mapping[str, str | int]
+Turn = Callable[[list[dict[str, Any]]], Iterable[Any]]
+"""Makes something smaller of some objects of a page: a thousand users are megabytes."""
+TurnBody = Callable[[str, Any], Any]
+"""The same for the body of one step of a batch, by the step's id; it gets none of an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,15 +194,21 @@ class GraphClient:
         return self._object(self._send("GET", self._address(path, params), headers=headers))
 
     def page(
-        self, link: str, *, place: str = "", ids: bool = True, headers: Mapping[str, str] | None = None
+        self,
+        link: str,
+        *,
+        place: str = "",
+        ids: bool = True,
+        headers: Mapping[str, str] | None = None,
+        turn: Turn = list,
     ) -> Page:
         """One page, by a link that Graph gave; `place` (`/users`) is the collection that it must stay in.
 
-        Raises DeltaExpired for a delta link that Graph has forgotten.
+        Its objects go through `turn` part by part. Raises DeltaExpired for a delta link that Graph has forgotten.
         """
         self._check(link, place)
-        answer = self._object(self._send("GET", link, headers=headers))
-        page = read_page(answer, self.cloud.graph_host, ids=ids)
+        content = self._send("GET", link, headers=headers).content
+        page = read_in_parts(content, self.cloud.graph_host, turn, ids=ids)
         if page.delta_link:  # it is kept for days, so a foreign one must not even get that far
             self._check(page.delta_link, "")
         return page
@@ -212,8 +222,9 @@ class GraphClient:
         ids: bool = True,
         place: str = "",
         headers: Mapping[str, str] | None = None,
+        turn: Turn = list,
     ) -> Iterator[Page]:
-        """All pages from a path or link on, as they arrive, to the end or the delta link.
+        """All pages from a path or link on, as they arrive, to the end or the delta link; `turn` as for `page`.
 
         Raises `endless_pages` when a link repeats, after `limit` pages, or after many empty ones in a row.
         """
@@ -225,29 +236,30 @@ class GraphClient:
             if hash(link) in seen or len(seen) >= limit or empty > MOST_EMPTY_PAGES:
                 raise UmpError.of("endless_pages", thing=template(place), detail={"pages": len(seen)})
             seen.add(hash(link))
-            page = self.page(link, place=place, ids=ids, headers=headers)
+            page = self.page(link, place=place, ids=ids, headers=headers, turn=turn)
             empty = 0 if page.value else empty + 1
             link = page.next_link
             yield page
             del page  # a thousand users are megabytes: nobody needs them while the next ones come
 
-    def batch(self, steps: Sequence[BatchRequest]) -> list[BatchResponse]:
+    def batch(self, steps: Sequence[BatchRequest], turn: TurnBody | None = None) -> list[BatchResponse]:
         """The answers to at most 20 steps, in the order asked; each has its own status and error.
 
         A throttled step does not fail the others; repeat it after its `retry_after`. A read-only client
         refuses a batch with a write in it. Steps whose token ended on the way are sent once more with another.
         """
-        answers = self._batch(steps)
+        answers = self._batch(steps, turn)
         refused = {
             answer.id for answer in answers if answer.error and answer.error.code == "graph_unauthorized"
         }
         if not refused:
             return answers
         self._token_source(True)
-        again = {answer.id: answer for answer in self._batch([step for step in steps if step.id in refused])}
+        left = [step for step in steps if step.id in refused]
+        again = {answer.id: answer for answer in self._batch(left, turn)}
         return [again.get(answer.id, answer) for answer in answers]
 
-    def _batch(self, steps: Sequence[BatchRequest]) -> list[BatchResponse]:
+    def _batch(self, steps: Sequence[BatchRequest], turn: TurnBody | None) -> list[BatchResponse]:
         if not 0 < len(steps) <= BATCH_LIMIT or len({step.id.lower() for step in steps}) != len(steps):
             raise UmpError.of(
                 "internal", detail={"cause": "a batch needs 1 to 20 steps with ids of their own"}
@@ -258,7 +270,7 @@ class GraphClient:
         body = {"requests": [step.as_json() for step in steps]}
         reply = self._send("POST", self._address("/$batch"), body=body, reads=reads, cost=whole)
         try:
-            answers = self._answers(self._object(reply), steps)
+            answers = self._answers(reply.content, steps, turn)
         except UmpError as error:
             if reads:
                 raise
@@ -516,27 +528,35 @@ class GraphClient:
         except UmpError as error:
             raise OutcomeUnknown(thing=template(urlsplit(response.url).path), detail=error.detail) from error
 
-    def _answers(self, body: Mapping[str, Any], steps: Sequence[BatchRequest]) -> list[BatchResponse]:
-        listed = body.get("responses")
+    def _answers(
+        self, content: bytes, steps: Sequence[BatchRequest], turn: TurnBody | None
+    ) -> list[BatchResponse]:
+        ids = {step.id.lower(): step.id for step in steps}
         found: dict[str, BatchResponse] = {}
-        for item in listed if isinstance(listed, list) else ():
-            answer = self._answer(item)
-            if answer.id in found:
-                raise self._bad_batch()
-            found[answer.id] = answer
-        if set(found) != {step.id.lower() for step in steps}:
+        for part in in_parts(content, self.cloud.graph_host, "responses"):
+            listed = part.get("responses")
+            for item in listed if isinstance(listed, list) else ():
+                answer = self._answer(item, ids, turn)
+                if answer.id in found:
+                    raise self._bad_batch()
+                found[answer.id] = answer
+        if len(found) != len(steps):
             raise self._bad_batch()
-        return [replace(found[step.id.lower()], id=step.id) for step in steps]
+        return [found[step.id] for step in steps]
 
-    def _answer(self, item: object) -> BatchResponse:
+    def _answer(self, item: object, ids: Mapping[str, str], turn: TurnBody | None) -> BatchResponse:
         told = item if isinstance(item, dict) else {}
-        status, raw = told.get("status"), told.get("headers")
-        if not isinstance(told.get("id"), str) or not isinstance(status, int) or not 100 <= status < 600:
+        name, status, raw = told.get("id"), told.get("status"), told.get("headers")
+        known = isinstance(name, str) and name.lower() in ids
+        if not known or not isinstance(status, int) or not 100 <= status < 600:
             raise self._bad_batch()
+        step = ids[str(name).lower()]
         headers = {str(k).lower(): str(v) for k, v in raw.items()} if isinstance(raw, dict) else {}
         body = told.get("body")
         error = None if 200 <= status < 300 else from_graph(status, body, headers, **self.names)
-        return BatchResponse(told["id"].lower(), status, headers, body, error)
+        if turn is not None:
+            body = None if error else turn(step, body)
+        return BatchResponse(step, status, headers, body, error)
 
     def _bad_batch(self) -> UmpError:
         why = "it does not answer each step of the batch once"

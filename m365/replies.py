@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,14 +15,20 @@ from core.measure import WORTH_A_LOOK, too_many_values
 from m365.clouds import Cloud
 
 LONGEST_FIELD = 256 * 1024
+PART = 16 * 1024
+"""Bytes of an answer that are read at once: as objects they are eight times as many."""
+MOST_WRONG_CUTS = 20
 LONGEST_LINK = 32 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a collection. Exactly one of the links is set, or none at the end of a plain list."""
+    """One page of a collection. Exactly one of the links is set, or none at the end of a plain list.
 
-    value: list[dict[str, Any]]
+    `value` holds Microsoft's objects, or what whoever asked for the page made of them.
+    """
+
+    value: list[Any]
     next_link: str | None = None
     delta_link: str | None = None
 
@@ -38,14 +44,30 @@ def json_object(content: bytes, host: str) -> dict[str, Any]:
 def json_value(content: bytes, host: str) -> Any:
     """Any JSON value; NUL characters, which PostgreSQL cannot store, are left out of its texts."""
     if too_many_values(content):
-        raise UmpError.of("bad_reply", host=host, why="it holds far too many values")
+        raise _too_many(host)
     try:
         parsed = orjson.loads(content)
     except orjson.JSONDecodeError as error:
         raise UmpError.of("bad_reply", host=host, why=_why_unreadable(content)) from error
+    return _checked(parsed, content, host)
+
+
+def _loads(content: bytes) -> Any:
+    """The value, None for what is no JSON."""
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _checked(parsed: Any, content: bytes, host: str) -> Any:
     if len(content) > WORTH_A_LOOK and any(len(text) > LONGEST_FIELD for text in _texts(parsed)):
         raise UmpError.of("bad_reply", host=host, why="one field of it is far too long")
     return _without_nul(parsed) if b"\\u0000" in content else parsed
+
+
+def _too_many(host: str) -> UmpError:
+    return UmpError.of("bad_reply", host=host, why="it holds far too many values")
 
 
 def _why_unreadable(content: bytes) -> str:
@@ -100,6 +122,43 @@ def read_page(body: Mapping[str, Any], host: str, *, ids: bool = True) -> Page:
         raise UmpError.of("bad_reply", host=host, why="an object in it has no id")
     next_link, delta_link = _link(body, "@odata.nextLink", host), _link(body, "@odata.deltaLink", host)
     return Page(value, next_link, None if next_link else delta_link)
+
+
+def read_in_parts(
+    content: bytes, host: str, turn: Callable[[list[dict[str, Any]]], Iterable[Any]], *, ids: bool = True
+) -> Page:
+    """`read_page` of the bytes of a body, whose objects are turned into something smaller part by part."""
+    value: list[Any] = []
+    for body in in_parts(content, host, "value"):
+        part = read_page(body, host, ids=ids)
+        value += turn(part.value)
+    return Page(value, part.next_link, part.delta_link)
+
+
+def in_parts(content: bytes, host: str, name: str) -> Iterator[dict[str, Any]]:
+    """An object with a long list of objects under that name as several with shorter ones.
+
+    The last, which may be the only one, has all that is beside the list. Where to cut is guessed. A cut is right if
+    what is before it can be read with the list closed there: then no text, no object and no inner list was open.
+    """
+    if too_many_values(content):
+        raise _too_many(host)
+    mark = f'"{name}":['.encode()
+    begin = content.find(mark) + len(mark)
+    head, rest = content[:begin], begin
+    if begin >= len(mark) and len(content) > PART and _loads(head + b"]}") is not None:
+        # Each object begins like the first one.
+        between = b"}," + content[begin : content.find(b":", begin) + 1]
+        cut = wrong = 0
+        while wrong < MOST_WRONG_CUTS and (cut := content.find(between, max(cut, rest + PART)) + 1):
+            part = b"{" + mark + content[rest:cut] + b"]}"
+            body = _loads(part)
+            if body is None:
+                wrong += 1
+                continue
+            yield _checked(body, part, host)
+            rest = cut + 1
+    yield json_object(head + content[rest:], host)
 
 
 def _link(body: Mapping[str, Any], name: str, host: str) -> str | None:

@@ -152,8 +152,7 @@ def land_policies(tenant_id: uuid.UUID, rows: Sequence[teams.Policies]) -> Count
         ]
         for user, held in mine
     }  # fmt: skip
-    changed, _ = staging.merge(tenant_id, USER_POLICIES, lines(USER_POLICIES, effective) if effective else "",
-                               write=True)  # fmt: skip
+    changed, _ = staging.merge(tenant_id, USER_POLICIES, lines(USER_POLICIES, effective), write=True)
     changed.removed = _no_longer(tenant_id, known, effective)
     count.add(changed)
     return count

@@ -4,7 +4,17 @@ import uuid
 from collections.abc import Sequence
 
 from directory.sync import notes, staging
-from directory.sync.reading import GROUPS, Changes, Object, Row, Table, changes, completed, lines
+from directory.sync.reading import (
+    GROUPS,
+    Changes,
+    Object,
+    Row,
+    Table,
+    changes,
+    completed,
+    lines,
+    member_lines,
+)
 from directory.sync.staging import Count
 
 
@@ -20,7 +30,7 @@ def apply(
     known = staging.known_rows(tenant_id, table, list(found.changed)) if found.changed else {}
     _leave_out_strangers(table, found, known)
     rows = completed(table, found.changed, known)
-    count, _ = staging.merge(tenant_id, table, lines(table, rows) if rows else "", write=write, seen=seen)
+    count, _ = staging.merge(tenant_id, table, lines(table, rows), write=write, seen=seen)
     count.read = len(found.changed) + len(found.removed)
     members = Count()
     if table is GROUPS:
@@ -50,11 +60,11 @@ def _members(
     count = Count(read=len(found.members))
     joined = [one for one in joined if one[0] in rows]
     if joined:
-        staging.stage_members(joined)
+        staging.stage_members(member_lines(joined))
         count.added = staging.add_members(tenant_id, write=write)
         if noted:
             notes.note_members(tenant_id, sorted({group for group, _, _ in joined}))
     if left:
-        staging.stage_members(left)
+        staging.stage_members(member_lines(left))
         count.removed = staging.remove_staged_members(tenant_id, write=write)
     return count

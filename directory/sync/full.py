@@ -26,6 +26,7 @@ from directory.sync.jobs import (
     Totals,
 )
 from directory.sync.progress import DELTA, LIST, Part, Run
+from directory.sync.reading import each_once
 from directory.sync.staging import Count
 from replication.context import Context
 
@@ -235,14 +236,12 @@ class FullRead:
         noted = self._notes(Stream.GROUPS)
         whole = [page.group for page in pages if page.first and not page.at and not page.gone]
         sliced = [page for page in pages if not page.gone and (page.at or not page.first)]
-        members: dict[str, dict[str, str]] = {}
+        found: dict[str, list[bytes]] = {}
         for page in pages:
-            members.setdefault(page.group, {}).update(page.members)
-        count.read += sum(map(len, members.values()))
-        staging.stage_members(
-            ((group, member, kind) for group, found in members.items() for member, kind in found.items()),
-            keyed=bool(noted),
-        )
+            found.setdefault(page.group, []).append(page.members)
+        members = b"".join(one[0] if len(one) == 1 else each_once(b"".join(one), 1) for one in found.values())
+        count.read += members.count(b"\n")
+        staging.stage_members(members, keyed=bool(noted))
         new = part.fresh and not part.repeated and not sliced
         count.added += staging.add_members(self._tenant, write=self._write, new=new)
         if noted:

@@ -5,13 +5,25 @@ Nothing here touches the database. Every job hands over pages as they come and e
 
 import dataclasses
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from core.errors import NotFound, Remedy, UmpError
 from directory.models import Stream
 from directory.sync.fetching import Job
-from directory.sync.reading import GROUPS, USERS, Object, Table, guid, lines, listed, member_type
-from m365.graph import BatchRequest, BatchResponse, GraphClient
+from directory.sync.reading import (
+    GROUPS,
+    USERS,
+    Object,
+    Table,
+    each_once,
+    guid,
+    lines,
+    listed,
+    member_lines,
+    member_type,
+)
+from m365.graph import BatchRequest, BatchResponse, GraphClient, Params, Turn, TurnBody
 from m365.replies import Page, read_page
 
 TABLES: dict[str, Table] = {Stream.USERS: USERS, Stream.GROUPS: GROUPS}
@@ -28,7 +40,7 @@ class ListPage:
     """A page of users or groups as text for COPY. `at` leads to the next one; empty after the last."""
 
     stream: str
-    text: str
+    text: bytes
     read: int
     at: str
 
@@ -49,8 +61,8 @@ class MemberPage:
 
     todo: int
     group: str
-    members: dict[str, str]
-    """Id -> type."""
+    members: bytes
+    """As text for COPY (`reading.member_lines`), each member once."""
     at: str = ""
     first: bool = True
     gone: bool = False
@@ -138,11 +150,17 @@ def read_list(stream: str, at: str, stop: threading.Event) -> Job[Item]:
     """A list from its beginning or a link on: one chain, since each page's link is in the page before."""
     table = TABLES[stream]
 
-    def item(page: Page) -> Item:
-        rows = listed(table, page.value)
-        return ListPage(stream, lines(table, rows) if rows else "", len(rows), page.next_link or "")
+    def turn(objects: Iterable[Object]) -> list[tuple[list[str], bytes]]:
+        rows = listed(table, objects)
+        return [(list(rows), lines(table, rows))] if rows else []
 
-    return _chain(f"/{stream}", {"$select": table.select, "$top": PAGE_SIZE}, at, stop, item, Restart(stream))
+    def item(page: Page) -> Item:
+        ids = [one for part, _ in page.value for one in part]
+        text, read = b"".join(part for _, part in page.value), len(set(ids))
+        return ListPage(stream, text if read == len(ids) else each_once(text), read, page.next_link or "")
+
+    params: Params = {"$select": table.select, "$top": PAGE_SIZE}
+    return _chain(f"/{stream}", params, at, stop, item, Restart(stream), turn)
 
 
 def read_delta(stream: str, at: str, stop: threading.Event) -> Job[Item]:
@@ -158,7 +176,7 @@ def read_more_members(one: ToRead, stop: threading.Event) -> Job[Item]:
     """What a group has beyond its first page."""
 
     def item(page: Page) -> Item:
-        members = _members(page.value)
+        members = members_of(one.group, page.value)
         return MemberPages([MemberPage(one.todo, one.group, members, page.next_link or "", first=False)])
 
     return _chain("", None, one.at, stop, item, RestartMembers(one.todo))
@@ -166,16 +184,17 @@ def read_more_members(one: ToRead, stop: threading.Event) -> Job[Item]:
 
 def _chain(
     path: str,
-    params: Mapping[str, str | int] | None,
+    params: Params | None,
     at: str,
     stop: threading.Event,
     item: Callable[[Page], Item],
     forgotten: Item,
+    turn: Turn = list,
 ) -> Job[Item]:
     def job(client: GraphClient, emit: Emit) -> None:
         resumed = bool(at)
         try:
-            for page in client.pages(at or path, None if at else params):
+            for page in client.pages(at or path, None if at else params, turn=turn):
                 resumed = False
                 found = item(page)
                 del page  # as text it is an eighth as large, and the database may keep us waiting
@@ -196,38 +215,42 @@ def read_members(groups: Sequence[ToRead], stop: threading.Event) -> Job[Item]:
     def job(client: GraphClient, emit: Emit) -> None:
         steps = [BatchRequest(str(one.todo), _members_url(one.group)) for one in groups]
         by_id = {str(one.todo): one for one in groups}
-        host = client.cloud.graph_host
-        emit(MemberPages([_first_page(by_id[one.id], one, host) for one in _answers(client, steps, stop)]))
+
+        def first_page(step: str, body: Any) -> MemberPage:
+            page = read_page(body if isinstance(body, dict) else {}, client.cloud.graph_host)
+            one = by_id[step]
+            return MemberPage(one.todo, one.group, members_of(one.group, page.value), page.next_link or "")
+
+        answers = _answers(client, steps, stop, first_page)
+        emit(MemberPages([_gone(by_id[one.id]) if one.error else one.body for one in answers]))
 
     return job
 
 
-def _first_page(group: ToRead, answer: BatchResponse, host: str) -> MemberPage:
-    if isinstance(answer.error, NotFound):
-        return MemberPage(group.todo, group.group, {}, gone=True)
-    page = read_page(answer.body if isinstance(answer.body, dict) else {}, host)
-    return MemberPage(group.todo, group.group, _members(page.value), page.next_link or "")
+def _gone(group: ToRead) -> MemberPage:
+    return MemberPage(group.todo, group.group, b"", gone=True)
 
 
 def _members_url(group: str) -> str:
     return f"/groups/{group}/members?$select=id&$top={PAGE_SIZE}"
 
 
-def _members(objects: Iterable[Object]) -> dict[str, str]:
-    return {guid(one.get("id")): member_type(one) for one in objects}
+def members_of(group: str, objects: Iterable[Object]) -> bytes:
+    kinds = {guid(one.get("id")): member_type(one) for one in objects}
+    return member_lines((group, member, kind) for member, kind in kinds.items())
 
 
 def _answers(
-    client: GraphClient, steps: Sequence[BatchRequest], stop: threading.Event
+    client: GraphClient, steps: Sequence[BatchRequest], stop: threading.Event, turn: TurnBody
 ) -> list[BatchResponse]:
-    """All answers; steps that Microsoft put off are asked again after the longest wait it named (facts 5.6).
+    """All answers, successes or that nothing is there; what Microsoft put off is asked again (facts 5.6).
 
     A long wait belongs to the queue: then the error is raised, and the groups stay to be read.
     """
     found: list[BatchResponse] = []
     left = list(steps)
     for attempt in range(MOST_REPEATS + 1):
-        answers = client.batch(left)
+        answers = client.batch(left, turn)
         put_off = {one.id: one.error for one in answers if one.error and one.error.remedy == Remedy.LATER}
         found += [one for one in answers if one.id not in put_off]
         _raise_refused(found)

@@ -249,8 +249,8 @@ def completed(
     return rows
 
 
-def lines(table: Table, rows: Mapping[str, Row]) -> str:
-    """The rows as text for COPY, with the folded text to search by as the last column."""
+def lines(table: Table, rows: Mapping[str, Row]) -> bytes:
+    """The rows as text for COPY in UTF-8, with the folded text to search by as the last column."""
     places = [[field.column for field in table.fields].index(column) for column in table.search_from]
     expected = len(table.fields) + 1
     out = []
@@ -262,7 +262,13 @@ def lines(table: Table, rows: Mapping[str, Row]) -> str:
             line = _escaped(table, object_id, row, search)
         out.append(line)
     out.append("")
-    return "\n".join(out)
+    return "\n".join(out).encode()
+
+
+def each_once(content: bytes, column: int = 0) -> bytes:
+    """Lines of which several may have the same id in that column: the last one of each stays."""
+    found = {line.split(b"\t", column + 1)[column]: line for line in content.split(b"\n") if line}
+    return b"\n".join((*found.values(), b""))
 
 
 def _plain(line: str) -> bool:
@@ -291,6 +297,6 @@ def _escape(value: str) -> str:
     return value
 
 
-def member_lines(members: Iterable[tuple[str, str, str]]) -> str:
+def member_lines(members: Iterable[tuple[str, str, str]]) -> bytes:
     """(group, member, type) as text for COPY; ids and types hold no sign that needs escaping."""
-    return "".join(f"{group}\t{member}\t{kind}\n" for group, member, kind in members)
+    return "".join(f"{group}\t{member}\t{kind}\n" for group, member, kind in members).encode("ascii")

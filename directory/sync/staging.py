@@ -15,7 +15,7 @@ from typing import Any
 from django.db import connection
 from psycopg2.sql import SQL, Composed, Identifier
 
-from directory.sync.reading import NULL_MARK, Table, member_lines
+from directory.sync.reading import NULL_MARK, Table
 
 Statement = SQL | Composed
 
@@ -62,12 +62,12 @@ def may_be_lost() -> None:
     run(SQL("SET LOCAL synchronous_commit = off"))
 
 
-def _copy(target: str, columns: Sequence[str], content: str) -> int:
+def _copy(target: str, columns: Sequence[str], content: bytes) -> int:
     statement = SQL("COPY {} ({}) FROM STDIN WITH (NULL {})").format(
         Identifier(target), _names(columns), SQL(f"'{NULL_MARK}'")
     )
     with connection.cursor() as cursor:
-        cursor.copy_expert(statement, io.BytesIO(content.encode()))
+        cursor.copy_expert(statement, io.BytesIO(content))
         return int(cursor.rowcount)
 
 
@@ -79,7 +79,7 @@ def _names(columns: Iterable[str], prefix: str = "") -> Composed:
 class Stage:
     """A page of users or groups in a temporary table, ready to be compared with the mirror."""
 
-    def __init__(self, tenant_id: uuid.UUID, table: Table, content: str) -> None:
+    def __init__(self, tenant_id: uuid.UUID, table: Table, content: bytes) -> None:
         self.tenant_id = tenant_id
         self.name = f"stage_{table.name}"
         columns = table.columns
@@ -141,7 +141,7 @@ class Stage:
 
 
 def merge(
-    tenant_id: uuid.UUID, table: Table, text: str, *, write: bool, seen: str = "", first: bool = False
+    tenant_id: uuid.UUID, table: Table, text: bytes, *, write: bool, seen: str = "", first: bool = False
 ) -> tuple[Count, int]:
     """Bring the mirror to these rows (`reading.lines`); what that took, and how many this read saw first.
 
@@ -193,8 +193,8 @@ def known_rows(tenant_id: uuid.UUID, table: Table, ids: Sequence[str]) -> dict[s
 MEMBERS = "stage_directory_member"
 
 
-def stage_members(members: Iterable[tuple[str, str, str]], *, keyed: bool = True) -> None:
-    """(group, member, type), each pair once. A key makes looking from the mirror into the stage cheap."""
+def stage_members(members: bytes, *, keyed: bool = True) -> None:
+    """Lines of `reading.member_lines`, each pair once. A key makes looking from the mirror into the stage cheap."""
     key = ", PRIMARY KEY (group_id, member_id)" if keyed else ""
     run(SQL("DROP TABLE IF EXISTS stage_directory_member"))
     run(
@@ -204,7 +204,7 @@ def stage_members(members: Iterable[tuple[str, str, str]], *, keyed: bool = True
             + ") ON COMMIT DROP"
         )
     )
-    _copy(MEMBERS, ("group_id", "member_id", "member_type"), member_lines(members))
+    _copy(MEMBERS, ("group_id", "member_id", "member_type"), members)
 
 
 def add_members(tenant_id: uuid.UUID, *, write: bool, new: bool = False) -> int:

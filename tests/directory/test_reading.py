@@ -1,15 +1,31 @@
 """From Microsoft's objects to rows: every shape that may come, and what must never reach the database."""
 
 import datetime as dt
+import threading
 import uuid
 from typing import Any
 
+import orjson
 import pytest
 
 from core.errors import UmpError
 from directory.models import LONGEST_SEARCH, DirectoryUser
-from directory.sync import staging
-from directory.sync.reading import GROUPS, USERS, Table, changes, completed, fold, lines, listed, member_type
+from directory.sync import jobs, staging
+from directory.sync.reading import (
+    GROUPS,
+    USERS,
+    Table,
+    changes,
+    completed,
+    each_once,
+    fold,
+    lines,
+    listed,
+    member_lines,
+    member_type,
+)
+from m365 import replies
+from m365.graph import Turn
 from tenants import scope
 from tests.cast import Cast
 
@@ -190,6 +206,33 @@ def test_members_of_a_group_that_is_gone_in_the_same_page_are_left_out() -> None
     }
     assert changes([joined]).members == {(group, member): "user"}
     assert changes([joined, {"id": group, "@removed": {}}]).members == {}
+
+
+class OnePage:
+    """A client whose list is a single page."""
+
+    def __init__(self, *objects: dict[str, Any]) -> None:
+        self.content = orjson.dumps({"value": objects})
+
+    def pages(self, *_: object, turn: Turn) -> list[replies.Page]:
+        return [replies.read_in_parts(self.content, "x", turn)]
+
+
+def test_an_object_in_two_parts_of_a_page_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replies, "PART", 1)
+    found: list[Any] = []
+    first, last = user(1, city="A\u2028B"), user(1, city="Łódź")
+
+    jobs.read_list("users", "", threading.Event())(OnePage(first, user(2), last), found.append)
+    page = found[0]
+
+    assert page.read == 2
+    assert page.text == lines(USERS, listed(USERS, [last, user(2)]))
+
+
+def test_a_member_on_two_pages_of_a_group_counts_once() -> None:
+    twice = member_lines([("g", "a", ""), ("g", "b", "user"), ("g", "a", "user")])
+    assert each_once(twice, 1) == member_lines([("g", "a", "user"), ("g", "b", "user")])
 
 
 @pytest.mark.parametrize("broken", ["x", 5, [5], [{"id": "x"}]])

@@ -101,7 +101,7 @@ def mirrored(table: reading.Table) -> Callable[[GraphClient], Any]:
         rows = reading.listed(table, page.value)
         found = reading.changes(page.value)
         lines = reading.lines(table, rows)
-        assert lines.count("\n") == len(rows)
+        assert lines.count(b"\n") == len(rows)
         return rows, lines, found.changed, found.removed, [*found.members]
 
     return read
