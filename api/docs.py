@@ -17,13 +17,13 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from drf_spectacular.generators import SchemaGenerator
 from rest_framework.authentication import BaseAuthentication
-from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from api import problems
 from api.authentication import REALM, BearerToken
+from api.permissions import caller
 from api.views import ApiView
 from core.errors import CATALOGUE
 from core.kinds import NOUNS, WHO_IN_WORDS
@@ -71,15 +71,8 @@ class Contract(ApiView):
     """OpenAPI 3.1 as JSON, for whoever is signed in or has a token."""
 
     authentication_classes = (SignedIn, BearerToken)
+    doors = {"GET": caller()}
     schema: Any = None
-
-    @property
-    def allowed_methods(self) -> list[str]:
-        return ["GET", "HEAD"]
-
-    def check_permissions(self, request: Request) -> None:
-        if request.method not in self.allowed_methods:
-            raise MethodNotAllowed(str(request.method))
 
     def get(self, request: Request) -> Response:
         return Response(document())
