@@ -67,7 +67,11 @@ FILES = {
     "api/authentication.py": ("tests/api/test_access.py",),
     "api/docs.py": ("tests/api/test_schema.py",),
     "api/onboardings.py": ("tests/onboarding/test_api.py",),
-    "api/permissions.py": ("tests/api/test_access.py", "tests/api/test_tenants.py"),
+    "api/permissions.py": (
+        "tests/api/test_access.py",
+        "tests/api/test_problems.py",
+        "tests/api/test_tenants.py",
+    ),
     "api/views.py": ("tests/api/test_access.py",),
     "invitations/visit_web.py": ("tests/invitations/test_visit.py",),
     "invitations/visits.py": ("tests/invitations/test_visit.py",),
