@@ -144,11 +144,6 @@ def context_of(view: ApiView) -> dict[str, Any]:
     return {"actor": view.actor, "paused": selectors.is_paused() is not None}
 
 
-def with_neighbours(rows: QuerySet[Command]) -> QuerySet[Command]:
-    """With customers and lanes, each made once however many of its commands a page has."""
-    return rows.select_related(None).prefetch_related("tenant", "lane").only(*selectors.OWN)
-
-
 class AllCommands(ListView):
     doors = {"GET": every(Ability.VIEW_QUEUE)}
     filters: ClassVar[type[Any]] = AllCommandFilters
@@ -156,9 +151,10 @@ class AllCommands(ListView):
     out = CommandOut
 
     def rows(self) -> QuerySet[Command]:
-        return with_neighbours(selectors.commands())
+        return selectors.listed(selectors.commands())
 
     def context(self, page: list[Command]) -> dict[str, Any]:
+        selectors.beside(page)
         return context_of(self)
 
     @extend_schema(operation_id="commands_list", responses=CommandOut(many=True))
@@ -174,9 +170,10 @@ class Commands(ListView):
     out = CommandOut
 
     def rows(self) -> QuerySet[Command]:
-        return with_neighbours(selectors.commands(self.tenant))
+        return selectors.listed(selectors.commands(self.tenant))
 
     def context(self, page: list[Command]) -> dict[str, Any]:
+        selectors.beside(page, self.tenant)
         return context_of(self)
 
     @extend_schema(operation_id="tenant_commands_list", responses=CommandOut(many=True))

@@ -3,7 +3,7 @@
 import dataclasses
 import datetime as dt
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.db import connection
@@ -23,8 +23,7 @@ OWN = (
     "progress", "attempts", "max_attempts", "queued_at", "actor_label", "not_before", "started_at", "finished_at",
     "cancel_requested_at", "lease_until", "retry_of_id",
 )  # fmt: skip
-AROUND = ("tenant__name", "tenant__enabled", "tenant__paused_at", "lane__not_before", "lane__suspended_code")
-"""What lists tell of a command and of what is around it; the rest is for workers and for a command's own page."""
+"""What lists tell of a command; the rest is for workers and for a command's own page."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +56,28 @@ def commands(
         by_number = Q(id=int(search)) if search.isdecimal() and len(search) < 16 else Q()
         found = found.filter(Q(tenant__name__icontains=search) | by_number)
     return found
+
+
+def listed(found: QuerySet[Command]) -> QuerySet[Command]:
+    """Those columns that a list shows; `beside` gives the rows of a page what is around them."""
+    return found.select_related(None).only(*OWN)
+
+
+def beside(rows: Sequence[Command], tenant: Tenant | None = None) -> None:
+    """Give these commands, of one customer or of any, their customers and lanes: each made once, by two queries."""
+    customers = {tenant.id: tenant} if tenant else _by_id(_TENANTS, {row.tenant_id for row in rows})
+    lanes = _by_id(_LANES, {row.lane_id for row in rows})
+    for row in rows:
+        row.tenant = customers[row.tenant_id] if row.tenant_id else None
+        row.lane = lanes[row.lane_id]
+
+
+def _by_id(kept: Written[Any], ids: set[Any]) -> dict[Any, Any]:
+    return {each.id: each for each in kept.rows([key for key in ids if key is not None])}
+
+
+_TENANTS = Written(lambda ids: Tenant.objects.filter(id__in=ids).only("name", "enabled", "paused_at"))
+_LANES = Written(lambda ids: Lane.objects.filter(id__in=ids).only("not_before", "suspended_code"))
 
 
 def command(tenant: Tenant | None, number: int) -> Command:

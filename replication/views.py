@@ -16,7 +16,7 @@ from tenants import tables
 from tenants.abilities import Ability
 from tenants.access import Actor
 from tenants.models import Tenant
-from tenants.selectors import connection_of, why_unread
+from tenants.selectors import access_of, why_unread
 from tenants.web import actor_of, list_view, tenant_view
 
 SECONDS = 3
@@ -91,7 +91,7 @@ def with_neighbours(rows: QuerySet[Command]) -> QuerySet[Command]:
 
 def _list(request: HttpRequest, tenant: Tenant | None) -> dict[str, Any]:
     actor, params = actor_of(request), request.GET
-    found: Any = wanted(request, tenant).only(*selectors.OWN, *selectors.AROUND)
+    found: Any = selectors.listed(wanted(request, tenant))
     standing = watch.standing()
     if params.get("sort", "").removeprefix("-") in COLUMNS:
         found = found.order_by(*tables.order_of(params, COLUMNS, "-id")[1])
@@ -99,6 +99,7 @@ def _list(request: HttpRequest, tenant: Tenant | None) -> dict[str, Any]:
         narrowed = params.get("kind") or params.get("q")
         found = watch.open_first(found, None if narrowed else standing.counters["open"])
     page = tables.page_of(params, found)
+    selectors.beside(list(page), tenant)
     paused = selectors.is_paused()
     rows = [words.row(command, actor, paused=paused is not None) for command in page]
     shown = _filters(request)
@@ -143,7 +144,7 @@ def _replicating(actor: Actor, tenant: Tenant | None) -> dict[str, Any]:
     """Whether this person may queue a replication here, or why nobody can."""
     if tenant is None or not actor.may(Ability.REPLICATE, tenant.id):
         return {}
-    why = why_unread(tenant, connection_of(tenant))
+    why = why_unread(tenant, access_of(tenant))
     return {"may_replicate": not why, "why_unread": why}
 
 
