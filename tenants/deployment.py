@@ -1,5 +1,7 @@
 """Deploy state x status of a customer: the matrix DEP-01..07, as one rule."""
 
+import dataclasses
+import datetime as dt
 import enum
 
 from tenants.models import Connection, DeployState, Plan, Tenant, Verification
@@ -32,7 +34,19 @@ SENTENCES: dict[tuple[DeployState, Status], str] = {
 _BROKEN = frozenset({Verification.FAILED, Verification.NO_TOKEN})
 
 
-def status_of(tenant: Tenant, connection: Connection | None) -> Status:
+@dataclasses.dataclass(frozen=True)
+class Access:
+    """As much of a Connection as decides here, for those who have no more of it at hand."""
+
+    verification: str
+    held_at: dt.datetime | None
+
+    @property
+    def usable(self) -> bool:
+        return self.verification == Verification.SUCCESSFUL
+
+
+def status_of(tenant: Tenant, connection: Connection | Access | None) -> Status:
     """Error before Warning before OK (DEV-09); a disabled customer is not monitored."""
     state = DeployState(tenant.deploy_state)
     if not tenant.enabled:
@@ -54,7 +68,7 @@ def status_of(tenant: Tenant, connection: Connection | None) -> Status:
     return Status.OK
 
 
-def sentence(tenant: Tenant, connection: Connection | None) -> str:
+def sentence(tenant: Tenant, connection: Connection | Access | None) -> str:
     """What state and status mean, and what caused them where that is known (DEP-01..07)."""
     told = SENTENCES[DeployState(tenant.deploy_state), status_of(tenant, connection)]
     return f"{told} {cause}" if (cause := _cause(tenant)) else told
