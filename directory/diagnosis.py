@@ -10,7 +10,7 @@ from directory.browse import Age
 from directory.models import DirectoryGroup, DirectoryUser, GroupMember, Stream
 from replication.models import OPEN, State
 from tenants.models import Tenant
-from tenants.selectors import connection_of
+from tenants.selectors import access_of
 from tenants.tables import without
 
 
@@ -39,7 +39,7 @@ def reasons(
 def _copy(tenant: Tenant, stream: Stream, age: Age) -> Iterator[Reason]:
     """What keeps the copy from being whole."""
     base = f"/tenants/{tenant.id}/"
-    connection = connection_of(tenant)
+    connection = access_of(tenant)
     if connection is None:
         yield Reason(
             "warn",

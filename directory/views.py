@@ -382,7 +382,7 @@ def _freshness(request: HttpRequest, tenant: Tenant, stream: Stream) -> dict[str
     """How old the copy is, the last replication, and whether this person may start another."""
     age = browse.age(tenant, stream)
     may = actor_of(request).may(Ability.REPLICATE, tenant.id)
-    why_unread = selectors.why_unread(tenant, selectors.connection_of(tenant))
+    why_unread = selectors.why_unread(tenant, selectors.access_of(tenant))
     return {
         "age": age,
         "latest": queue_words.row(age.latest, actor_of(request)) if age.latest else None,

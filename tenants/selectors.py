@@ -2,7 +2,7 @@
 
 import uuid
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
 from tenants.models import Connection, ProviderKey, Tenant, TenantKey
@@ -13,8 +13,9 @@ def tenants(*, search: str = "", deleted: bool = False) -> QuerySet[Tenant]:
     """Customers of the scope by name; a search looks at the name, the domain and the Azure Tenant Id."""
     found: QuerySet[Tenant] = Tenant.objects.filter(deleted_at__isnull=not deleted)
     if search:
-        hit = found.filter(name__icontains=search) | found.filter(domain__icontains=search)
-        found = hit | found.filter(entra_tenant_id=as_uuid) if (as_uuid := _as_uuid(search)) else hit
+        hit = Q(name__icontains=search) | Q(domain__icontains=search)
+        as_uuid = _as_uuid(search)
+        found = found.filter(hit | Q(entra_tenant_id=as_uuid) if as_uuid else hit)
     return found
 
 
@@ -24,6 +25,16 @@ def connection_of(tenant: Tenant) -> Connection | None:
 
 _CONNECTION = Written(
     lambda tenant_id: Connection.objects.filter(tenant_id=tenant_id).select_related("secret", "granted")
+)
+
+
+def access_of(tenant: Tenant) -> Connection | None:
+    """As much of the connection as says whether it may be used."""
+    return _ACCESS.sole(tenant.id)
+
+
+_ACCESS = Written(
+    lambda tenant_id: Connection.objects.filter(tenant_id=tenant_id).only("verification", "problem")
 )
 
 

@@ -58,6 +58,8 @@ class Row:
     """One customer as the table shows it."""
 
     tenant: Tenant
+    key: str
+    """Its id as it stands in addresses, a dozen times."""
     connection: Connection | None
     counts: TenantCounts
     status: Status
@@ -157,6 +159,7 @@ def row(actor: Actor, tenant: Tenant, connection: Connection | None, counts: Ten
     may = actor.abilities(tenant.id)
     return Row(
         tenant=tenant,
+        key=str(tenant.id),
         connection=connection,
         counts=counts,
         status=deployment.status_of(tenant, connection),
