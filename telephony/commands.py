@@ -1,11 +1,15 @@
 """What the worker may do about telephony: read it (decision 11: Teams users, Teams policies, Number assignments)."""
 
+import dataclasses
 import datetime as dt
 import time
+import uuid
+from collections.abc import Iterable
+from itertools import groupby
 from typing import Any, ClassVar
 
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 
 from directory.commands import MirrorKind
 from m365 import teams
@@ -80,24 +84,54 @@ def look_after_a_rest() -> None:
         schedule()
 
 
+@dataclasses.dataclass(frozen=True)
+class Due:
+    """A stream whose reading is due, as it was seen: `asked_at` is when it was asked for last."""
+
+    tenant_id: uuid.UUID
+    stream: Stream
+    every: dt.timedelta
+    asked_at: dt.datetime | None
+
+
 def schedule() -> int:
     """Telephony is read after the directory, numbers of Operator Connect every few minutes; how many readings.
 
     Microsoft has no delta for telephony, so a quick replication takes it along no more often than TEAMS_READ_SECONDS;
     a full one does at once. The next time is set from now, spread a little, so that customers drift apart.
     """
-    with scope.every("the sweeper starts readings of telephony"):
+    with scope.every("the sweeper looks which readings of telephony are due"):
         begun = time.monotonic()
         due = _due()
         _Clock.again = time.monotonic() + RESTS * (time.monotonic() - begun)
-        customers = {each.id: each for each in Tenant.objects.filter(id__in={tenant for tenant, _ in due})}
-        for tenant_id, stream in due:
-            services.submit(SYSTEM, KINDS[Stream(stream)], customers[tenant_id])
-    return len(due)
+    return sum(
+        _ask(tenant_id, list(found)) for tenant_id, found in groupby(due, key=lambda one: one.tenant_id)
+    )
 
 
-def _due() -> list[tuple[Any, str]]:
-    """(customer, stream) in the order of their commands: users before their policies."""
+def _ask(tenant_id: uuid.UUID, due: Iterable[Due]) -> int:
+    """Queue them, unless another sweeper was faster; how many.
+
+    A transaction for each customer: lanes and streams that were locked for all of them at once would keep readings
+    that end meanwhile, and people's wishes, waiting for the last one.
+    """
+    with scope.one(tenant_id), transaction.atomic():
+        mine = [one for one in due if _taken(one)]
+        if mine:
+            tenant = Tenant.objects.get(id=tenant_id)
+            for one in mine:
+                services.submit(SYSTEM, KINDS[one.stream], tenant)
+    return len(mine)
+
+
+def _taken(due: Due) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(_TAKE, {**vars(due), "stream": due.stream.value})
+        return bool(cursor.rowcount)
+
+
+def _due() -> list[Due]:
+    """Customer by customer, each in the order of its commands: users before their policies."""
     powershell = ways.powershell_is_there()
     values: dict[str, Any] = {
         "clouds": [key for key in CLOUDS if teams.in_cloud(key) or powershell],
@@ -112,17 +146,16 @@ def _due() -> list[tuple[Any, str]]:
     }
     with connection.cursor() as cursor:
         cursor.execute(_DUE, values)
-        found = [(row[0], row[1]) for row in cursor.fetchall()]
+        found = [Due(row[0], Stream(row[1]), row[2], row[3]) for row in cursor.fetchall()]
     order = list(KINDS)
-    return sorted(found, key=lambda one: (str(one[0]), order.index(Stream(one[1]))))
+    return sorted(found, key=lambda one: (str(one.tenant_id), order.index(one.stream)))
 
 
 _DUE = """
-WITH stream(name, kind, place) AS (
-    SELECT * FROM unnest(ARRAY[%(users)s, %(policies)s, %(numbers)s], %(kinds)s::text[], ARRAY[1, 2, 3])),
-due AS (
+    WITH stream(name, kind, place) AS (
+        SELECT * FROM unnest(ARRAY[%(users)s, %(policies)s, %(numbers)s], %(kinds)s::text[], ARRAY[1, 2, 3]))
     SELECT t.id, k.name, CASE WHEN k.name = %(numbers)s AND t.service = %(connect)s
-                              THEN %(refresh)s ELSE %(usual)s END AS every
+                              THEN %(refresh)s ELSE %(usual)s END AS every, s.asked_at
     FROM tenants_tenant t JOIN tenants_connection c ON c.tenant_id = t.id CROSS JOIN stream k
     LEFT JOIN telephony_stream s ON s.tenant_id = t.id AND s.stream = k.name
     LEFT JOIN (SELECT tenant_id, max(last_full_at) AS last_at FROM directory_stream GROUP BY tenant_id) f
@@ -135,10 +168,12 @@ due AS (
            OR f.last_at > s.asked_at)
       AND NOT EXISTS (SELECT FROM replication_command q WHERE q.tenant_id = t.id AND q.kind = k.kind
                       AND q.state IN ('queued', 'executing', 'suspended'))
-    ORDER BY s.next_at NULLS FIRST, k.place LIMIT %(batch)s)
-INSERT INTO telephony_stream AS s (tenant_id, stream, rows, left_out, asked_at, next_at)
-SELECT due.id, due.name, 0, 0, statement_timestamp(), statement_timestamp() + due.every * (0.95 + random() * 0.1)
-FROM due
-ON CONFLICT (tenant_id, stream) DO UPDATE SET asked_at = excluded.asked_at, next_at = excluded.next_at
-RETURNING s.tenant_id, s.stream
+    ORDER BY s.next_at NULLS FIRST, k.place LIMIT %(batch)s
+"""
+_TAKE = """
+    INSERT INTO telephony_stream AS s (tenant_id, stream, rows, left_out, asked_at, next_at)
+    VALUES (%(tenant_id)s, %(stream)s, 0, 0, statement_timestamp(),
+            statement_timestamp() + %(every)s * (0.95 + random() * 0.1))
+    ON CONFLICT (tenant_id, stream) DO UPDATE SET asked_at = excluded.asked_at, next_at = excluded.next_at
+        WHERE s.asked_at IS NOT DISTINCT FROM %(asked_at)s
 """

@@ -56,6 +56,15 @@ def test_telephony_follows_the_directory(replicated: Customer, worker: Worker) -
     assert asked() == list(ALL)
 
 
+def test_two_sweepers_ask_once(replicated: Customer) -> None:
+    with scope.every("a test is a slower sweeper"):
+        seen = commands._due()
+    assert asked() == list(ALL)
+    assert commands._ask(replicated.tenant.id, seen) == 0
+    with scope.one(replicated.tenant.id):
+        assert Command.objects.count() == len(ALL)
+
+
 def test_numbers_of_operator_connect_every_five_minutes(replicated: Customer, worker: Worker) -> None:
     read(worker, replicated)
     assert asked() == list(ALL), "readings of people do not count"
