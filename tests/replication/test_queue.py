@@ -317,6 +317,7 @@ def locked(command: Command) -> Iterator[None]:
             own.execute("SET lock_timeout = '5s'")  # whoever waits for it fails
             yield
             own.execute("RESET lock_timeout")
+        frozen.rollback()  # waits until the database has let go of it, as closing does not
 
 
 @pytest.mark.django_db(transaction=True)
