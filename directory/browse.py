@@ -22,6 +22,7 @@ from directory.models import (
 from directory.skus import name_of
 from directory.sync.reading import fold
 from replication.models import Command
+from replication.selectors import listed
 from tenants.models import Tenant
 from tenants.recent import Recent
 from tenants.tables import Chain
@@ -210,11 +211,9 @@ def age(tenant: Tenant, stream: Stream) -> Age:
 
 _STREAM = Written(lambda tenant_id, stream: SyncStream.objects.filter(tenant_id=tenant_id, stream=stream))
 _LATEST = Written(
-    lambda tenant_id: (
+    lambda tenant_id: listed(
         Command.objects.filter(tenant_id=tenant_id, kind__in=KINDS, dry_run=False)
-        .select_related("tenant", "lane")
-        .order_by("-id")[:1]
-    )
+    ).order_by("-id")[:1]
 )
 
 

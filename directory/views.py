@@ -385,7 +385,7 @@ def _freshness(request: HttpRequest, tenant: Tenant, stream: Stream) -> dict[str
     why_unread = selectors.why_unread(tenant, selectors.access_of(tenant))
     return {
         "age": age,
-        "latest": queue_words.row(age.latest, actor_of(request)) if age.latest else None,
+        "latest": queue_words.named(age.latest) if age.latest else None,
         "may_replicate": may and not why_unread,
         "why_unread": why_unread if may else "",
     }

@@ -136,6 +136,11 @@ def row(command: Command, actor: Actor, *, paused: bool = False) -> Row:
     )
 
 
+def named(command: Command) -> dict[str, Any]:
+    """For other pages that mention it: what it is, how it stands, and where it is told."""
+    return {"command": command, "title": title(command), "chip": chip(command), "url": url(command)}
+
+
 def next_execution(command: Command, *, paused: bool = False) -> str:
     """Next Execution Minutes, knowing also what keeps a whole customer or lane from starting anything."""
     if command.state != State.QUEUED:
