@@ -58,9 +58,9 @@ def told(found: Figures) -> str:
 
 
 def _line(path: str, of: Figures, plain: Figures | None = None) -> str:
-    """`cpu` is the median of what the web process used: other work on the machine disturbs it least."""
+    """`cpu` is the median of what the web process used, `both` with the database: other work disturbs them least."""
     told = f"  {path:<40}{of['queries']:>3} queries"
-    for name in ("cpu", "p50", "p95"):
+    for name in ("cpu", "both", "p50", "p95"):
         told += f"  {name} {of[name]:>7.1f} ms" + (f"{of[name] / plain[name]:6.2f} x" if plain else " " * 8)
     return told
 
