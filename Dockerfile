@@ -30,6 +30,7 @@ ENV PATH=/app/.venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     MALLOC_ARENA_MAX=1 \
+    MALLOC_MMAP_THRESHOLD_=65536 \
     DJANGO_SETTINGS_MODULE=ump_portal.settings \
     STATIC_ROOT=/app/collected \
     STATICFILES_BACKEND=whitenoise.storage.CompressedManifestStaticFilesStorage \

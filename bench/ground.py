@@ -155,8 +155,9 @@ def rows_written() -> int:
 def child(measure: str, /, *, of: str = "bench.measures", **options: Any) -> Figures:
     """Run one measurement in a process of its own, whose peak of memory is then its own too."""
     command = [sys.executable, "-m", of, measure, json.dumps(options)]
-    as_started = {**os.environ, "MALLOC_ARENA_MAX": "1"}  # as `ump up` and the image start everything
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True, env=as_started)
+    # As `ump up` and the image start everything.
+    environment = os.environ | {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "65536"}
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True, env=environment)
     figures: Figures = json.loads(done.stdout.splitlines()[-1])
     return figures
 

@@ -192,6 +192,8 @@ class _Run:
             "PYTHONUNBUFFERED": "1",
             # Threads hold Python's lock when they ask for memory; a heap for each only keeps more of it.
             "MALLOC_ARENA_MAX": os.environ.get("MALLOC_ARENA_MAX", "1"),
+            # A body is given back to the system once it is read, and leaves no holes between what stays.
+            "MALLOC_MMAP_THRESHOLD_": os.environ.get("MALLOC_MMAP_THRESHOLD_", "65536"),
         }
         return {**facts, "DEMO": "1"} if self.demo else facts
 

@@ -23,7 +23,7 @@ Clients = Callable[[threading.Event], GraphClient]
 Job = Callable[[GraphClient, Callable[[Item], None]], None]
 """Reads with the client and hands over what it found; ends early when the pump's `stop` is set."""
 
-AHEAD = 3
+AHEAD = 2
 """Items of one job that may wait to be written."""
 TOGETHER = 16
 """Items that are written in one transaction at most: with a slow database, all that came would be much."""
