@@ -296,9 +296,11 @@ def _rehearse(work: Work) -> tuple[list[tuple[str, bytes | None]], dict[str, tup
             texts += [prefix + line for line in copy_lines(table, rows).decode().split("\n") if line]
             address = page.next_link
         content[table.name] = (("tenant_id", *table.columns), "\n".join(texts) + "\n")
-    member_pages, members = _rehearse_members(client, groups)
-    pages += member_pages
-    text = "".join(prefix + line for line in members)
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        twenties = [groups[start : start + 20] for start in range(0, len(groups), 20)]
+        found = list(pool.map(lambda some: _rehearse_members(work.client(), some), twenties))
+    pages += [page for some, _ in found for page in some]
+    text = "".join(prefix + line for _, some in found for line in some)
     content["directory_member"] = (("tenant_id", "group_id", "member_id", "member_type"), text)
     return pages, content
 
@@ -306,23 +308,21 @@ def _rehearse(work: Work) -> tuple[list[tuple[str, bytes | None]], dict[str, tup
 def _rehearse_members(
     client: GraphClient, groups: list[str]
 ) -> tuple[list[tuple[str, bytes | None]], list[str]]:
-    pages: list[tuple[str, bytes | None]] = []
+    """The requests for all members of at most 20 groups, and the rows as lines."""
+    batch = [jobs.ToRead(number, group, "") for number, group in enumerate(groups)]
+    steps = [{"id": str(one.todo), "method": "GET", "url": jobs._members_url(one.group)} for one in batch]
+    pages: list[tuple[str, bytes | None]] = [(client._address("/$batch"), orjson.dumps({"requests": steps}))]
     members: list[str] = []
-    stop = threading.Event()
-    for start in range(0, len(groups), 20):
-        batch = [jobs.ToRead(number, group, "") for number, group in enumerate(groups[start : start + 20])]
-        steps = [{"id": str(one.todo), "method": "GET", "url": jobs._members_url(one.group)} for one in batch]
-        pages.append((client._address("/$batch"), orjson.dumps({"requests": steps})))
-        found: list[Any] = []
-        jobs.read_members(batch, stop)(client, found.append)
-        for page in found[0].pages:
-            members += page.members.decode().splitlines(keepends=True)
-            link = page.at
-            while link:
-                pages.append((link, None))
-                more = client.page(link)
-                members += jobs.members_of(page.group, more.value).decode().splitlines(keepends=True)
-                link = more.next_link or ""
+    found: list[Any] = []
+    jobs.read_members(batch, threading.Event())(client, found.append)
+    for page in found[0].pages:
+        members += page.members.decode().splitlines(keepends=True)
+        link = page.at
+        while link:
+            pages.append((link, None))
+            more = client.page(link)
+            members += jobs.members_of(page.group, more.value).decode().splitlines(keepends=True)
+            link = more.next_link or ""
     return pages, members
 
 
