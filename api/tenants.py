@@ -173,8 +173,9 @@ class TenantFilters(django_filters.FilterSet):
 
     def filter_queryset(self, queryset: QuerySet[Tenant]) -> QuerySet[Tenant]:
         """A search and the removed ones are the selector's business; the rest is columns."""
-        chosen = self.form.cleaned_data
-        found = selectors.tenants(search=chosen["search"], deleted=bool(chosen["deleted"])).only(*KEYS)
+        chosen, found = self.form.cleaned_data, queryset
+        if chosen["search"] or chosen["deleted"]:
+            found = selectors.tenants(search=chosen["search"], deleted=bool(chosen["deleted"])).only(*KEYS)
         asked = health.with_health(found) if chosen["health"] or chosen["verification"] else found
         narrowed: QuerySet[Tenant] = super().filter_queryset(asked)
         return narrowed
