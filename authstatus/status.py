@@ -17,7 +17,6 @@ from django.db.models import (
     When,
 )
 from django.http import QueryDict
-from django.urls import reverse
 from django.utils import timezone
 
 from accounts import installation
@@ -221,46 +220,47 @@ def _menu(
 ) -> list[dict[str, Any]]:
     """What may be done to this customer's access, by this person, with its method (AUT-15..17)."""
     found: list[dict[str, Any]] = []
+    base = f"/tenants/{tenant.id}/"
     if may_check:
         url = f"/authentication-status/{tenant.id}/check/{asked}"
         found.append({"label": "Check Credentials", "url": url, "icon": "shield-check", "post": True})
     if actor.may(Ability.MANAGE_CONNECTION, tenant.id):
         found += [
-            {"label": label, "url": reverse(name, kwargs={"uid": tenant.id}), "icon": icon, "modal": modal}
-            for label, name, icon, modal, fits in WAYS
+            {"label": label, "url": f"{base}{path}", "icon": icon, "modal": modal}
+            for label, path, icon, modal, fits in WAYS
             if fits(connection)
         ]
-    found.append({"label": "Connection", "url": f"/tenants/{tenant.id}/connection/", "icon": "plug"})
+    found.append({"label": "Connection", "url": f"{base}connection/", "icon": "plug"})
     return found
 
 
 WAYS: tuple[tuple[str, str, str, bool, Callable[[Connection | None], bool]], ...] = (
     (
         "Switch to token",
-        "switch-token",
+        "switch-to-token/",
         "key-round",
         True,
         lambda stored: stored is not None and stored.method == Method.PASSWORD,
     ),
     (
         "Switch to password",
-        "switch-password",
+        "switch-to-password/",
         "lock",
         True,
         lambda stored: (
             stored is not None and stored.method == Method.TOKEN and bool(installation.get("allow_password"))
         ),
     ),
-    ("Grant Access", "grant-access", "user-check", True, lambda stored: True),
+    ("Grant Access", "grant-access/", "user-check", True, lambda stored: True),
     (
         "Migrate",
-        "tenant-registration-migrate",
+        "registration/migrate/",
         "arrow-right-left",
         False,
         lambda stored: stored is not None and stored.app_owner == AppOwner.PROVIDER,
     ),
 )
-"""Further ways: label, route, icon, whether it opens in place, and for which connection."""
+"""Further ways: label, page of the customer, icon, whether it opens in place, and for which connection."""
 
 
 def csv_row(tenant: Any) -> list[object]:
