@@ -30,7 +30,7 @@ from bench import plain_list, rows  # noqa: E402
 from tenants import scope, services  # noqa: E402
 from tenants.abilities import ABILITIES, Role  # noqa: E402
 from tenants.access import SYSTEM  # noqa: E402
-from tenants.models import Cloud, Tenant, Verification  # noqa: E402
+from tenants.models import Cloud, Membership, Tenant, Verification  # noqa: E402
 from tests.cast import sign_in  # noqa: E402
 
 Figures = dict[str, Any]
@@ -99,8 +99,6 @@ def fill(*, tenants: int, users: int, commands: int, entries: int) -> Figures:
         services.note_replication(first.id, users=users // tenants, groups=20)
     person = User.objects.create_user(email="pia@example.test", password="correct horse battery", name="Pia")
     with scope.every("a benchmark gives a person a role"):
-        from tenants.models import Membership
-
         Membership.objects.create(user_id=person.id, role=Role.PROVIDER_ADMIN)
     words = "(ARRAY[" + ", ".join(f"'{word}'" for word in WORDS) + "])"
     with connections["owner"].cursor() as cursor, _without_indexes(cursor):
