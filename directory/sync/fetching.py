@@ -27,6 +27,8 @@ AHEAD = 2
 """Items of one job that may wait to be written."""
 TOGETHER = 16
 """Items that are written in one transaction at most: with a slow database, all that came would be much."""
+ENOUGH = 1_000_000
+"""Bytes of items after which no more are taken into a transaction: twenty large groups may be more than that."""
 POLL_SECONDS = 0.1
 
 
@@ -46,9 +48,10 @@ class _Found(Generic[Item]):
 class Pump(Generic[Item]):
     """Runs jobs, hands out what they found. Use it as a context manager: no thread outlives it."""
 
-    def __init__(self, clients: Clients, width: int) -> None:
+    def __init__(self, clients: Clients, width: int, weigh: Callable[[Item], int]) -> None:
         self.stop = threading.Event()
         self._clients = clients
+        self._weigh = weigh
         self._pool = ThreadPoolExecutor(width, thread_name_prefix="graph")
         self._mine = threading.local()
         self._inbox: queue.SimpleQueue[_Found[Item] | _Over] = queue.SimpleQueue()
@@ -108,10 +111,15 @@ class Pump(Generic[Item]):
 
     def _take(self) -> "list[_Found[Item] | _Over]":
         found: list[_Found[Item] | _Over] = []
+        weight = 0
         with contextlib.suppress(queue.Empty):
-            found.append(self._inbox.get(timeout=POLL_SECONDS))
-            while len(found) < TOGETHER:
-                found.append(self._inbox.get_nowait())
+            one = self._inbox.get(timeout=POLL_SECONDS)
+            while True:
+                found.append(one)
+                weight += 0 if isinstance(one, _Over) else self._weigh(one.item)
+                if len(found) >= TOGETHER or weight >= ENOUGH:
+                    break
+                one = self._inbox.get_nowait()
         return found
 
     def _sort(self, found: "list[_Found[Item] | _Over]") -> list[Item]:

@@ -53,7 +53,7 @@ class FullRead:
         self._tell = tell
         self._tenant = ctx.customer
         self._write = not ctx.dry_run
-        self._pump: Pump[Item] = Pump(clients, WIDTH + len(jobs.TABLES))
+        self._pump: Pump[Item] = Pump(clients, WIDTH + len(jobs.TABLES), jobs.weight)
         self._busy: set[str] = set()
         """Streams whose list is being read by a thread of this slice."""
         self._ready: collections.deque[ToRead] = collections.deque()

@@ -117,6 +117,13 @@ Item = ListPage | DeltaPage | MemberPages | Restart | RestartMembers | Token | T
 Emit = Callable[[Item], None]
 
 
+def weight(item: Item) -> int:
+    """Bytes of text in it, none in what is small."""
+    if isinstance(item, MemberPages):
+        return sum(len(page.members) for page in item.pages)
+    return len(item.text) if isinstance(item, ListPage) else 0
+
+
 def delta_select(stream: str) -> str:
     """$select of the delta; the link encodes it, so it is the same wherever a link is taken."""
     select = TABLES[stream].select
