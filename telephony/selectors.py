@@ -12,11 +12,12 @@ from core.errors import NotFound
 from directory.browse import as_uuid, matching
 from directory.models import LISTED, DirectoryUser
 from replication.models import Command
+from replication.selectors import listed
 from telephony import ways
 from telephony.commands import KINDS
 from telephony.models import PhoneNumber, Stream, TeamsPolicy, TeamsStream, TeamsUser, UserPolicy
 from tenants.models import Connection, Tenant
-from tenants.owned import sole
+from tenants.written import Written
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +78,10 @@ def teams_user(tenant: Tenant, object_id: uuid.UUID) -> TeamsUser:
 
 def of_users(tenant: Tenant, ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, TeamsUser]:
     """By the user's id; one query."""
-    return {one.object_id: one for one in TeamsUser.objects.filter(tenant=tenant, object_id__in=list(ids))}
+    return {one.object_id: one for one in _OF_USERS.rows(tenant.id, list(ids))}
+
+
+_OF_USERS = Written(lambda tenant_id, ids: TeamsUser.objects.filter(tenant_id=tenant_id, object_id__in=ids))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,14 +137,14 @@ class Age:
 
 
 def age(tenant: Tenant, stream: Stream, connection: Connection | None) -> Age:
-    row = sole(TeamsStream.objects.filter(tenant=tenant, stream=stream))
-    latest = (
-        Command.objects.filter(tenant=tenant, kind=KINDS[stream])
-        .select_related("tenant", "lane")
-        .order_by("-id")
-        .first()
-    )
-    return Age(row, latest, _why_not(tenant, connection))
+    latest = _LATEST.sole(tenant.id, KINDS[stream])
+    return Age(_STREAM.sole(tenant.id, stream.value), latest, _why_not(tenant, connection))
+
+
+_STREAM = Written(lambda tenant_id, stream: TeamsStream.objects.filter(tenant_id=tenant_id, stream=stream))
+_LATEST = Written(
+    lambda tenant_id, kind: listed(Command.objects.filter(tenant_id=tenant_id, kind=kind)).order_by("-id")[:1]
+)
 
 
 def read_at(tenants: Iterable[uuid.UUID], stream: Stream) -> dict[uuid.UUID, dt.datetime | None]:

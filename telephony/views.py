@@ -217,7 +217,7 @@ def freshness(request: HttpRequest, tenant: Tenant, stream: Stream) -> dict[str,
     unread = customers.why_unread(tenant, connection)
     return {
         "age": age,
-        "latest": queue_words.row(age.latest, actor_of(request)) if age.latest else None,
+        "latest": queue_words.named(age.latest) if age.latest else None,
         "may_read": may and not age.why and not unread,
         "why_unread": age.why or (unread if may else ""),
     }
