@@ -59,6 +59,7 @@ def apply(
     if not limits:
         pacing.TEAMS = pacing.WRITES = (1e9, 1.0)
     settings.REMOVAL_FLOOR = 10**9  # who gets another number loses one: no second person is asked here
+    settings.QUICK_REPLICATION_CYCLE_DELAY = 86_400  # or a plan of its own would be drawn after five minutes
     with scope.one(key):
         customer = Tenant.objects.get(id=key)
         services.ask(SYSTEM, customer, _wishes(customer, turn, number, policy, user), source=Source.API)
