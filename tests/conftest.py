@@ -1,6 +1,5 @@
 """Fixtures for everybody: the database as the product uses it (owner migrates, app works), and the cast."""
 
-import gc
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -44,8 +43,10 @@ def django_db_setup(django_test_environment: None, django_db_blocker: Any) -> It
     yield
     with django_db_blocker.unblock():
         connections["default"].close()
-        gc.collect()  # connections of threads that ended hang in reference cycles until then
-        owner.creation.destroy_test_db(settings.DATABASES["owner"]["TEST"]["NAME"], verbosity=0)
+        name = owner.settings_dict["NAME"]
+        owner.creation.destroy_test_db(settings.DATABASES["owner"]["TEST"]["NAME"], verbosity=0, keepdb=True)
+        with owner.creation._nodb_cursor() as cursor:  # what a thread of a test still holds open ends with it
+            cursor.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 def _flush_as_owner(self: TransactionTestCase) -> None:
