@@ -20,6 +20,7 @@ from core.errors import UmpError
 STEP_SECONDS = 10
 WHOLE_SECONDS = 45.0
 """A server that answers a byte now and then would hold a worker for ever: each step and the whole have an end."""
+CUT_AGAIN = 0.05
 
 
 class Smtp(EmailBackend):
@@ -49,19 +50,22 @@ class Smtp(EmailBackend):
 
     @contextlib.contextmanager
     def _ends(self) -> Iterator[None]:
-        clock = threading.Timer(WHOLE_SECONDS, self._cut)
-        clock.daemon = True
-        clock.start()
+        over = threading.Event()
+        threading.Thread(target=self._cut, args=(over,), daemon=True).start()
         try:
             yield
         finally:
-            clock.cancel()
+            over.set()
 
-    def _cut(self) -> None:
-        half = self.connection or getattr(self, "_partial_connection", None)  # Django names no other way
-        if half is not None and half.sock is not None:
-            with contextlib.suppress(OSError):
-                half.sock.shutdown(socket.SHUT_RDWR)
+    def _cut(self, over: threading.Event) -> None:
+        """Once the time is up, and until it is over: there may be no connection yet that could be cut."""
+        rest = WHOLE_SECONDS
+        while not over.wait(rest):
+            rest = CUT_AGAIN
+            half = self.connection or getattr(self, "_partial_connection", None)  # Django names no other way
+            if half is not None and half.sock is not None:
+                with contextlib.suppress(OSError):
+                    half.sock.shutdown(socket.SHUT_RDWR)
 
 
 def may_be_plain(host: str) -> bool:

@@ -168,10 +168,11 @@ def test_what_the_server_does_not_take_is_not_counted_but_told(
         }
 
 
+@pytest.mark.parametrize("seconds", [0.3, 0.0], ids=["in the middle", "before it is connected"])
 def test_a_server_that_drips_is_cut_off(
-    mailbox: MailServer, invitation: Invitation, monkeypatch: pytest.MonkeyPatch
+    mailbox: MailServer, invitation: Invitation, monkeypatch: pytest.MonkeyPatch, seconds: float
 ) -> None:
-    monkeypatch.setattr(delivery, "WHOLE_SECONDS", 0.3)
+    monkeypatch.setattr(delivery, "WHOLE_SECONDS", seconds)
     mailbox.set({"slow_ms": 200})
     run_due()
     assert again(invitation).undelivered["code"] == "mail_unreachable"
