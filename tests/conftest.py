@@ -42,11 +42,15 @@ def django_db_setup(django_test_environment: None, django_db_blocker: Any) -> It
         owner.close()
     yield
     with django_db_blocker.unblock():
+        with connections[
+            "default"
+        ].cursor() as cursor:  # what a thread of a test still holds open ends with it
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+                " AND usename = current_user AND pid <> pg_backend_pid()"
+            )
         connections["default"].close()
-        name = owner.settings_dict["NAME"]
-        owner.creation.destroy_test_db(settings.DATABASES["owner"]["TEST"]["NAME"], verbosity=0, keepdb=True)
-        with owner.creation._nodb_cursor() as cursor:  # what a thread of a test still holds open ends with it
-            cursor.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+        owner.creation.destroy_test_db(settings.DATABASES["owner"]["TEST"]["NAME"], verbosity=0)
 
 
 def _flush_as_owner(self: TransactionTestCase) -> None:
