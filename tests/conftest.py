@@ -42,9 +42,8 @@ def django_db_setup(django_test_environment: None, django_db_blocker: Any) -> It
         owner.close()
     yield
     with django_db_blocker.unblock():
-        with connections[
-            "default"
-        ].cursor() as cursor:  # what a thread of a test still holds open ends with it
+        # What a thread of a test still holds open ends with it.
+        with connections["default"].cursor() as cursor:
             cursor.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
                 " AND usename = current_user AND pid <> pg_backend_pid()"
