@@ -78,9 +78,8 @@ class NumberOut(Out):
 
     @extend_schema_field(HolderOut(allow_null=True))
     def get_assigned_to(self, row: PhoneNumber) -> dict[str, Any] | None:
-        if row.target_id is None:
-            return None
-        return dict(HolderOut(self.context["people"][row.tenant_id, row.target_id]).data)
+        holder = selectors.holder_of(row)
+        return dict(HolderOut(holder).data) if holder else None
 
     def get_on_sbc(self, row: PhoneNumber) -> bool | None:
         if not self.context["read"]:
@@ -107,7 +106,6 @@ class _Numbers(ListView):
     def context(self, page: list[PhoneNumber]) -> dict[str, Any]:
         own = numbers.own_rules({one.tenant_id: one.tenant for one in page}.values())
         return {
-            "people": selectors.holders(page),
             "rules": numbers.rules_of(page, own),
             "read": numbers.rules_read(),
             "holds": holds.of_numbers(page),
@@ -118,7 +116,7 @@ class TenantNumbers(_Numbers):
     doors = {"GET": tenant(Ability.VIEW_DIRECTORY)}
 
     def rows(self) -> QuerySet[Any]:
-        return numbers.of(self.tenant).select_related("tenant")
+        return numbers.with_holders(numbers.of(self.tenant).select_related("tenant"))
 
     @extend_schema(operation_id="numbers_of_tenant", responses=NumberOut(many=True))
     def get(self, request: Request, uid: str) -> Response:
@@ -133,7 +131,7 @@ class Numbers(_Numbers):
     def rows(self) -> QuerySet[Any]:
         key = Concat(Cast("tenant_id", CharField()), Cast("object_id", CharField()))
         found: QuerySet[Any] = numbers.of().select_related("tenant").annotate(row_key=key)
-        return found
+        return numbers.with_holders(found)
 
     @extend_schema(operation_id="numbers_list", responses=NumberOut(many=True))
     def get(self, request: Request) -> Response:

@@ -134,12 +134,12 @@ def _chosen(request: HttpRequest, tenant: Tenant) -> tuple[list[Any], int]:
     """(the numbers that are ticked, or the first that match the list's filters; how many match)."""
     ids = [each for sent in request.POST.getlist("id") if (each := as_uuid(sent))]
     if ids or request.method == "POST":
-        rows = numbers.of(tenant).filter(object_id__in=ids[:MOST])
+        rows = numbers.with_holders(numbers.of(tenant)).filter(object_id__in=ids[:MOST])
         return list(rows.order_by("search", "object_id")), len(ids)
     one = as_uuid(request.GET.get("number", ""))
     if one is not None:
-        return list(numbers.of(tenant).filter(object_id=one)), 1
-    rows = views.listed(request, tenant)
+        return list(numbers.with_holders(numbers.of(tenant)).filter(object_id=one)), 1
+    rows = numbers.with_holders(views.listed(request, tenant))
     return list(rows.order_by("search", "object_id")[:MOST]), rows.count()
 
 
@@ -160,10 +160,9 @@ def _sorted_out(name: str, chosen: list[Any]) -> tuple[list[Any], list[tuple[Any
 
 def _names(rows: Sequence[PhoneNumber]) -> list[str]:
     """Each number, and who has it."""
-    people = selectors.holders(rows)
     found = []
     for one in rows:
-        holder = people.get((one.tenant_id, one.target_id)) if one.target_id else None
+        holder = selectors.holder_of(one)
         found.append(f"{one.number} ({holder.name})" if holder and holder.name else one.number)
     return found
 
