@@ -22,7 +22,7 @@ from directory.models import (
 from directory.skus import name_of
 from directory.sync.reading import fold
 from replication.models import Command
-from replication.selectors import listed
+from replication.selectors import latest
 from tenants.models import Tenant
 from tenants.recent import Recent
 from tenants.tables import Chain
@@ -206,15 +206,10 @@ class Age:
 
 
 def age(tenant: Tenant, stream: Stream) -> Age:
-    return Age(_STREAM.sole(tenant.id, stream.value), _LATEST.sole(tenant.id))
+    return Age(_STREAM.sole(tenant.id, stream.value), latest(tenant.id, KINDS))
 
 
 _STREAM = Written(lambda tenant_id, stream: SyncStream.objects.filter(tenant_id=tenant_id, stream=stream))
-_LATEST = Written(
-    lambda tenant_id: listed(
-        Command.objects.filter(tenant_id=tenant_id, kind__in=KINDS, dry_run=False)
-    ).order_by("-id")[:1]
-)
 
 
 def as_uuid(text: str) -> uuid.UUID | None:

@@ -63,6 +63,18 @@ def listed(found: QuerySet[Command]) -> QuerySet[Command]:
     return found.select_related(None).only(*OWN)
 
 
+def latest(tenant_id: uuid.UUID, kinds: Sequence[str]) -> Command | None:
+    """The customer's newest command of these kinds that is no dry run, with those columns."""
+    return _LATEST.sole(tenant_id, list(kinds))
+
+
+_LATEST = Written(
+    lambda tenant_id, kinds: listed(
+        Command.objects.filter(tenant_id=tenant_id, kind__in=kinds, dry_run=False)
+    ).order_by("-id")[:1]
+)
+
+
 def beside(rows: Sequence[Command], tenant: Tenant | None = None) -> None:
     """Give these commands, of one customer or of any, their customers and lanes: each made once, by two queries."""
     customers = {tenant.id: tenant} if tenant else _by_id(_TENANTS, {row.tenant_id for row in rows})

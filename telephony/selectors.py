@@ -12,10 +12,10 @@ from core.errors import NotFound
 from directory.browse import as_uuid, matching
 from directory.models import LISTED, DirectoryUser
 from replication.models import Command
-from replication.selectors import listed
+from replication.selectors import latest
 from telephony import ways
 from telephony.commands import KINDS
-from telephony.models import PhoneNumber, Stream, TeamsPolicy, TeamsStream, TeamsUser, UserPolicy
+from telephony.models import Stream, TeamsPolicy, TeamsStream, TeamsUser, UserPolicy
 from tenants.models import Connection, Tenant
 from tenants.written import Written
 
@@ -30,28 +30,14 @@ class Holder:
     known: bool
 
 
-def holders(rows: Iterable[PhoneNumber]) -> dict[tuple[uuid.UUID, uuid.UUID], Holder]:
-    """By customer and user: the names of those who have these numbers; one query."""
-    ids = {(one.tenant_id, one.target_id) for one in rows if one.target_id}
-    if not ids:
-        return {}
-    people = DirectoryUser.objects.filter(
-        tenant_id__in={tenant for tenant, _ in ids}, object_id__in={user for _, user in ids}
-    )
-    found = {
-        (one.tenant_id, one.object_id): Holder(str(one), one.user_principal_name, one.object_id, known=True)
-        for one in people
-    }
-    return {key: found.get(key) or Holder("", "", key[1], known=False) for key in ids}
-
-
 def holder_of(one: Any) -> Holder | None:
     """Of a number that came from `numbers.with_holders`; None where nobody has it."""
     if one.target_id is None:
         return None
-    known = one.holder_address is not None
+    if one.holder_address is None:
+        return Holder("", "", one.target_id, known=False)
     name = one.holder_name or one.holder_address or str(one.target_id)
-    return Holder(name if known else "", one.holder_address or "", one.target_id, known=known)
+    return Holder(name, one.holder_address, one.target_id, known=True)
 
 
 def teams_users(tenant: Tenant) -> QuerySet[TeamsUser]:
@@ -137,14 +123,11 @@ class Age:
 
 
 def age(tenant: Tenant, stream: Stream, connection: Connection | None) -> Age:
-    latest = _LATEST.sole(tenant.id, KINDS[stream])
-    return Age(_STREAM.sole(tenant.id, stream.value), latest, _why_not(tenant, connection))
+    newest = latest(tenant.id, [KINDS[stream]])
+    return Age(_STREAM.sole(tenant.id, stream.value), newest, _why_not(tenant, connection))
 
 
 _STREAM = Written(lambda tenant_id, stream: TeamsStream.objects.filter(tenant_id=tenant_id, stream=stream))
-_LATEST = Written(
-    lambda tenant_id, kind: listed(Command.objects.filter(tenant_id=tenant_id, kind=kind)).order_by("-id")[:1]
-)
 
 
 def read_at(tenants: Iterable[uuid.UUID], stream: Stream) -> dict[uuid.UUID, dt.datetime | None]:
