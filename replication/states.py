@@ -571,9 +571,23 @@ def resume_lane(tenant_id: uuid.UUID) -> int:
     return freed
 
 
-def wake(code: str) -> int:
-    """What backs off because of this error is due now; how many commands."""
-    return make_due(Q(reason=Reason.BACKING_OFF, error__code=code))
+_OF_ERROR = """
+    SELECT id FROM replication_lane WHERE id IN (
+        SELECT lane_id FROM replication_command
+        WHERE state = 'queued' AND reason = 'backing_off' AND error ->> 'code' = %(code)s)
+    ORDER BY id LIMIT %(limit)s FOR NO KEY UPDATE SKIP LOCKED
+"""
+
+
+def wake(code: str, limit: int = 500) -> int:
+    """What backs off because of this error is due now, of so many lanes at a time; how many commands.
+
+    Lanes that somebody locks are left for the next call, so that one frozen worker does not keep everybody asleep.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_OF_ERROR, {"code": code, "limit": limit})
+        lanes = [row[0] for row in cursor.fetchall()]
+    return _make_due(Q(lane_id__in=lanes, reason=Reason.BACKING_OFF, error__code=code), lanes)
 
 
 def note_powershell() -> None:
@@ -605,12 +619,17 @@ def lane_suspension(lane_id: int) -> str:
 def make_due(query: Q) -> int:
     """Process All: what waits for further changes is due now."""
     ids = list(Command.objects.filter(query, state=State.QUEUED).values_list("id", "lane_id"))
-    for lane_id in sorted({row[1] for row in ids}):
+    lanes = sorted({row[1] for row in ids})
+    for lane_id in lanes:
         lock_lane(lane_id)
-    changed = Command.objects.filter(id__in=[row[0] for row in ids], state=State.QUEUED).update(
-        not_before=Least("not_before", Now()), reason=Reason.NONE
-    )
-    refresh_lanes([row[1] for row in ids])
+    return _make_due(Q(id__in=[row[0] for row in ids]), lanes)
+
+
+def _make_due(query: Q, lanes: list[int]) -> int:
+    """Of these lanes, which this transaction has locked."""
+    due = Command.objects.filter(query, state=State.QUEUED)
+    changed = due.update(not_before=Least("not_before", Now()), reason=Reason.NONE)
+    refresh_lanes(lanes)
     return changed
 
 

@@ -305,13 +305,14 @@ def test_what_was_lost_comes_before_whoever_was_served_since(cast: Cast) -> None
 
 
 @contextlib.contextmanager
-def locked(command: Command) -> Iterator[None]:
-    """A worker that was frozen in the midst of a transaction has the command's row."""
+def locked(command: Command, *, lane: bool = False) -> Iterator[None]:
+    """A worker that was frozen in the midst of a transaction has the command's row, or its lane's."""
+    table, found = ("lane", command.lane_id) if lane else ("command", command.id)
     login = connection.get_connection_params()
     login.pop("cursor_factory", None)
     with contextlib.closing(psycopg2.connect(**login)) as frozen, frozen.cursor() as cursor:
         cursor.execute("SELECT set_config('app.tenant', %s, false)", [str(command.tenant_id)])
-        cursor.execute("SELECT 1 FROM replication_command WHERE id = %s FOR UPDATE", [command.id])
+        cursor.execute(f"SELECT 1 FROM replication_{table} WHERE id = %s FOR UPDATE", [found])
         assert cursor.rowcount == 1
         with connection.cursor() as own:
             own.execute("SET lock_timeout = '5s'")  # whoever waits for it fails
@@ -341,6 +342,20 @@ def test_what_a_frozen_worker_still_locks_holds_no_other_up(committed_cast: Cast
             assert (row(stuck).state, row(other).state) == (State.EXECUTING, State.QUEUED)
         assert sweeper.take_back() == 1
         assert row(stuck).state == State.QUEUED
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_frozen_worker_keeps_nobody_else_asleep(committed_cast: Cast) -> None:
+    busy = UmpError.of("graph_unavailable")
+    with scripted(busy, busy):
+        stuck, other = submit(committed_cast.contoso), submit(committed_cast.fabrikam)
+        assert run_due() == 2
+        with locked(stuck, lane=True), scope.every("the line works again"):
+            assert states.wake(busy.code) == 1
+        assert (row(stuck).reason, row(other).reason) == (Reason.BACKING_OFF, Reason.NONE)
+        with scope.every("the next look"):
+            assert states.wake(busy.code) == 1
+        assert {held.id for held in claim()} == {stuck.id, other.id}
 
 
 @pytest.mark.parametrize("skew", [dt.timedelta(days=-1), dt.timedelta(days=1)], ids=["behind", "ahead"])
