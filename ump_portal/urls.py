@@ -2,6 +2,7 @@
 
 from django.urls import include, path
 
+from tenants.routes import Route, gathered
 from ump_portal.pages import (
     audit,
     branding,
@@ -28,7 +29,7 @@ handler403 = "ump_portal.pages.errors.forbidden"
 handler404 = "ump_portal.pages.errors.not_found"
 handler500 = "ump_portal.pages.errors.server_error"
 
-urlpatterns = [
+urlpatterns: list[Route] = [
     path("", dashboard.start, name="start"),
     path("dashboard/figures/", dashboard.figures, name="dashboard-figures"),
     path("tenants/", tenants.index, name="tenants"),
@@ -119,3 +120,4 @@ urlpatterns = [
     path("", include("invitations.urls")),
     path("", include("onboarding.urls")),
 ]
+urlpatterns = gathered("tenants/<uuid:uid>/", urlpatterns)
