@@ -8,8 +8,6 @@ import dataclasses
 import uuid
 from collections.abc import Mapping
 
-from django.db import connection
-
 from core.errors import Forbidden, NotFound, UmpError
 from tenants import scope
 from tenants.abilities import ABILITIES, PROVIDER_WIDE, Ability, Role
@@ -56,8 +54,7 @@ def actor_of_user(
     user_id: uuid.UUID, label: str, *, address: str | None = None, request_id: uuid.UUID | None = None
 ) -> Actor:
     """A person with his roles, which are read anew for each request: a role taken away is gone at once."""
-    with scope.every("a person's roles are read before any scope is known"):
-        rows = _roles(user_id)
+    rows = scope.glance("a person's roles are read before any scope is known", _ROLES, [user_id])
     wide = [Role(role) for tenant_id, role in rows if tenant_id is None]
     return Actor(
         kind="person",
@@ -70,14 +67,8 @@ def actor_of_user(
     )
 
 
-def _roles(user_id: uuid.UUID) -> list[tuple[uuid.UUID | None, str]]:
-    """(customer or None, role); in plain SQL, because every request asks for it."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT tenant_id, role FROM tenants_membership WHERE user_id = %s", [user_id])
-        rows: list[tuple[uuid.UUID | None, str]] = cursor.fetchall()
-    return rows
-
-
+_ROLES = "SELECT tenant_id, role FROM tenants_membership WHERE user_id = %s"
+"""In plain SQL, because every request asks for it."""
 _TENANT = Written(lambda tenant_id: Tenant.objects.filter(id=tenant_id))
 
 

@@ -8,7 +8,7 @@ carries the ids, and "every tenant" is another role, entered by SET LOCAL ROLE.
 import contextlib
 import dataclasses
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import Any
 
@@ -83,6 +83,18 @@ def every_in_sight(reason: str) -> contextlib.AbstractContextManager[Scope]:
     """As `every`, for reads: where every tenant is in sight already, nothing is sent to the database."""
     here = _current.get()
     return every(reason) if here is None or here.tenants is not None else contextlib.nullcontext(here)
+
+
+def glance(reason: str, sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """What one SELECT over every tenant says; by a single message where no transaction is open.
+
+    PostgreSQL takes statements that come together for one transaction, so that the role ends with them.
+    """
+    connection = connections[DEFAULT_DB_ALIAS]
+    inside = connection.in_atomic_block
+    with every(reason) if inside else contextlib.nullcontext(), connection.cursor() as cursor:
+        cursor.execute(sql if inside else f"SET LOCAL ROLE ump_every; {sql}", params)
+        return list(cursor.fetchall())
 
 
 @contextlib.contextmanager

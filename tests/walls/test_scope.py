@@ -1,5 +1,6 @@
 """The second wall: no scope, no query; and the third: what PostgreSQL shows when the second is down."""
 
+import contextlib
 import uuid
 from typing import Any
 
@@ -200,6 +201,16 @@ def test_every_is_a_role_that_ends_with_its_block(cast: Cast) -> None:
     with pytest.raises(ZeroDivisionError), scope.every("an exception inside"):
         _ = 1 / 0
     assert role() == "ump_app"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_glance_at_every_customer_leaves_no_role_behind(committed_cast: Cast) -> None:
+    for outside in (contextlib.nullcontext(), scope.one(committed_cast.contoso.id), transaction.atomic()):
+        with outside:
+            assert scope.glance("a test", "SELECT count(*) FROM tenants_tenant WHERE name <> %s", ["x"]) == [
+                (2,)
+            ]
+            assert _raw("SELECT current_user") == [("ump_app",)]
 
 
 @pytest.mark.django_db(transaction=True)
