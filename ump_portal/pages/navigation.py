@@ -43,6 +43,7 @@ class Tab:
     label: str
     url: str
     active: bool
+    count: int = 0
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from html import escape as plain_escape
 from typing import Any
+from urllib.parse import urlencode
 
 import lucide as lucide_icons
 from django import template
@@ -238,16 +239,19 @@ def stat(label: str, number: object, hint: str = "", url: str = "", tone: str = 
 # --- Addresses ----------------------------------------------------------------------------------------------
 def params(context: RequestContext | dict[str, Any]) -> QueryDict:
     request = context.get("request")
-    return request.GET.copy() if request is not None else QueryDict(mutable=True)
+    return request.GET if request is not None else QueryDict()
 
 
 def changed(given: QueryDict, changes: dict[str, object]) -> str:
-    for name, new in changes.items():
-        if new is None or new == "":
-            given.pop(name, None)
-        else:
-            given[name] = str(new)
-    return "?" + given.urlencode()
+    """Each in its place, new ones at the end. Written from pairs: a page has twenty, and Django copies deeply."""
+    new = {name: str(value) for name, value in changes.items() if value is not None and value != ""}
+    pairs: list[tuple[str, object]] = []
+    for name, values in given.lists():
+        if name not in changes:
+            pairs += [(name, value) for value in values]
+        elif name in new:
+            pairs.append((name, new.pop(name)))
+    return "?" + urlencode([*pairs, *new.items()])
 
 
 @register.simple_tag(takes_context=True)
@@ -291,8 +295,7 @@ def sort_header(context: RequestContext, label: str, field: str, css: str = "") 
     active = given.get("sort") or str(context.get("sort") or "")
     down, up = active == f"-{field}", active == field
     arrow = draw("arrow-down" if down else "arrow-up" if up else "chevrons-up-down", 13)
-    given.pop("page", None)
-    address = changed(given, {"sort": f"-{field}" if up else field})
+    address = changed(given, {"page": None, "sort": f"-{field}" if up else field})
     order = ' aria-sort="descending"' if down else ' aria-sort="ascending"' if up else ""
     colour = html(' class="{}"', css) if css else ""
     return html(
@@ -309,7 +312,7 @@ def pager(context: RequestContext, page: Page[Any], noun: str = "entries") -> di
     given = params(context)
 
     def address(number: int) -> str:
-        return changed(given.copy(), {"page": number})
+        return changed(given, {"page": number})
 
     numbers: list[SafeString | str] = []
     for number in page.paginator.get_elided_page_range(page.number, on_each_side=1, on_ends=1):
