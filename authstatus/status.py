@@ -99,14 +99,19 @@ def who_in_words(problem: dict[str, Any] | None) -> str:
 
 
 # --- Which customers ----------------------------------------------------------------------------------------
-def matching(params: QueryDict, app: ProviderApp | None = None, *, by: str = "") -> QuerySet[Any]:
+def ordered(params: QueryDict, app: ProviderApp, sort: str, order: Sequence[str]) -> Any:
+    """For a page: the customers that the address asks for. All of them by name need no columns to sort by."""
+    if sort.removeprefix("-") == "name" and not tables.narrows(params):
+        return selectors.in_order(order)
+    return matching(params, app).order_by(*order)
+
+
+def matching(params: QueryDict, app: ProviderApp | None = None) -> QuerySet[Any]:
     """The customers of the scope that the address asks for, with the columns to sort by.
 
-    `app` is the provider's own, where it is at hand already. A page `by` name that nothing narrows needs no columns.
+    `app` is the provider's own, where it is at hand already.
     """
     search = tables.search_of(params)
-    if by.removeprefix("-") == "name" and not search and not any(params.get(name) for name in CHOICES):
-        return selectors.tenants()
     found = _with_connection(selectors.tenants(), app or provider_app.current())
     if search:
         found = found.filter(
@@ -197,7 +202,13 @@ def rows(actor: Actor, found: Iterable[Tenant], app: ProviderApp, asked: str = "
 
 
 _CONNECTIONS: Written[Any] = Written(
-    lambda ids: Connection.objects.filter(tenant_id__in=ids).annotate(ends_at=end_of_access())
+    lambda ids: (
+        Connection.objects.filter(tenant_id__in=ids)
+        .only(
+            "tenant_id", "account", "method", "app_owner", "verification", "verified_at", "held_at", "problem"
+        )
+        .annotate(ends_at=end_of_access())
+    )
 )
 
 

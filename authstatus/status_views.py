@@ -65,7 +65,7 @@ def _page(request: HttpRequest, form: ProviderAppForm | None = None) -> HttpResp
     actor = actor_of(request)
     sort, order = tables.order_of(request.GET, status.COLUMNS, "name")
     app = provider_app.current()
-    page = tables.page_of(request.GET, status.matching(request.GET, app, by=sort).order_by(*order))
+    page = tables.page_of(request.GET, status.ordered(request.GET, app, sort, order))
     page.object_list = status.rows(
         actor, page.object_list, app, tables.without(request.GET) if request.GET else ""
     )

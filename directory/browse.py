@@ -3,7 +3,7 @@
 import dataclasses
 import datetime as dt
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
@@ -23,6 +23,7 @@ from directory.skus import name_of
 from directory.sync.reading import fold
 from replication.models import Command
 from replication.selectors import latest
+from tenants import tables
 from tenants.models import Tenant
 from tenants.recent import Recent
 from tenants.tables import Chain
@@ -42,7 +43,7 @@ GROUP_KINDS: Mapping[str, Q] = {
 
 # --- Users --------------------------------------------------------------------------------------------------
 def users(
-    tenant: Tenant,
+    tenant: Tenant | uuid.UUID,
     *,
     search: str = "",
     licence: str = "",
@@ -65,12 +66,26 @@ def users(
     return found.order_by("search", "object_id")
 
 
+def users_in_order(tenant: Tenant, order: Sequence[str], *, search: str = "") -> Any:
+    """As `users`, by these columns, for a page."""
+    if as_uuid(search):
+        return users(tenant, search=search).order_by(*order)
+    return _IN_ORDER(tenant.id, fold(search).split() or None, order=tuple(order))
+
+
+_IN_ORDER = tables.Kept(
+    lambda tenant_id, words, *, order: users(tenant_id).filter(_with_all(words or ())).order_by(*order)
+)
+
+
 def matching(search: str) -> Q:
     """Every word occurs in the name or address, in any order; an object id finds that object."""
     object_id = as_uuid(search)
-    if object_id:
-        return Q(object_id=object_id)
-    return Q(*(Q(search__contains=word) for word in fold(search).split()))
+    return Q(object_id=object_id) if object_id else _with_all(fold(search).split())
+
+
+def _with_all(words: Iterable[str]) -> Q:
+    return Q(*(Q(search__contains=word) for word in words))
 
 
 def user(tenant: Tenant, object_id: uuid.UUID) -> DirectoryUser:

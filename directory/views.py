@@ -36,7 +36,10 @@ def users(request: HttpRequest, tenant: Tenant) -> HttpResponse:
     skus, sieve = browse.licences(tenant), scoping.sieve_of(tenant)
     shown = _user_filters(request, tenant, skus, sieve)
     sort, order = tables.order_of(request.GET, USER_COLUMNS, "name")
-    page = tables.page_of(request.GET, _users(request, tenant, skus, sieve).order_by(*order), bounded=False)
+    found: Any = browse.users_in_order(tenant, order, search=tables.search_of(request.GET))
+    if tables.narrows(request.GET, "q"):
+        found = _users(request, tenant, skus, sieve).order_by(*order)
+    page = tables.page_of(request.GET, found, bounded=False)
     words, left_out = browse.licence_words(skus), sieve.why_left_out(page) if sieve else {}
     rows = [
         {

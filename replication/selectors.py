@@ -14,6 +14,7 @@ from core.errors import NotFound
 from replication import states
 from replication.models import OPEN, Command, Lane, LaneName, State, Step, Switch
 from replication.registry import title_of
+from tenants import tables
 from tenants.models import Tenant
 from tenants.written import Written
 
@@ -40,7 +41,7 @@ class TenantCounts:
 
 
 def commands(
-    tenant: Tenant | None = None, *, state: str = "", kind: str = "", search: str = ""
+    tenant: Tenant | uuid.UUID | None = None, *, state: str = "", kind: str = "", search: str = ""
 ) -> QuerySet[Command]:
     """Newest first. `state` is a state or `open`; a search looks at the customer's name and the id."""
     found: QuerySet[Command] = Command.objects.select_related("tenant").order_by("-id")
@@ -61,6 +62,12 @@ def commands(
 def listed(found: QuerySet[Command]) -> QuerySet[Command]:
     """Those columns that a list shows; `beside` gives the rows of a page what is around them."""
     return found.select_related(None).only(*OWN)
+
+
+newest = tables.Kept(
+    lambda tenant_id, kind, *, states: listed(commands(tenant_id, kind=kind or "")).filter(state__in=states)
+)
+"""Those of a customer, or of any (None), of this kind or of all (None), that are in one of these states."""
 
 
 def latest(tenant_id: uuid.UUID, kinds: Sequence[str]) -> Command | None:

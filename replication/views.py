@@ -1,5 +1,6 @@
 """The queue's lists: Queued Tasks for the provider, Queue Changes for a customer, live and as CSV."""
 
+import functools
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -10,7 +11,7 @@ from django.views.decorators.http import conditional_page
 
 from accounts import branding
 from replication import selectors, watch, words
-from replication.models import Command, State
+from replication.models import OPEN, Command, State
 from replication.registry import kinds
 from tenants import tables
 from tenants.abilities import Ability
@@ -91,14 +92,8 @@ def with_neighbours(rows: QuerySet[Command]) -> QuerySet[Command]:
 
 def _list(request: HttpRequest, tenant: Tenant | None) -> dict[str, Any]:
     actor, params = actor_of(request), request.GET
-    found: Any = selectors.listed(wanted(request, tenant))
     standing = watch.standing()
-    if params.get("sort", "").removeprefix("-") in COLUMNS:
-        found = found.order_by(*tables.order_of(params, COLUMNS, "-id")[1])
-    elif not params.get("state"):
-        narrowed = params.get("kind") or params.get("q")
-        found = watch.open_first(found, None if narrowed else standing.counters["open"])
-    page = tables.page_of(params, found)
+    page = tables.page_of(params, _ordered(request, tenant, standing.counters["open"]))
     selectors.beside(list(page), tenant)
     paused = selectors.is_paused()
     rows = [words.row(command, actor, paused=paused is not None) for command in page]
@@ -117,6 +112,24 @@ def _list(request: HttpRequest, tenant: Tenant | None) -> dict[str, Any]:
         "bulk_actions": _bulk_actions(actor, tenant),
         **_state_of_things(actor, tenant, paused, standing),
     }
+
+
+def _ordered(request: HttpRequest, tenant: Tenant | None, opened: int) -> Any:
+    """What the address asks for, in its order: newest first, and where it names no state, open ones before all."""
+    params = request.GET
+    if params.get("sort", "").removeprefix("-") in COLUMNS:
+        return selectors.listed(wanted(request, tenant)).order_by(*tables.order_of(params, COLUMNS, "-id")[1])
+    if tables.search_of(params):
+        found = selectors.listed(wanted(request, tenant))
+        return (
+            found if params.get("state") else watch.open_first(lambda states: found.filter(state__in=states))
+        )
+    kind = tables.choice_of(params, "kind", kinds())
+    newest = functools.partial(selectors.newest, tenant and tenant.id, kind or None)
+    state = tables.choice_of(params, "state", [value for value, _ in STATES])
+    if state:
+        return newest(states=OPEN if state == "open" else (state,))
+    return watch.open_first(lambda states: newest(states=states), None if kind else opened)
 
 
 def _state_of_things(

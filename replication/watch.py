@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime as dt
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.db import connection
@@ -18,14 +19,13 @@ SILENCE = "60 seconds"
 """How long due work may lie before people are told that no worker runs; a busy worker takes seconds."""
 
 
-def open_first(rows: QuerySet[Command], opened: int | None = None) -> Chain:
+def open_first(rows: Callable[[Sequence[State]], Any], opened: int | None = None) -> Chain:
     """The queue as people look at it: what is open first, then what ended, each newest first.
 
-    Two indexed reads instead of one sort over every command that is kept. `opened`: how many of these are open, where
-    that is known.
+    Two indexed reads instead of one sort over every command that is kept. `rows` gives those in some states;
+    `opened`: how many of these are open, where that is known.
     """
-    ended = rows.filter(state__in=FINAL).order_by("-id")
-    return Chain(rows.filter(state__in=OPEN).order_by("-id"), ended, opened)
+    return Chain(rows(OPEN), rows(FINAL), opened)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,10 +1,13 @@
 """Reads about customers, within the scope in force."""
 
 import uuid
+from collections.abc import Sequence
+from typing import Any
 
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
+from tenants import tables
 from tenants.models import Connection, ProviderKey, Tenant, TenantKey
 from tenants.written import Written
 
@@ -17,6 +20,16 @@ def tenants(*, search: str = "", deleted: bool = False) -> QuerySet[Tenant]:
         as_uuid = _as_uuid(search)
         found = found.filter(hit | Q(entra_tenant_id=as_uuid) if as_uuid else hit)
     return found
+
+
+def in_order(order: Sequence[str], *, search: str = "") -> Any:
+    """As `tenants`, by these columns, for a page."""
+    if _as_uuid(search):
+        return tenants(search=search).order_by(*order)
+    return _IN_ORDER(search or None, order=tuple(order))
+
+
+_IN_ORDER = tables.Kept(lambda search, *, order: tenants(search=search or "").order_by(*order))
 
 
 def connection_of(tenant: Tenant) -> Connection | None:
@@ -57,6 +70,18 @@ def connections_of(tenant_ids: list[uuid.UUID]) -> dict[uuid.UUID, Connection]:
 
 
 _CONNECTIONS = Written(lambda ids: Connection.objects.filter(tenant_id__in=ids).select_related("secret"))
+
+
+def accesses_of(tenant_ids: list[uuid.UUID]) -> dict[uuid.UUID, Connection]:
+    """As much of each connection as says how it stands; one query for a page of customers."""
+    return {row.tenant_id: row for row in _ACCESSES.rows(tenant_ids)}
+
+
+_ACCESSES = Written(
+    lambda ids: Connection.objects.filter(tenant_id__in=ids).only(
+        "tenant_id", "verification", "problem", "held_at"
+    )
+)
 
 
 def to_shred(limit: int = 10) -> list[Tenant]:

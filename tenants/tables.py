@@ -4,12 +4,13 @@ Lists of all customers can be very long, so the number of entries is counted up 
 """
 
 import csv
+import dataclasses
 import datetime as dt
 import io
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from django.core.paginator import Page, Paginator
 from django.db.models import IntegerField, Model, Q, QuerySet, Subquery
@@ -18,6 +19,7 @@ from django.utils.functional import cached_property
 
 from tenants import scope
 from tenants.scope import Scope
+from tenants.written import Written
 
 SIZES = (10, 25, 50, 100)
 MOST = 10_000
@@ -42,7 +44,11 @@ class Counted(Paginator):  # type: ignore[type-arg]  # generic in the stubs only
         return found if self.most is None else min(found, self.most)
 
     def get_page(self, number: Any) -> Page[Any]:
-        return self._at_once(number) or super().get_page(number)
+        found = self._at_once(number)
+        if found is not None:
+            return found
+        self.object_list = _queryset(self.object_list)
+        return super().get_page(number)
 
     def _at_once(self, number: Any) -> Page[Any] | None:
         """None where the rows cannot say how many they are, or the page has none: then it takes a count first."""
@@ -61,10 +67,19 @@ def _part(rows: Any, start: int, stop: int, most: int | None) -> tuple[list[Any]
     """Those rows, and how many there are in all, where one query can say both."""
     if isinstance(rows, Chain):
         return rows.part(start, stop, most)
-    if not isinstance(rows, QuerySet) or _grouped(rows) or rows.query.values_select:
+    if isinstance(rows, Asked):
+        found = rows.page(start, stop - start, most)
+    elif not isinstance(rows, QuerySet) or _grouped(rows) or rows.query.values_select:
         return [], None
-    found = list(rows.annotate(counted=Count(_keys(rows)[:most]))[start:stop])
+    else:
+        found = list(_counting(rows, most)[start:stop])
     return found, found[0].counted if found else (None if start else 0)
+
+
+def _counting(rows: "QuerySet[Any]", most: int | None) -> "QuerySet[Any]":
+    """Each row with how many there are, in `counted`."""
+    counting: QuerySet[Any] = rows.annotate(counted=Count(_keys(rows)[:most]))
+    return counting
 
 
 class Count(Subquery):
@@ -94,29 +109,72 @@ def _grouped(rows: "QuerySet[Any]") -> bool:
     return bool(rows.query.group_by is not None or rows.query.distinct or rows.query.combinator)
 
 
+class Kept(Generic[M]):
+    """A list whose pages are asked for by a query that is written once: for those that people look at most.
+
+    `Kept(lambda tenant_id, *, order: ...)`: what it is called with is as in tenants.written, and gives a list for
+    `page_of`.
+    """
+
+    def __init__(self, make: "Callable[..., QuerySet[M]]") -> None:
+        self.make = make
+        self.pages: Written[M] = Written(self._page)
+
+    def __call__(self, *values: Any, **fixed: Any) -> "Asked[M]":
+        return Asked(self, values, fixed)
+
+    def _page(self, *values: Any, size: int, most: int | None, **fixed: Any) -> "QuerySet[M]":
+        *given, start = values
+        return _counting(self.make(*given, **fixed), most)[start : start + size]
+
+
+@dataclasses.dataclass(frozen=True)
+class Asked(Generic[M]):
+    """Such a list, asked for with these values."""
+
+    kept: Kept[M]
+    values: tuple[Any, ...]
+    fixed: dict[str, Any]
+
+    def rows(self) -> "QuerySet[M]":
+        return self.kept.make(*self.values, **self.fixed)
+
+    def page(self, start: int, size: int, most: int | None) -> list[Any]:
+        """These rows, each with how many there are up to `most`."""
+        return self.kept.pages.rows(*self.values, start, size=size, most=most, **self.fixed)
+
+
+def _queryset(rows: Any) -> Any:
+    """What can be sliced and counted in the ordinary way."""
+    return rows.rows() if isinstance(rows, Asked) else rows
+
+
 class Chain:
     """Two lists one after the other, read as one by a paginator."""
 
-    def __init__(self, first: "QuerySet[Any]", last: "QuerySet[Any]", split: int | None = None) -> None:
-        """`split`: how many the first list has, from whoever knows."""
+    def __init__(self, first: Any, last: Any, split: int | None = None) -> None:
+        """Of querysets, or what `Kept` gives. `split`: how many the first list has, from whoever knows."""
         self.first, self.last = first, last
         if split is not None:
             self.split = split
 
     @cached_property
     def split(self) -> int:
-        return self.first.count()
+        return int(_queryset(self.first).count())
 
     def count(self) -> int:
-        return self.split + int(_keys(self.last)[:MOST].count())
+        return self.split + int(_keys(_queryset(self.last))[:MOST].count())
 
     def __len__(self) -> int:
         return self.count()
 
     def __getitem__(self, part: slice) -> list[Any]:
         start, stop = part.start or 0, part.stop
-        tail = list(self.last[max(0, start - self.split) : stop - self.split]) if stop > self.split else []
-        return self._head(start, stop) + tail
+        if stop <= self.split:
+            return self._head(start, stop)
+        return self._head(start, stop) + list(
+            _queryset(self.last)[max(0, start - self.split) : stop - self.split]
+        )
 
     def part(self, start: int, stop: int, most: int | None) -> tuple[list[Any], int | None]:
         """Those rows, and how many both lists have, where the rows of the last one can say it."""
@@ -126,7 +184,7 @@ class Chain:
         return self._head(start, stop) + tail, None if behind is None else self.split + behind
 
     def _head(self, start: int, stop: int) -> list[Any]:
-        return list(self.first[start:stop]) if start < self.split else []
+        return list(_queryset(self.first)[start:stop]) if start < self.split else []
 
 
 def page_of(params: QueryDict, rows: Any, *, bounded: bool = True) -> Page[Any]:
@@ -138,6 +196,11 @@ def page_of(params: QueryDict, rows: Any, *, bounded: bool = True) -> Page[Any]:
 def noun(page: Page[Any], word: str = "entries") -> str:
     """What the pager counts: honest about a list that was not counted to its end."""
     return f"newest {word}" if isinstance(page.paginator, Bounded) and page.paginator.bounded else word
+
+
+def narrows(params: QueryDict, *but: str) -> bool:
+    """Whether the address asks for some of the rows, otherwise than by these; a page, its size and order do not."""
+    return any(params[name] for name in params if name not in {"page", "size", "sort", *but})
 
 
 def size_of(params: QueryDict) -> int:

@@ -6,6 +6,7 @@ To write one takes Django three to ten times as long as PostgreSQL takes to answ
 import copy
 import dataclasses
 import datetime as dt
+import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
@@ -16,6 +17,9 @@ from django.db.models import Model, QuerySet
 from tenants import scope
 from tenants.owned import ScopedQuery
 
+FIRST_NUMBER = 1_900_000_000
+OFFSET = re.compile(r"(?<= OFFSET )19\d{8}$")
+"""A number's mark where Django writes no parameter: from which row on."""
 MOST = 200
 """Longer lists than a page has are asked for in the ordinary way: each length is a text of its own."""
 
@@ -24,13 +28,16 @@ M = TypeVar("M", bound=Model)
 
 @dataclasses.dataclass(frozen=True)
 class Text(Generic[M]):
-    """A query as it was written. Where `places` has a number, that value of the asker goes in for the parameter."""
+    """A query as it was written. Where `places` has a number, that value of the asker goes in for the parameter;
+    where `parts` has it, too, as what a text is to contain."""
 
     rows: "QuerySet[M]"
     compiler: Any
     sql: str
     params: tuple[Any, ...]
     places: tuple[int | None, ...]
+    parts: frozenset[int]
+    """Places in `params`."""
 
     def ask(self, values: Sequence[Any]) -> list[M]:
         """As the query itself would be asked, but for writing it."""
@@ -38,6 +45,8 @@ class Text(Generic[M]):
             fixed if place is None else values[place]
             for fixed, place in zip(self.params, self.places, strict=True)
         ]
+        for at in self.parts:
+            params[at] = f"%{self.compiler.connection.ops.prep_for_like_query(params[at])}%"
         compiler = copy.copy(self.compiler)
         compiler.connection = connections[compiler.using]
         compiler.as_sql = lambda *_, **__: (self.sql, params)
@@ -49,9 +58,9 @@ class Text(Generic[M]):
 class Written(Generic[M]):
     """`Written(lambda ids: Connection.objects.filter(tenant_id__in=ids))`, and then `.rows(ids)`: a list.
 
-    What it is asked with (ids, whole numbers, texts, None, lists of these) must go into the query as it is; of what
-    changes otherwise, the time above all, nothing may stand in it. Both are refused when it is written. What is given
-    by name, such as a limit, becomes part of the text.
+    What it is asked with (ids, whole numbers, texts, None, lists of these) must go into the query as it is, as what a
+    text contains, or as the row where the answer begins; of what changes otherwise, the time above all, nothing may
+    stand in it. Both are refused when it is written. What is given by name, a limit say, becomes part of the text.
 
     The walls stand: outside a scope nothing is asked, and the scope's own filter is a value like the others.
     """
@@ -87,15 +96,30 @@ class Written(Generic[M]):
 def _text(rows: "QuerySet[M]", marks: Sequence[Any], given: int) -> Text[M]:
     """The first `given` marks must stand in it, and the scope's own wherever rows belong to customers."""
     compiler = rows.query.get_compiler(using=rows.db)
-    sql, params = compiler.as_sql()
+    sql, params = _with_offset(*compiler.as_sql())
     numbers = {mark: number for number, mark in enumerate(marks) if mark is not None}
-    places = tuple(numbers.get(each) if isinstance(each, int | str | uuid.UUID) else None for each in params)
+    parts = frozenset(
+        at for at, each in enumerate(params) if isinstance(each, str) and _inside(each) in numbers
+    )
+    bare = [_inside(each) if at in parts else each for at, each in enumerate(params)]
+    places = tuple(numbers.get(each) if isinstance(each, int | str | uuid.UUID) else None for each in bare)
     walled = isinstance(rows.query, ScopedQuery)
     needed = set(numbers.values()) if walled else {number for number in numbers.values() if number < given}
     fixed = [each for each, place in zip(params, places, strict=True) if place is None]
     if needed - set(places) or any(isinstance(each, dt.date) for each in fixed):
         raise ValueError(f"This query depends on more than its values: {sql}")
-    return Text(rows, compiler, sql, tuple(params), places)
+    return Text(rows, compiler, sql, params, places, parts)
+
+
+def _inside(text: str) -> str:
+    """Of a pattern that looks for a part: that part."""
+    return text[1:-1] if len(text) > 2 and text[0] == text[-1] == "%" else ""
+
+
+def _with_offset(sql: str, params: Sequence[Any]) -> tuple[str, tuple[Any, ...]]:
+    """With the mark behind OFFSET among the parameters: it is the last of them."""
+    mark = OFFSET.search(sql)
+    return (sql[: mark.start()] + "%s", (*params, int(mark[0]))) if mark else (sql, tuple(params))
 
 
 def _shape(value: Any) -> Any:
@@ -119,4 +143,4 @@ def _mark(value: Any, number: int) -> Any:
         return None
     if isinstance(value, uuid.UUID):
         return uuid.UUID(int=0xB00C << 64 | number)
-    return 1_900_000_000 + number if type(value) is int else f"mark {number} \ue000"
+    return FIRST_NUMBER + number if type(value) is int else f"mark {number} \ue000"

@@ -4,6 +4,7 @@ import datetime as dt
 
 import pytest
 from django.db import connection
+from django.db.models import Q
 from django.test.utils import CaptureQueriesContext
 
 from tenants import scope
@@ -44,9 +45,20 @@ def test_it_stays_in_the_scope_it_is_asked_in(cast: Cast) -> None:
         one.rows(cast.contoso.id)
 
 
+def test_a_part_of_a_text_is_a_value(cast: Cast) -> None:
+    """Which means itself, whatever it looks like to PostgreSQL."""
+    named = Written(lambda words: Tenant.objects.filter(*(Q(name__icontains=word) for word in words)))
+    with scope.every("a test"):
+        Tenant.objects.filter(id=cast.fabrikam.id).update(name="100%_\\fabrikam")
+        asked = (["ONTOSO"], ["%"], ["_"], ["\\f"], ["100%", "fab"], ["contoso", "%"], ["f%a"])
+        found = [[one.id for one in named.rows(words)] for words in asked]
+    own, other = [cast.contoso.id], [cast.fabrikam.id]
+    assert found == [own, other, other, other, other, [], []]
+
+
 def test_what_is_not_told_by_its_values_is_refused(cast: Cast) -> None:
     late = Written(lambda: Tenant.objects.filter(created_at__lt=dt.datetime.now(dt.UTC)))
-    changed = Written(lambda word: Tenant.objects.filter(name__icontains=word))
+    changed = Written(lambda word: Tenant.objects.filter(name__istartswith=word))
     unused = Written(lambda user_id: Membership.objects.all())
     with scope.every("a test"):
         for asked, values in ((late, []), (changed, ["x"]), (unused, [cast.pia.id])):

@@ -87,17 +87,19 @@ def index(request: HttpRequest) -> HttpResponse:
     """The page itself; `#list` of it is what htmx takes while somebody types or sorts."""
     actor = actor_of(request)
     sort, order = tables.order_of(request.GET, COLUMNS, "name")
-    page = tables.page_of(request.GET, matching(request.GET).order_by(*order))
+    found: Any = selectors.in_order(order, search=tables.search_of(request.GET))
+    if tables.narrows(request.GET, "q"):
+        found = matching(request.GET).order_by(*order)
+    page = tables.page_of(request.GET, found)
     page.object_list = rows(actor, page.object_list)
     shown = tables.filters(request.GET, CHOICES)
-    asked = {name: request.GET.get(name, "") for name in (*CHOICES, "q")}
     context = {
         "page": page,
         "noun": tables.noun(page),
         "sort": sort,
         "filters": shown,
         "chips": tables.chips(request.GET, shown),
-        "filtered": any(asked.values()),
+        "filtered": tables.narrows(request.GET),
         "pools": licences.lately() if actor.may(Ability.VIEW_PROVIDER) else None,
         "sysadminkit": settings.VERSION,
         "bulk_actions": bulk_actions(request),
@@ -148,7 +150,7 @@ def rows(actor: Actor, tenants: Iterable[Tenant]) -> list[Row]:
     """The rows of one page; two more queries, however many rows there are."""
     listed = list(tenants)
     ids = [tenant.id for tenant in listed]
-    connections, counts = selectors.connections_of(ids), queue.counts_of(ids)
+    connections, counts = selectors.accesses_of(ids), queue.counts_of(ids)
     return [
         row(actor, tenant, connections.get(tenant.id), counts.get(tenant.id, TenantCounts()))
         for tenant in listed
