@@ -28,6 +28,7 @@ from bench.chaos_ground import LEASE, SWEEP, Ground, every
 from bench.chaos_history import History, Sample
 from bench.chaos_lives import Lives
 from bench.chaos_load import Load
+from bench.judged import status
 from tests.system.microsoft import Microsoft
 
 DRAIN_SECONDS, DRAIN_SHARE = 240.0, 0.05
@@ -261,7 +262,7 @@ def main() -> int:
         chosen.json.write_text(text + "\n")
     if chosen.history:
         chosen.history.write_text(json.dumps(history.as_json()) + "\n")
-    return int(False in told["verdicts"].values())
+    return status(told["verdicts"])
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from pathlib import Path
 sys.path.pop(0)  # bench/ itself: its queue.py is not Python's
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench import ground
+from bench import ground, judged
 from bench.ground import Figures
 
 PROCESSES, EACH = 2, 10
@@ -137,9 +137,7 @@ def told(found: Figures) -> str:
     calls = f"{found['refused']} calls were throttled, {found['early']} of them before their Retry-After"
     lines.append(f"  {calls}; the others took {found['loss']:+.1%} time")
     lines.append(f"  {found['large_left']:,} commands of the large one were left")
-    return "\n".join(
-        lines + [f"  {'yes' if good else 'NO ':<4}{what}" for what, good in found["verdicts"].items()]
-    )
+    return "\n".join(lines + judged.lines(found["verdicts"]))
 
 
 def main() -> int:
@@ -156,7 +154,7 @@ def main() -> int:
     print(told(found))
     if chosen.json:
         chosen.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    return 0 if all(found["verdicts"].values()) else 1
+    return judged.status(found["verdicts"])
 
 
 if __name__ == "__main__":

@@ -9,7 +9,11 @@ import requests
 from celery import Celery
 
 app = Celery("plain", broker=os.environ["BROKER_URL"])
-app.conf.update(task_ignore_result=True, broker_connection_retry_on_startup=True)
+app.conf.update(
+    task_ignore_result=True,
+    broker_connection_retry_on_startup=True,
+    task_default_queue="plain",  # the product's rings are not for it
+)
 DONE = "bench:done"
 _mine = threading.local()
 

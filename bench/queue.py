@@ -20,7 +20,7 @@ import tempfile
 from contextlib import AbstractContextManager
 from typing import Any
 
-from bench import ground
+from bench import ground, judged
 from bench.ground import Figures
 
 CYCLE_MS = 80
@@ -29,6 +29,12 @@ CALLS = 3
 PLAIN_CYCLES = 80
 WARM = 4
 """Commands of each customer beforehand, so that both processes have its token, which lasts an hour."""
+RATE, IDLE_RATE = 150, 100
+"""Commands and cycles a second that are wanted; ten thousand customers in five minutes need a third of the latter."""
+MIDDLE_MS, SLOWEST_MS = 20, 1000
+"""From queued to begun on a quiet system: half of them, and 99 of a hundred."""
+GROWTH = 1.5
+"""How much dearer than among few rows a claim may be, with what two measurements of the same differ by."""
 PROCESSES, THREADS = 2, 32
 """As the worker of `ump up` has, and so as many calls at a time for plain Celery."""
 
@@ -138,6 +144,19 @@ def cycles(chosen: argparse.Namespace, url: str) -> Figures:
     }
 
 
+def verdicts(found: Figures) -> dict[str, bool]:
+    few, *others = (of["p50"] for of in found["claims"].values())
+    starts = found["starts"]
+    return {
+        f"at least {RATE} commands a second": found["throughput"]["best"]["queue"] >= RATE,
+        f"begun within {MIDDLE_MS} ms (p50) and {SLOWEST_MS} ms (p99)": (
+            starts["p50"] < MIDDLE_MS and starts["p99"] < SLOWEST_MS
+        ),
+        f"at least {IDLE_RATE} cycles without news a second": found["cycles"]["rate"] >= IDLE_RATE,
+        "a claim costs no more among many rows, nor among many lanes": max(others) < GROWTH * few,
+    }
+
+
 def told(found: Figures) -> str:
     best, starts, claims = found["throughput"]["best"], found["starts"], found["claims"]
     rate = best["queue"]
@@ -161,7 +180,7 @@ def told(found: Figures) -> str:
     spent = ", ".join(f"{name} {of:.1f} ms" for name, of in idle["cpu_ms"].items())
     lines.append(f"  CPU of a cycle: {spent}")
     lines.append(f"load of the machine, which tells how far to trust the times: {found['load']:.1f}")
-    return "\n".join(lines)
+    return "\n".join(lines + judged.lines(found["verdicts"]))
 
 
 def main() -> int:
@@ -188,10 +207,11 @@ def main() -> int:
         found["cycles"] = cycles(chosen, url)
         found["claims"] = child("claims", finished=chosen.finished, lanes=chosen.lanes)
     found["load"] = os.getloadavg()[1]
+    found["verdicts"] = verdicts(found)
     print(told(found))
     if chosen.json:
         chosen.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    return 0
+    return judged.status(found["verdicts"])
 
 
 if __name__ == "__main__":
