@@ -248,8 +248,10 @@ def _database() -> float:
 
 def _counts(sql: str) -> bool:
     """What opens and closes scopes and transactions asks nothing."""
-    return not sql.lstrip().removeprefix("SET LOCAL ROLE ump_every; ").startswith(
-        ("BEGIN", "COMMIT", "SET ", "SELECT set_config", "SAVEPOINT", "RELEASE")
+    return (
+        not sql.lstrip()
+        .removeprefix("SET LOCAL ROLE ump_every; ")
+        .startswith(("BEGIN", "COMMIT", "SET ", "SELECT set_config", "SAVEPOINT", "RELEASE"))
     )
 
 
