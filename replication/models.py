@@ -181,8 +181,12 @@ class Command(Owned):
                 fields=["retry_of"], name="command_repeated", condition=models.Q(retry_of__isnull=False)
             ),
             models.Index(fields=["tenant", "state"], name="command_open", condition=models.Q(state__in=OPEN)),
+            # With the state, so that those of one are counted by it alone, as many as a list counts.
             models.Index(
-                fields=["finished_at"], name="command_finished", condition=models.Q(state__in=FINAL)
+                fields=["finished_at"],
+                include=["state"],
+                name="command_finished",
+                condition=models.Q(state__in=FINAL),
             ),
             models.Index(
                 fields=["finished_at"],
