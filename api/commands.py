@@ -13,6 +13,7 @@ from api import examples
 from api.connections import TroubleOut, trouble
 from api.filters import Flag, Moment, search
 from api.idempotency import idempotent
+from api.pagination import Kept
 from api.permissions import every, tenant
 from api.serializers import CommandRef, In, Nothing, Out
 from api.views import ApiView, ListView, accepted, command_url
@@ -147,6 +148,7 @@ def context_of(view: ApiView) -> dict[str, Any]:
 class AllCommands(ListView):
     doors = {"GET": every(Ability.VIEW_QUEUE)}
     filters: ClassVar[type[Any]] = AllCommandFilters
+    kept = Kept(lambda: selectors.listed(selectors.commands()))
     tie = "-id"
     out = CommandOut
 
@@ -165,6 +167,7 @@ class AllCommands(ListView):
 
 class Commands(ListView):
     doors = {"GET": tenant(Ability.VIEW_QUEUE)}
+    kept = Kept(lambda tenant_id: selectors.listed(selectors.commands(tenant_id)))
     filters = CommandFilters
     tie = "-id"
     out = CommandOut

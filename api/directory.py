@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from api import examples
 from api.filters import Flag, search
 from api.links import link
+from api.pagination import Kept
 from api.permissions import tenant
 from api.serializers import Out
 from api.views import ApiView, ListView
@@ -162,6 +163,7 @@ def _licence(sku_id: uuid.UUID, known: browse.Licence | None) -> dict[str, Any]:
 
 class Users(ListView):
     doors = {"GET": tenant(Ability.VIEW_DIRECTORY)}
+    kept = Kept(browse.users)
     filters = UserFilters
     orders = {"name": "search"}
     tie = "object_id"

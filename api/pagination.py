@@ -7,17 +7,19 @@ that come or go meanwhile neither repeat nor hide others. Nothing is counted.
 import dataclasses
 import hashlib
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.core import signing
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils.dateparse import parse_datetime
 from rest_framework.exceptions import ValidationError
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
+
+from tenants.written import Written
 
 CURSOR, LIMIT, ORDER = "cursor", "limit", "order"
 SALT = "api.cursor"
@@ -30,6 +32,37 @@ class Edge:
 
     keys: tuple[Any, ...]
     back: bool
+
+
+class Kept:
+    """A list, and the queries of its pages, which are written once (tenants.written) as long as nothing narrows it.
+
+    `Kept(lambda tenant_id: ...)`: its rows, in any order. Called with a value it is the list of that value.
+    """
+
+    def __init__(self, make: "Callable[..., QuerySet[Any]]") -> None:
+        self._make = make
+        self._pages: Written[Any] = Written(self._page)
+
+    def __call__(self, *values: Any) -> "Asked":
+        return Asked(self, values)
+
+    def rows(
+        self, values: Sequence[Any], columns: Sequence[str], keys: Sequence[Any], limit: int
+    ) -> list[Any]:
+        return self._pages.rows(*values, *keys, limit, given=len(values), columns=tuple(columns))
+
+    def _page(self, *values: Any, given: int, columns: Sequence[str]) -> "QuerySet[Any]":
+        *keys, limit = values[given:]
+        return behind(self._make(*values[:given]), columns, keys)[:limit]
+
+
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """Such a list of some values."""
+
+    kept: Kept
+    values: tuple[Any, ...]
 
 
 class Cursor(BasePagination):
@@ -46,9 +79,11 @@ class Cursor(BasePagination):
         self.columns = order_of(request, view)
         edge = self._edge(request)
         columns = [_flip(column) for column in self.columns] if edge and edge.back else list(self.columns)
-        if edge:
-            queryset = queryset.filter(beyond(columns, edge.keys))
-        rows = list(queryset.order_by(*columns)[: limit + 1])
+        keys = edge.keys if edge else ()
+        if isinstance(queryset, Asked):
+            rows = queryset.kept.rows(queryset.values, columns, keys, limit + 1)
+        else:
+            rows = list(behind(queryset, columns, keys)[: limit + 1])
         more, rows = len(rows) > limit, rows[:limit]
         if edge and edge.back:
             rows.reverse()
@@ -134,6 +169,11 @@ def order_of(request: Request, view: Any) -> tuple[str, ...]:
     if column is None:
         raise ValidationError({ORDER: "choose one of " + ", ".join(columns)})
     return (f"-{column}", f"-{tie}") if wanted.startswith("-") else (column, tie)
+
+
+def behind(rows: "QuerySet[Any]", columns: Sequence[str], keys: Sequence[Any]) -> "QuerySet[Any]":
+    """In this order; with keys, those behind them."""
+    return (rows.filter(beyond(columns, keys)) if keys else rows).order_by(*columns)
 
 
 def beyond(columns: Sequence[str], keys: Sequence[Any]) -> Q:

@@ -49,7 +49,7 @@ def _moment(value: Any) -> Any:
     """As DRF writes a time that the database gave, which is in UTC; others go its own way."""
     if getattr(value, "tzinfo", None) is not dt.UTC:
         return MOMENT.to_representation(value)
-    return value.isoformat().removesuffix("+00:00") + "Z"
+    return value.isoformat()[: -len("+00:00")] + "Z"
 
 
 MOMENT: serializers.DateTimeField = serializers.DateTimeField(default_timezone=dt.UTC)
@@ -57,6 +57,8 @@ AS_THEY_ARE: tuple[tuple[type, Callable[[Any], Any]], ...] = (
     (serializers.CharField, str),
     (serializers.IntegerField, int),
     (serializers.UUIDField, str),
+    (serializers.BooleanField, bool),
+    (serializers.ChoiceField, str),
     (serializers.DateTimeField, _moment),
 )
 """Kinds of fields, exactly these, whose values go out by a function of Python's own."""

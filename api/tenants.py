@@ -15,6 +15,7 @@ from api.connections import ConnectionIn
 from api.filters import Flag, search
 from api.idempotency import idempotent
 from api.links import link
+from api.pagination import Kept
 from api.permissions import every, provider, tenant
 from api.serializers import CommandRef, In, Nothing, Out
 from api.views import ApiView, ListView, queued
@@ -212,6 +213,7 @@ class Tenants(ListView):
     filters = TenantFilters
     orders = {name: name for name in KEYS}
     out = TenantOut
+    kept = Kept(lambda: health.with_health(selectors.tenants()))
     whole = Written(lambda ids: health.with_health(Tenant.objects.filter(id__in=ids)))
     tagged = False
 

@@ -1,5 +1,6 @@
 """The base of every view: address, token, rate, door, in this order; then the handler."""
 
+import uuid
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -12,7 +13,7 @@ from api import addresses, problems
 from api.authentication import actor_of
 from api.filters import Filters, Unfiltered
 from api.links import link
-from api.pagination import Cursor
+from api.pagination import CURSOR, LIMIT, ORDER, Cursor, Kept
 from api.schema import ApiSchema
 from api.serializers import In
 from api.throttling import TokenRate
@@ -82,8 +83,10 @@ class ListView(ApiView):
     orders: ClassVar[Mapping[str, str]] = {}
     tie: ClassVar[str] = "id"
     out: ClassVar[type[Any]]
+    kept: ClassVar[Kept | None] = None
+    """The same rows, of all customers or of the one in the address: for lists that are asked for most."""
     whole: ClassVar[Written[Any] | None] = None
-    """Where the rows are wide: by their ids, the whole rows of a page that was found by its keys alone."""
+    """Where the rows of `rows` are keys alone: by their ids, the whole rows of a page."""
 
     def rows(self) -> QuerySet[Any]:
         raise NotImplementedError
@@ -92,12 +95,17 @@ class ListView(ApiView):
         return {}
 
     def page(self) -> Response:
-        found = self.paginate_queryset(self.filter_queryset(self.rows())) or []
-        if self.whole is not None:
+        narrowed = bool(set(self.request.query_params) - {CURSOR, LIMIT, ORDER})
+        rows: Any = self.rows() if self.kept is None or narrowed else self.kept(*self._of())
+        found = self.paginate_queryset(self.filter_queryset(rows)) or []
+        if self.whole is not None and (self.kept is None or narrowed):
             whole = {row.pk: row for row in self.whole.rows([row.pk for row in found])}
             found = [whole[row.pk] for row in found if row.pk in whole]
         shown = self.out(found, many=True, context={"request": self.request, **self.context(found)})
         return self.get_paginated_response(shown.data)
+
+    def _of(self) -> tuple[uuid.UUID, ...]:
+        return (self.tenant.id,) if "uid" in self.kwargs else ()
 
 
 class Missing(ApiView):

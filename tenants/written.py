@@ -18,11 +18,15 @@ from tenants import scope
 from tenants.owned import ScopedQuery
 
 FIRST_NUMBER = 1_900_000_000
-OFFSET = re.compile(r"(?<= OFFSET )19\d{8}$")
-"""A number's mark where Django writes no parameter: from which row on."""
+FIRST_MOMENT = dt.datetime(1900, 1, 1, tzinfo=dt.UTC)
+PLACE = re.compile(r" (?:OFFSET|LIMIT) (19\d{8})$")
+"""A number's mark where Django writes no parameter: from which row on, or else how many."""
 MOST = 200
 """Longer lists than a page has are asked for in the ordinary way: each length is a text of its own."""
+MOST_TEXTS = 100
+"""Of one query; then it begins anew, because some hold what people asked for once."""
 
+VALUES = (int, str, uuid.UUID, dt.datetime)
 M = TypeVar("M", bound=Model)
 
 
@@ -58,9 +62,10 @@ class Text(Generic[M]):
 class Written(Generic[M]):
     """`Written(lambda ids: Connection.objects.filter(tenant_id__in=ids))`, and then `.rows(ids)`: a list.
 
-    What it is asked with (ids, whole numbers, texts, None, lists of these) must go into the query as it is, as what a
-    text contains, or as the row where the answer begins; of what changes otherwise, the time above all, nothing may
-    stand in it. Both are refused when it is written. What is given by name, a limit say, becomes part of the text.
+    What it is asked with (ids, whole numbers, texts, times, None, lists of these) must go into the query as it is, as
+    what a text contains, or as the row where the answer begins (without one: how many rows); of what changes
+    otherwise, the time now above all, nothing may stand in it. Both are refused when it is written. What is given by
+    name becomes part of the text.
 
     The walls stand: outside a scope nothing is asked, and the scope's own filter is a value like the others.
     """
@@ -75,9 +80,12 @@ class Written(Generic[M]):
         if len(owners) > 1 or any(isinstance(value, list) and not 0 < len(value) <= MOST for value in values):
             return list(self._make(*values, **fixed))
         shape = (now and now.tenants is None, *map(_shape, values), *fixed.values())
-        if shape not in self._texts:
-            self._texts[shape] = self._write(values, fixed, bool(owners))
-        return self._texts[shape].ask([*_flat(values), *owners])
+        text = self._texts.get(shape)
+        if text is None:
+            if len(self._texts) >= MOST_TEXTS:
+                self._texts = {}
+            text = self._texts[shape] = self._write(values, fixed, bool(owners))
+        return text.ask([*_flat(values), *owners])
 
     def sole(self, *values: Any) -> M | None:
         """The only row there can be, or None."""
@@ -96,13 +104,13 @@ class Written(Generic[M]):
 def _text(rows: "QuerySet[M]", marks: Sequence[Any], given: int) -> Text[M]:
     """The first `given` marks must stand in it, and the scope's own wherever rows belong to customers."""
     compiler = rows.query.get_compiler(using=rows.db)
-    sql, params = _with_offset(*compiler.as_sql())
+    sql, params = _with_place(*compiler.as_sql())
     numbers = {mark: number for number, mark in enumerate(marks) if mark is not None}
     parts = frozenset(
         at for at, each in enumerate(params) if isinstance(each, str) and _inside(each) in numbers
     )
     bare = [_inside(each) if at in parts else each for at, each in enumerate(params)]
-    places = tuple(numbers.get(each) if isinstance(each, int | str | uuid.UUID) else None for each in bare)
+    places = tuple(numbers.get(each) if isinstance(each, VALUES) else None for each in bare)
     walled = isinstance(rows.query, ScopedQuery)
     needed = set(numbers.values()) if walled else {number for number in numbers.values() if number < given}
     fixed = [each for each, place in zip(params, places, strict=True) if place is None]
@@ -116,10 +124,10 @@ def _inside(text: str) -> str:
     return text[1:-1] if len(text) > 2 and text[0] == text[-1] == "%" else ""
 
 
-def _with_offset(sql: str, params: Sequence[Any]) -> tuple[str, tuple[Any, ...]]:
-    """With the mark behind OFFSET among the parameters: it is the last of them."""
-    mark = OFFSET.search(sql)
-    return (sql[: mark.start()] + "%s", (*params, int(mark[0]))) if mark else (sql, tuple(params))
+def _with_place(sql: str, params: Sequence[Any]) -> tuple[str, tuple[Any, ...]]:
+    """With the mark behind OFFSET or LIMIT among the parameters: it is the last of them."""
+    mark = PLACE.search(sql)
+    return (sql[: mark.start(1)] + "%s", (*params, int(mark[1]))) if mark else (sql, tuple(params))
 
 
 def _shape(value: Any) -> Any:
@@ -143,4 +151,6 @@ def _mark(value: Any, number: int) -> Any:
         return None
     if isinstance(value, uuid.UUID):
         return uuid.UUID(int=0xB00C << 64 | number)
+    if isinstance(value, dt.datetime):
+        return FIRST_MOMENT + dt.timedelta(seconds=number)
     return FIRST_NUMBER + number if type(value) is int else f"mark {number} \ue000"

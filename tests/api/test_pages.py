@@ -57,6 +57,18 @@ def test_a_page_that_ends_exactly(api: Api, base: str) -> None:
     assert api.get(f"{base}/users?limit=200").json["next"] is None
 
 
+@pytest.mark.parametrize("order", ["name", "-created_at", "changed_at", "-licensed_users"])
+def test_one_by_one_in_every_order(api: Api, cast: Cast, order: str) -> None:
+    whole = [row["id"] for row in api.get(f"tenants?order={order}").json["results"]]
+    url, found = f"tenants?order={order}&limit=1", []
+    while url:
+        answer = api.get(url).json
+        found += [row["id"] for row in answer["results"]]
+        url = answer["next"] or ""
+    assert found == whole
+    assert len(whole) == 2
+
+
 def test_rows_that_come_meanwhile_repeat_nothing(api: Api, cast: Cast, base: str) -> None:
     first = api.get(f"{base}/users?limit=3").json
     add_user(cast.contoso, "Abe")

@@ -7,7 +7,7 @@ from django.db import connection
 from django.db.models import Q
 from django.test.utils import CaptureQueriesContext
 
-from tenants import scope
+from tenants import scope, written
 from tenants.models import Membership, Tenant
 from tenants.scope import NoScope
 from tenants.written import Written
@@ -54,6 +54,28 @@ def test_a_part_of_a_text_is_a_value(cast: Cast) -> None:
         found = [[one.id for one in named.rows(words)] for words in asked]
     own, other = [cast.contoso.id], [cast.fabrikam.id]
     assert found == [own, other, other, other, other, [], []]
+
+
+def test_times_and_how_many_are_values(cast: Cast) -> None:
+    made: list[object] = []
+    later = Written(
+        lambda at, most: made.append(at) or Tenant.objects.filter(created_at__gt=at).order_by("name")[:most]
+    )
+    begun = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
+    with scope.every("a test"):
+        assert later.rows(begun, 1) == [cast.contoso]
+        assert later.rows(begun, 2) == [cast.contoso, cast.fabrikam]
+        assert later.rows(dt.datetime(2900, 1, 1, tzinfo=dt.UTC), 2) == []
+    assert len(made) == 1
+
+
+def test_what_people_ask_for_once_is_not_kept_for_ever(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(written, "MOST_TEXTS", 2)
+    named = Written(lambda words: Tenant.objects.filter(*(Q(name__icontains=word) for word in words)))
+    with scope.every("a test"):
+        for number in range(1, 6):
+            assert named.rows(["n"] * number) == [cast.contoso]
+            assert len(named._texts) <= 2
 
 
 def test_what_is_not_told_by_its_values_is_refused(cast: Cast) -> None:
