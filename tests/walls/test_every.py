@@ -13,7 +13,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent.parent.parent
 LIST = Path(__file__).with_name("every.txt")
-WIDE = re.compile(r"\bscope\.every(?:_in_sight)?\(\s*([^()]*?),?\s*\)")
+WIDE = re.compile(r'\bscope\.(?:every(?:_in_sight)?\(\s*([^()]*?),?\s*\)|glance\(\s*("[^"]*"))')
 NO_PRODUCT = {"tests", "bench", "simulator", "docs", "deploy", "var"}
 
 
@@ -22,8 +22,8 @@ def lines() -> Iterator[str]:
     for room in sorted(HERE.iterdir()):
         if room.name not in NO_PRODUCT and (room / "__init__.py").exists():
             for path in sorted(room.rglob("*.py")):
-                for why in WIDE.findall(path.read_text(encoding="utf-8")):
-                    yield f"{path.relative_to(HERE).as_posix()}: {why}"
+                for why, at_a_glance in WIDE.findall(path.read_text(encoding="utf-8")):
+                    yield f"{path.relative_to(HERE).as_posix()}: {why or at_a_glance}"
 
 
 def test_whoever_sees_every_customer_is_written_down() -> None:
