@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 from authstatus.commands import VERIFY
 from authstatus.models import Check, Finding, FindingKind, FindingState
 from replication.models import Command, State
+from replication.selectors import listed
 from tenants.models import DeployState, Tenant
 from tenants.written import Written
 
@@ -29,8 +30,8 @@ def under_way(tenant_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID | None, Command
 
 
 _UNDER_WAY: Written[Command] = Written(
-    lambda ids: Command.objects.filter(
-        tenant_id__in=ids, kind=VERIFY, state__in=[State.QUEUED, State.EXECUTING]
+    lambda ids: listed(
+        Command.objects.filter(tenant_id__in=ids, kind=VERIFY, state__in=[State.QUEUED, State.EXECUTING])
     ).order_by("id")
 )
 

@@ -9,7 +9,6 @@ from django.contrib import messages
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
-from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import conditional_page
 
@@ -22,6 +21,7 @@ from authstatus.views import shown_secret
 from core.errors import InvalidInput, NotFound
 from replication import words
 from replication.models import OPEN, Command, State
+from replication.selectors import listed
 from tenants import provider_app, scope, selectors, tables
 from tenants.abilities import Ability
 from tenants.access import Actor
@@ -208,7 +208,7 @@ def _card(request: HttpRequest, app: ProviderApp, form: ProviderAppForm | None) 
         "may_renew_app": may_change and not registrations.why_app_not_renewable(app),
         "may_check_app": actor.may(Ability.VERIFY_CONNECTION) and app.secret is not None,
         "secret": shown_secret(app),
-        "app_live_url": reverse("authentication-status-app-live"),
+        "app_live_url": f"{PAGE}app/live/",
         **_checked(app),
     }
 
@@ -235,7 +235,7 @@ def _checked(app: ProviderApp) -> dict[str, Any]:
 
 _OF_APP = Written(
     lambda: (
-        Command.objects.filter(tenant=None, kind__in=[VERIFY_APP, registrations.RENEW_APP])
+        listed(Command.objects.filter(tenant=None, kind__in=[VERIFY_APP, registrations.RENEW_APP]))
         .order_by("kind", "-id")
         .distinct("kind")
     )

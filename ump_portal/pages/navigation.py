@@ -47,7 +47,7 @@ class Tab:
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
-    """Context processor: brand, version, nav, tabs, crumbs, role_label, search_hint. A view's own context wins."""
+    """Context processor: brand, version, nav, tabs, crumbs, role_label, what the search shows; a view's own wins."""
     return {
         "brand": SimpleLazyObject(branding.current),
         "version": settings.VERSION,
@@ -57,6 +57,7 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         "crumbs": SimpleLazyObject(lambda: crumbs(request)),
         "role_label": SimpleLazyObject(lambda: role_label(request)),
         "search_hint": SimpleLazyObject(lambda: search_hint(request)),
+        "search_query": "",
     }
 
 

@@ -11,7 +11,7 @@ from django import template
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from ump_portal.templatetags.ui import known_tone
+from ump_portal.templatetags.ui import html, html_join, known_tone
 
 register = template.Library()
 
@@ -70,15 +70,13 @@ def cells(row: Sequence[object]) -> list[tuple[SafeString, object]]:
 
 def legend(shares: Sequence[Mapping[str, Any]]) -> SafeString:
     """Swatch, word and figure per part; a link where the part has an address."""
-    return format_html(
-        '<ul class="legend">{}</ul>', format_html_join("", "<li>{}</li>", ((key(s),) for s in shares))
-    )
+    return html('<ul class="legend">{}</ul>', html_join("", "<li>{}</li>", ((key(s),) for s in shares)))
 
 
 def key(share: Mapping[str, Any]) -> SafeString:
-    swatch = format_html('<span class="swatch" data-tone="{}"></span>', known_tone(share["tone"]))
-    words = format_html("{}{} <b>{}</b>", swatch, share["label"], f"{share['count']:,}")
-    return format_html('<a href="{}">{}</a>', share["url"], words) if share.get("url") else words
+    swatch = html('<span class="swatch" data-tone="{}"></span>', known_tone(share["tone"]))
+    words = html("{}{} <b>{}</b>", swatch, share["label"], f"{share['count']:,}")
+    return html('<a href="{}">{}</a>', share["url"], words) if share.get("url") else words
 
 
 def bar(at: int, bucket: Bucket, scale: float, series: Series) -> SafeString:
@@ -155,7 +153,7 @@ def health_bar(items: Sequence[Share], caption: str = "Tenants by health") -> Sa
     """
     total = sum(item["count"] for item in items)
     if not total:
-        return format_html('<p class="muted">{}: there is nothing to show yet.</p>', caption)
+        return html('<p class="muted">{}: there is nothing to show yet.</p>', caption)
     parts: list[tuple[object, ...]] = []
     left = 0.0
     for item in items:
@@ -171,11 +169,11 @@ def health_bar(items: Sequence[Share], caption: str = "Tenants by health") -> Sa
                 )
             )
         left += width
-    rects = format_html_join(
+    rects = html_join(
         "", '<rect data-tone="{}" x="{}" width="{}" height="12"><title>{}: {}</title></rect>', parts
     )
     said = ", ".join(f"{item['label']} {item['count']:,}" for item in items)
-    return format_html(
+    return html(
         '<figure class="plot"><svg role="img" aria-label="{}: {}" viewBox="0 0 1000 12" height="12" '
         'preserveAspectRatio="none">{}</svg>{}</figure>',
         caption,

@@ -261,6 +261,12 @@ def query(context: RequestContext, **changes: object) -> str:
 
 
 @register.simple_tag(takes_context=True)
+def asked(context: RequestContext, name: str) -> str:
+    """`{% asked "q" %}`: what the address says; empty where it says nothing, which a template looks up at length."""
+    return params(context).get(name, "")
+
+
+@register.simple_tag(takes_context=True)
 def kept_query(context: RequestContext, *without: str) -> SafeString:
     """`{% kept_query "q" "size" %}`: hidden inputs for every parameter but those (and `page`), for a GET form."""
     left = [(name, item) for name, items in params(context).lists() for item in items]
