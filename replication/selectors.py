@@ -14,7 +14,7 @@ from core.errors import NotFound
 from replication import states
 from replication.models import OPEN, Command, Lane, LaneName, State, Step, Switch
 from replication.registry import title_of
-from tenants import tables
+from tenants import scope, tables
 from tenants.models import Tenant
 from tenants.written import Written
 
@@ -86,9 +86,9 @@ def beside(rows: Sequence[Command], tenant: Tenant | None = None) -> None:
     """Give these commands, of one customer or of any, their customers and lanes: each made once, by two queries."""
     customers = {tenant.id: tenant} if tenant else _by_id(_TENANTS, {row.tenant_id for row in rows})
     lanes = _by_id(_LANES, {row.lane_id for row in rows})
-    for row in rows:
-        row.tenant = customers[row.tenant_id] if row.tenant_id else None
-        row.lane = lanes[row.lane_id]
+    for row in rows:  # as Django's own prefetching puts them there; an assignment would ask whether they fit
+        row._state.fields_cache["tenant"] = customers[row.tenant_id] if row.tenant_id else None
+        row._state.fields_cache["lane"] = lanes[row.lane_id]
 
 
 def _by_id(kept: Written[Any], ids: set[Any]) -> dict[Any, Any]:
@@ -120,21 +120,24 @@ def counters() -> dict[str, int]:
 
 
 def counts_of(tenant_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, TenantCounts]:
-    """One query for a page of customers."""
+    """One query for a page of customers; in SQL, whose one array of ids is read faster than fifty values."""
+    reach = scope.require().tenants
+    asked = [each for each in tenant_ids if reach is None or each in reach]
+    if not asked:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(_COUNTS, ["{" + ",".join(map(str, asked)) + "}"])
+        rows = cursor.fetchall()
     found: dict[uuid.UUID, dict[str, int]] = {}
-    for tenant_id, state, number in _COUNTS.rows(list(tenant_ids)):
+    for tenant_id, state, number in rows:
         found.setdefault(tenant_id, {})[state] = number
     return {tenant_id: TenantCounts(**each) for tenant_id, each in found.items()}
 
 
-_COUNTS: Written[Any] = Written(
-    lambda ids: (
-        Command.objects.filter(tenant_id__in=ids, state__in=OPEN)
-        .order_by()
-        .values_list("tenant_id", "state")
-        .annotate(number=Count("id"))
-    )
-)
+_COUNTS = """
+    SELECT tenant_id, state, count(*) FROM replication_command
+     WHERE state IN ('queued', 'executing', 'suspended') AND tenant_id = ANY(%s::uuid[]) GROUP BY tenant_id, state
+"""
 
 
 def next_execution(command: Command) -> str:
