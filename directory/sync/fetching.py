@@ -27,7 +27,7 @@ AHEAD = 2
 """Items of one job that may wait to be written."""
 TOGETHER = 16
 """Items that are written in one transaction at most: with a slow database, all that came would be much."""
-ENOUGH = 1_000_000
+ENOUGH = 500_000
 """Bytes of items after which no more are taken into a transaction: twenty large groups may be more than that."""
 POLL_SECONDS = 0.1
 

@@ -30,9 +30,12 @@ from directory.sync.reading import each_once
 from directory.sync.staging import Count
 from replication.context import Context
 
-WIDTH = 8
-"""Requests for members under way at once, beside the two lists."""
+WIDTH = 6
+"""Requests for members under way at once, beside the two lists; each thread costs a third of a megabyte."""
 BATCH = 20
+"""Groups in a request at most. With as many large ones it would bring megabytes, of which all under way may wait."""
+BROUGHT = 128 * 1024
+"""Bytes of members that a request should bring at most."""
 READY = 2 * BATCH * WIDTH
 MOST_IDLE = 50
 MOST_RESTARTS = 3
@@ -60,6 +63,8 @@ class FullRead:
         self._handed = 0
         """The last group to read that was taken from the table; ids grow, so none is taken twice."""
         self._may_be_more = True
+        self._a_group = jobs.LARGEST_PAGE
+        """Bytes of members of a group, in the mean of the latest batch: the next ones may be like that."""
         self._came_on = False
 
     def slice(self) -> bool:
@@ -136,7 +141,8 @@ class FullRead:
         if self._ready[0].at:
             return jobs.read_more_members(self._ready.popleft(), self._pump.stop)
         batch: list[ToRead] = []
-        while self._ready and len(batch) < BATCH and not self._ready[0].at:
+        fit = max(1, BROUGHT // max(1, self._a_group))
+        while self._ready and len(batch) < min(BATCH, fit) and not self._ready[0].at:
             batch.append(self._ready.popleft())
         return jobs.read_members(batch, self._pump.stop)
 
@@ -155,6 +161,8 @@ class FullRead:
                 self._keep_delta(item)
             elif isinstance(item, MemberPages):
                 pages += item.pages
+                if item.pages[0].first:
+                    self._a_group = jobs.weight(item) // len(item.pages)
             elif isinstance(item, RestartMembers):
                 notes.read_anew(self._tenant, item.todo)
             elif isinstance(item, Restart):

@@ -28,6 +28,8 @@ from m365.replies import Page, read_page
 
 TABLES: dict[str, Table] = {Stream.USERS: USERS, Stream.GROUPS: GROUPS}
 PAGE_SIZE = 999
+LARGEST_PAGE = PAGE_SIZE * 80
+"""Bytes of as many members, two ids and a type each."""
 COUNTING = {"ConsistencyLevel": "eventual"}
 LINK_REFUSED = frozenset({"graph_refused", "delta_expired", "remote_not_found", "gone"})
 """What Microsoft says to a page link that it has forgotten meanwhile."""

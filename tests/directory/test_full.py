@@ -64,7 +64,7 @@ def test_what_changes_during_the_read_arrives_with_the_first_delta(
 def test_progress_counts_up_to_the_end(customer: Customer, worker: Worker) -> None:
     progress = worker.run(customer).progress
     assert progress["done"] == progress["total"] == 30 + 4 + 4
-    assert progress["requests"] == 7
+    assert progress["requests"] == 10  # each group alone while nobody knows how large they are
     assert progress["pages"] == 2
     assert progress["rows"] == 154
 
@@ -106,6 +106,24 @@ def test_a_group_of_several_pages_of_members(add_customer: AddCustomer, worker: 
     command = worker.run(customer)
     assert command.result["members"]["added"] == 2100
     assert_in_step(customer)
+
+
+def test_groups_that_may_be_large_are_asked_for_by_few(
+    add_customer: AddCustomer, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody knows how large they are before the first answer; small ones then come twenty at a time."""
+    asked: list[int] = []
+
+    def read(groups: Any, stop: Any) -> Any:
+        asked.append(len(groups))
+        return jobs_read_members(groups, stop)
+
+    jobs_read_members = full.jobs.read_members
+    monkeypatch.setattr(full.jobs, "read_members", read)
+    worker.run(add_customer(users=30, groups=100, memberships_per_user=10))
+    first = 2 * full.WIDTH
+    assert asked[:first] == [1] * first
+    assert max(asked[first:]) == full.BATCH
 
 
 def test_members_of_a_large_group_who_left_are_taken_out_by_a_full_read(
