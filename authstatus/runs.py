@@ -115,7 +115,7 @@ def running() -> VerifyRun | None:
 
 def _running() -> QuerySet[VerifyRun]:
     at_work = VerifyRow.objects.filter(run=OuterRef("pk"), command__state__in=OPEN)
-    return runs().filter(Exists(at_work), cancelled_at=None)[:1]
+    return VerifyRun.objects.filter(Exists(at_work), cancelled_at=None).order_by("-started_at", "id")[:1]
 
 
 _RUNNING = Written(_running)

@@ -9,6 +9,7 @@ from django.core.paginator import Paginator
 from django.template import Context, Template
 from django.test import RequestFactory
 from django.utils import timezone
+from django.utils.dateformat import format as format_date
 
 from core.errors import UmpError
 
@@ -112,6 +113,9 @@ def test_ago_is_relative_with_the_exact_time_beside_it(ahead: timedelta, words: 
 def test_exact_times_have_the_formats_of_the_screens() -> None:
     at = datetime(2023, 3, 9, 15, 38, 41, tzinfo=timezone.get_current_timezone())
     assert "March 9th 2023, 15:38" in render("{% when at %}", at=at)
+    for day in range(1, 32):
+        some = at.replace(month=day % 6 * 2 + 1, day=day)
+        assert format_date(some, "F jS Y, H:i") in render("{% when at %}", at=some), "as Django writes it"
     assert "2023.03.09.15:38:41" in render('{% when at "stamp" %}', at=at)
     assert "2023-03-09" in render('{% when at "date" %}', at=at)
 

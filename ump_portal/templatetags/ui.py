@@ -21,7 +21,6 @@ from django.template.base import FilterExpression, Parser, Token, token_kwargs
 from django.template.context import Context, RequestContext
 from django.template.loader import render_to_string
 from django.utils import timezone
-from django.utils.dateformat import format as format_date
 from django.utils.html import conditional_escape
 from django.utils.safestring import SafeString, mark_safe
 
@@ -50,6 +49,7 @@ THEMES = ("light", "dark", "auto")
 PAGE_SIZES = (10, 25, 50, 100)
 UNKNOWN_COUNT = "-N/A-"
 MONTH_SECONDS = 31 * 86_400
+ORDINALS = {1: "st", 2: "nd", 3: "rd"}
 STYLES = {"stamp": "%Y.%m.%d.%H:%M:%S", "date": "%Y-%m-%d"}
 UNITS = ((86_400, "day"), (3_600, "hour"), (60, "min"))
 
@@ -172,11 +172,18 @@ def relative(moment: datetime, now: datetime) -> str:
     if size < 45:
         return "just now" if past else "in a moment"
     if size >= MONTH_SECONDS:
-        return format_date(timezone.localtime(moment), "j M Y")
+        local = timezone.localtime(moment)
+        return f"{local.day} {local:%b %Y}"
     length, name = next((unit for unit in UNITS if size >= unit[0]), UNITS[-1])
     number = max(1, int(size // length))
     unit = name if name == "min" or number == 1 else f"{name}s"
     return f"{number} {unit} ago" if past else f"in {number} {unit}"
+
+
+def ordinal(number: int) -> str:
+    """1st, 2nd, 11th."""
+    teens = 10 < number % 100 < 20
+    return f"{number}{'th' if teens else ORDINALS.get(number % 10, 'th')}"
 
 
 def exact(moment: datetime) -> str:
@@ -201,7 +208,11 @@ def when(moment: datetime | None, style: str = "long", none: str = "never") -> S
     if moment is None:
         return missing(none)
     local = timezone.localtime(moment)
-    text = f"{local:{STYLES[style]}}" if style in STYLES else format_date(local, "F jS Y, H:i")
+    text = (
+        f"{local:{STYLES[style]}}"
+        if style in STYLES
+        else f"{local:%B} {ordinal(local.day)} {local:%Y, %H:%M}"
+    )
     return html(
         '<time datetime="{}" title="{}">{}</time>', moment.isoformat(), relative(moment, timezone.now()), text
     )
