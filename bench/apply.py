@@ -101,10 +101,11 @@ def table(lines: int, found: dict[str, Figures], least: dict[str, float], limits
         f"{'':<20}{'requests':>9}{'wall s':>9}{'CPU s':>8}{'lines/s':>9}{'/ floor':>9}{'/ batches':>11}",
     ]
     for way, one in found.items():
+        above = f"{one['whole'] / base:.2f}" if base else "-"  # no latency, no floor
         ratio = one["whole"] / found["batches"]["whole"] if "batches" in found else 0.0
         told.append(
             f"{way:<20}{one['requests']:>9,}{one['whole']:>9.1f}{one['cpu']:>8.1f}"
-            f"{one['lines'] / one['wall']:>9.1f}{one['whole'] / base:>9.2f}{ratio:>11.2f}"
+            f"{one['lines'] / one['wall']:>9.1f}{above:>9}{ratio:>11.2f}"
         )
         if one["lines"] != sum(parts(lines).values()):
             told.append(f"{'':<20}(did {one['lines']:,} lines in {one['wall']:.1f} s; wall is scaled up)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import orjson
@@ -20,6 +21,7 @@ _USERS = "admin/teams/userConfigurations"
 _NUMBERS = "admin/teams/telephoneNumberManagement/numberAssignments"
 _ORDERS = "admin/teams/telephoneNumberManagement/operations"
 _MOST_NUMBERS, _USUAL_NUMBERS = 1000, 500
+_BY_NUMBER = re.compile(r"telephoneNumber eq '([^']*)'")
 _CATEGORIES = ("primary", "private", "alternate")
 
 
@@ -88,9 +90,8 @@ def user(call: Call) -> Response:
 
 def numbers(call: Call) -> Response:
     """`GET .../numberAssignments`: 500 a page unless $top says so, 1000 at most; $skip as well as links."""
-    found = _telephony(call).all_seen(call.now)
     test = filter_test(call, _NUMBER)
-    rows = [row for row in (one.row() for one in found) if test is None or test(row)]
+    rows = [row for row in (one.row() for one in _looked_through(call)) if test is None or test(row)]
     skip = call.query.get("$skip", "0")
     if not skip.isdigit():
         raise bad_request("Invalid value for $skip.", "BadRequest")
@@ -102,6 +103,15 @@ def numbers(call: Call) -> Response:
     value = orjson.dumps([row if names is None else pick(row, names) for row in rows[at : at + top]])
     following = at + top if at + top < len(rows) else None
     return page(call, _NUMBERS, value, following, first=0, count=len(rows) if counted(call) else None)
+
+
+def _looked_through(call: Call) -> list[Number]:
+    """Those that a $filter may mean; who asks for one by its number gets it at once, of however many there are."""
+    telephony, asked = _telephony(call), _BY_NUMBER.fullmatch(call.query.get("$filter", "").strip())
+    if asked is None:
+        return telephony.all_seen(call.now)
+    one = telephony.seen(asked[1], call.now)
+    return [] if one is None else [one]
 
 
 def number(call: Call) -> Response:
