@@ -68,7 +68,7 @@ class VerifyProviderApp(Kind):
         found = _registration(ctx, line, app) if app.home_tenant_id else {}
         _keep(ctx, app, Verification.SUCCESSFUL, None)
         with scope.every("what waited for the provider's app goes on"):
-            close(Name.PROVIDER_APP)
+            close(Name.PROVIDER_APP, ctx.transaction)
             if found.get("may_renew") and keys_on_file.ends_soon(None):
                 queue.submit(SYSTEM, "renew_provider_secret", None)
         return Done("Microsoft accepted the credential of the provider's app.", result=found)

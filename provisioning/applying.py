@@ -63,7 +63,7 @@ class Applying:
 
     def __init__(self, ctx: Context, graph: GraphClient, plan: Plan, *, app: str) -> None:
         self.ctx, self.plan, self.app = ctx, plan, app
-        self.desk = Desk(graph)
+        self.desk = Desk(graph, ctx.transaction)
         self.lines = Line.objects.filter(plan=plan)
 
     def slice(self) -> Again | None:

@@ -6,6 +6,7 @@ whole value: to write it twice comes to the same.
 """
 
 import abc
+import contextlib
 import dataclasses
 import functools
 import re
@@ -99,6 +100,8 @@ class Desk:
     """What is written with: the line to Microsoft, and the ids of policies that it was asked for."""
 
     graph: GraphClient
+    fenced: Callable[[], contextlib.AbstractContextManager[None]]
+    """A transaction of the command under its fence, for what is written here and not there."""
     policy_ids: dict[tuple[str, str], str] = dataclasses.field(default_factory=dict)
 
 
@@ -675,7 +678,8 @@ class Route(Aspect):
         answers: Answers = {}
         for one in intents:
             try:
-                answers[one.id] = self._ask(one)
+                with desk.fenced():
+                    answers[one.id] = self._ask(one)
             except UmpError as error:
                 answers[one.id] = error
         return [], answers

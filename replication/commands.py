@@ -1,6 +1,8 @@
 """What the queue itself asks of a worker: whether the provider's line works again."""
 
+import contextlib
 import uuid
+from collections.abc import Callable
 
 from breakers import services as breakers
 from breakers.models import Name
@@ -40,7 +42,7 @@ class Probe(Kind):
                 trouble = self._trouble(ctx, name, tenant_id)
             if trouble is not None:
                 return Done(f"Not yet: {trouble.message}", outcome="partial")
-        freed = close(name)
+        freed = close(name, ctx.transaction)
         return Done(f"{name.label} works; work goes on.", result={"customers set free": freed})
 
     @staticmethod
@@ -57,11 +59,14 @@ class Probe(Kind):
         return None
 
 
-def close(name: Name) -> int:
+def close(
+    name: Name, fenced: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
+) -> int:
     """Let go what was held because of it, then close the breaker; how many customers' lanes had been suspended.
 
     A transaction for each customer, then one for some hundreds of lanes that nobody else holds: this may be called
-    while others hold their own lanes and wait for a turn.
+    while others hold their own lanes and wait for a turn. A command closes it under its fence: it may have opened
+    again since somebody else took the command over.
     """
     code = breakers.cause_of(name)
     held = _taken_for_their_own(code) if name == Name.PROVIDER_APP else []
@@ -73,7 +78,7 @@ def close(name: Name) -> int:
         with scope.every("the work of many customers goes on"):
             if not states.wake(code):
                 break
-    with scope.every("the work of many customers goes on"):
+    with fenced(), scope.every("the work of many customers goes on"):
         breakers.close_breaker(name)
     doorbell.ring()
     return len(held)

@@ -16,11 +16,12 @@ from django.db import connection
 from replication import runner, states
 from replication.registry import kinds
 
-WRITE = re.compile(r"\s*(?:INSERT INTO|UPDATE|DELETE FROM|COPY) ")
+WRITE = re.compile(r"\s*(?:WITH .*)?\b(?:INSERT INTO|(?<!FOR )(?<!KEY )UPDATE|DELETE FROM|COPY) ", re.DOTALL)
 FREE = {
     r'\w+: INSERT INTO "?replication_step\b': "the history tells of every worker, also of one that was too late",
-    r'(probe|verify_provider_app): (INSERT INTO|UPDATE) "?replication_lane\b': "customers' lanes go on one by one, "
-    "each in a transaction of its own; who proved the provider's line has proved it for everybody",
+    r'(probe|verify_provider_app): ((INSERT INTO|UPDATE) "?replication_(lane|command)\b|UPDATE "tenants_connection" '
+    r'SET "held_at"|DELETE FROM "breakers_accessfailure"|INSERT INTO events_event)': "customers' work goes on, "
+    "a few at a time, each in a transaction; who proved the provider's line has proved it for everybody",
     r'\w+: UPDATE "tenants_secret" SET "sealed" = %s WHERE .*"sealed" = %s': "tokens are compared (decision 8)",
     r'\w+: UPDATE "tenants_connection" SET ("(refreshed_at|refused_at|claims)" = \S+ )+WHERE .*"granted_id" = %s': (
         "of that sign-in only, as above"
@@ -38,7 +39,7 @@ class Seen:
         self.bare: list[str] = []
 
     def __call__(self, execute: Callable[..., Any], sql: Any, *rest: Any) -> Any:
-        text = str(sql)
+        text = sql if isinstance(sql, str) else sql.as_string(connection.connection)
         if len(connection.atomic_blocks) <= self.outside:
             self.ended()
         told = f"{self.kind}: {text.strip()}"

@@ -2,6 +2,7 @@
 moved on."""
 
 import contextlib
+import importlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.db import connection, transaction
 
 from core.errors import LeaseLost
 from replication import runner, states
+from replication.registry import kinds
 from tenants import scope
 from tests.chaos import killing
 from tests.chaos.killing import Blow, carry_out
@@ -37,6 +39,14 @@ def running(run_one: Callable[..., Any]) -> Iterator[None]:
 def begin(world: World, kind: str) -> None:
     fresh(world)
     SCENARIOS[kind].prepare(world)
+
+
+ROOMS = {type(kind).__module__.partition(".")[0] for kind in kinds().values()} - {"tests"}
+
+
+@pytest.mark.parametrize("room", sorted(ROOMS))
+def test_every_room_with_commands_looks_at_its_runs(room: str) -> None:
+    assert importlib.import_module(f"tests.{room}.conftest").fenced is fenced
 
 
 @pytest.mark.parametrize("kind", sorted(SCENARIOS))

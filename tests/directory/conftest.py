@@ -10,6 +10,7 @@ from replication.context import Context
 from simulator import server
 from simulator.server import Simulator
 from tests.directory.pretend import Customer, Killed, Worker, make_customer
+from tests.fences import fenced  # noqa: F401  the fixture
 
 
 @pytest.fixture(scope="session")

@@ -15,8 +15,9 @@ from tenants import scope
 from tenants.access import SYSTEM, Actor
 from tests.directory.conftest import add_customer, customer, dies, microsoft, microsoft_server, worker
 from tests.directory.pretend import Customer, Worker
+from tests.fences import fenced
 
-__all__ = ["add_customer", "customer", "dies", "microsoft", "microsoft_server", "worker"]
+__all__ = ["add_customer", "customer", "dies", "fenced", "microsoft", "microsoft_server", "worker"]
 OLGA = Actor(kind="person", id="o", label="Olga")
 RIGHTS = ("Domain.ReadWrite.All", "User.ReadWrite.All", "Organization.Read.All", "LicenseAssignment.Read.All")
 

@@ -12,8 +12,9 @@ from simulator.mailbox import MailServer
 from tenants import scope
 from tests.cast import Cast
 from tests.directory.conftest import dies, microsoft, microsoft_server
+from tests.fences import fenced
 
-__all__ = ["dies", "microsoft", "microsoft_server"]
+__all__ = ["dies", "fenced", "microsoft", "microsoft_server"]
 
 
 @pytest.fixture

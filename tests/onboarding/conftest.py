@@ -4,8 +4,9 @@ import pytest
 
 from m365 import identity
 from tests.directory.conftest import microsoft, microsoft_server, worker
+from tests.fences import fenced
 
-__all__ = ["microsoft", "microsoft_server", "worker"]
+__all__ = ["fenced", "microsoft", "microsoft_server", "worker"]
 
 
 @pytest.fixture(autouse=True)

@@ -14,6 +14,7 @@ from tests.directory.conftest import (  # noqa: F401  fixtures
     worker,
 )
 from tests.directory.pretend import Customer, Worker
+from tests.fences import fenced  # noqa: F401  the fixture
 from tests.provisioning.helpers import Stage, allow
 from tests.sbc.conftest import boxes, device, known  # noqa: F401  fixtures
 from tests.sites.conftest import sbc  # noqa: F401  the fixture

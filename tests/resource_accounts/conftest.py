@@ -8,6 +8,7 @@ from tests.directory.conftest import (  # noqa: F401  fixtures
     worker,
 )
 from tests.directory.pretend import FULL, Customer, Worker
+from tests.fences import fenced  # noqa: F401  the fixture
 from tests.m365.teams_apps_model import TeamsApps
 from tests.resource_accounts.stage import Stage, pretend_teams
 

@@ -17,9 +17,10 @@ from tenants import scope
 from tenants.access import SYSTEM
 from tenants.models import Tenant
 from tests.cast import Cast
+from tests.fences import fenced
 from tests.sbc.conftest import boxes, boxes_server, device, known
 
-__all__ = ["boxes", "boxes_server", "device", "known"]
+__all__ = ["boxes", "boxes_server", "device", "fenced", "known"]
 PASSWORD = "carrier pass!word; 1"
 OTHERS = """configure voip
 proxy-set 0

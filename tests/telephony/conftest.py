@@ -13,6 +13,7 @@ from tests.directory.conftest import (  # noqa: F401  fixtures
     worker,
 )
 from tests.directory.pretend import Customer
+from tests.fences import fenced  # noqa: F401  the fixture
 
 
 @pytest.fixture

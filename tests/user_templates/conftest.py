@@ -5,10 +5,11 @@ import pytest
 from tenants import scope
 from tenants.models import Tenant
 from tests.directory.conftest import add_customer, microsoft, microsoft_server, worker
+from tests.fences import fenced
 from tests.provisioning.conftest import stage as plain
 from tests.provisioning.helpers import Stage
 
-__all__ = ["add_customer", "microsoft", "microsoft_server", "plain", "worker"]
+__all__ = ["add_customer", "fenced", "microsoft", "microsoft_server", "plain", "worker"]
 
 
 @pytest.fixture
