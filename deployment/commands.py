@@ -403,7 +403,7 @@ class _Teams:
         used = self.in_use(steps)
         if not used:
             return steps
-        with self.ctx.transaction():
+        with scope.one(self.ctx.customer):
             return plans.steps(self.run, found, used)
 
     def in_use(self, steps: tuple[Step, ...]) -> dict[Thing, str]:
@@ -440,7 +440,7 @@ class _Teams:
 
     def unwritten(self, steps: tuple[Step, ...]) -> tuple[Step, ...]:
         """Without what Teams has accepted already and does not show yet."""
-        with self.ctx.transaction():
+        with scope.one(self.ctx.customer):
             written = ledger.written_in(self.run)
         return tuple(
             step for step in voice_plan.writing(steps) if (step.thing, step.action.value) not in written

@@ -5,8 +5,10 @@ write it here, as a person or the portal itself would ask for it.
 """
 
 import dataclasses
+import os
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -44,7 +46,7 @@ from simulator.server import Simulator
 from sites import import_services
 from sites import services as sites
 from sites.models import Site
-from tenants import provider_app, scope, services
+from tenants import provider_app, scope, secrets, services
 from tenants.access import SYSTEM
 from tenants.credentials import Given
 from tenants.lines import Line
@@ -68,12 +70,14 @@ from tests.sites.conftest import wish as site_wish
 from tests.sites.numbers import FOREIGN, place
 from tests.sites.numbers import add as add_prefixes
 from tests.sites.test_importing import PLANS
+from tests.tenants import keys
 from tests.webhooks.receiver import Receiver
 from user_templates import services as user_templates
 from webhooks import digests
 from webhooks import services as webhooks
 
 CALLBACK = "https://testserver/authenticate/OAuth2Callback"
+_KEKS = os.environ["UMP_KEK_FILE"], os.environ["UMP_KEK_PUBLIC_FILE"]
 Prepare = Callable[["World"], None]
 
 
@@ -194,7 +198,11 @@ def _verify_provider_app(world: World) -> None:
 
 @scenario("rotate_keys")
 def _rotate_keys(world: World) -> None:
+    """Its own key and each customer's are behind."""
+    world.settings.KEK_FILE, world.settings.KEK_PUBLIC_FILE = _KEKS
+    secrets.provider_key()
     world.customer()
+    keys.put_on_top(world.settings, Path(_KEKS[0]).parent)
     checks.rotate_keys(OLGA)
 
 

@@ -1,17 +1,18 @@
 """Deploy and Undo Deploy from the look to the end: on the SBC, in Teams, and back to how it was."""
 
+import datetime as dt
 import json
 from typing import Any
 
 import pytest
 
 from core.errors import Conflict, InvalidInput, UmpError
-from deployment import ledger, plans, services
+from deployment import commands, ledger, plans, services
 from deployment.models import Act, Run, RunState, VoiceWrite
 from events.models import Event
 from m365.powershell import cmdlets
 from m365.powershell.handout import MARK
-from replication.models import Command, State
+from replication.models import Command, Lane, LaneName, State
 from simulator.sbc.device import Device
 from sites.models import Site, SiteState, Trunk
 from tenants import deployment, scope
@@ -345,6 +346,25 @@ def test_a_command_that_somebody_cancels_ends_the_run(ready: Tenant, teams: Pret
     assert services.find_interrupted() == 1
     assert now(run).state == RunState.FAILED
     assert standing(ready)[:2] == (DeployState.FAILED, Status.ERROR)
+
+
+def test_when_no_worker_with_powershell_is_left_its_command_is_taken_back(
+    ready: Tenant, teams: PretendTeams, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands, "NOBODY", dt.timedelta())
+    run = looked(ready)
+    settings.WORKER_LANES = [lane for lane in settings.WORKER_LANES if lane != LaneName.POWERSHELL]
+    with scope.one(ready.id):
+        services.decide(SYSTEM, ready, Act.DEPLOY, run.plan)
+    with scope.every("the worker was seen last a while ago"):
+        Lane.objects.filter(tenant=None, name=LaneName.POWERSHELL).update(served_at="2020-01-01T00:00Z")
+    to_the_end()
+    run = now(run)
+    assert run.state == RunState.FAILED
+    assert run.problem is not None
+    assert "no worker with PowerShell" in run.problem["message"]
+    with scope.every("a test looks"):
+        assert Command.objects.get(id=run.voice_command).state == State.CANCELLED
 
 
 @pytest.mark.parametrize("act", Act)

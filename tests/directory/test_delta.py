@@ -296,6 +296,15 @@ def test_a_forgotten_link_leads_to_a_full_read_of_that_stream(
     assert any("read in full, because the delta link had expired" in text for text in texts)
 
 
+def test_the_link_of_groups_forgotten_after_users_without_a_change(synced: Customer, worker: Worker) -> None:
+    synced.leave(0, 1)
+    synced.trouble("gone", path="/groups/delta", count=1)
+    assert worker.run(synced).state == State.SUCCEEDED
+    assert_in_step(synced)
+    users, groups = stream(synced, "users"), stream(synced, "groups")
+    assert (users.mode, groups.mode, groups.why) == ("delta", "full", "expired")
+
+
 def test_both_links_forgotten(synced: Customer, worker: Worker) -> None:
     synced.expire_links()
     synced.leave(0, 1)

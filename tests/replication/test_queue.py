@@ -386,6 +386,8 @@ def test_a_stale_worker_writes_nothing(contoso: Tenant) -> None:
             pytest.fail("the body must not run")
         with pytest.raises(LeaseLost):
             ctx.report(force=True, done=1)
+        with scope.one(contoso.id), pytest.raises(LeaseLost):
+            ctx.checkpoint(at=1)
 
 
 def test_a_command_that_stops_workers_is_set_aside(contoso: Tenant) -> None:

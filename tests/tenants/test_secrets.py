@@ -19,6 +19,7 @@ from tenants import lines, scope, secrets, selectors
 from tenants.access import SYSTEM
 from tenants.models import Connection, Secret, SecretKind, TenantKey
 from tests.cast import CANARY_CONTOSO, Cast
+from tests.tenants import keys
 
 pytestmark = pytest.mark.django_db
 VALUE = f"{CANARY_CONTOSO}~secret~of~the~app~registration"
@@ -135,14 +136,7 @@ def test_the_hint_shows_the_end_of_long_secrets_only(cast: Cast) -> None:
 
 
 def test_rotation_is_a_command_with_a_figure(cast: Cast, settings: Any, tmp_path: Path) -> None:
-    old = Path(settings.KEK_FILE).read_text()
-    new = Pair.new()
-    for name, value, before in (
-        ("kek", new.private, old),
-        ("kek.pub", new.public, Path(settings.KEK_PUBLIC_FILE).read_text()),
-    ):
-        (tmp_path / name).write_text(f"k2 {base64.b64encode(value).decode()}\n{before}")
-    settings.KEK_FILE, settings.KEK_PUBLIC_FILE = str(tmp_path / "kek"), str(tmp_path / "kek.pub")
+    new = keys.put_on_top(settings, tmp_path)
     with scope.every("the figure"):
         assert selectors.keys_behind(secrets.current_kek_id()) == 2
     command = rotate_keys(SYSTEM)
@@ -157,7 +151,7 @@ def test_rotation_is_a_command_with_a_figure(cast: Cast, settings: Any, tmp_path
     with scope.every("the figure"):
         assert Command.objects.get(id=command.id).state == State.SUCCEEDED
         assert selectors.keys_behind(secrets.current_kek_id()) == 0
-    (tmp_path / "kek").write_text(f"k2 {base64.b64encode(new.private).decode()}\n")
+    Path(settings.KEK_FILE).write_text(f"k2 {base64.b64encode(new.private).decode()}\n")
     with scope.one(cast.contoso.id):
         assert secrets.open_secret(_secret(cast)) == VALUE, "the old key may go now"
 
