@@ -8,7 +8,8 @@ PostgreSQL and one migrated database serve all mutants: each gets a copy of it, 
 imported and collected everything (grafting.py puts the mutant in). The tests of a room run once without any mutant,
 and tell which of them reach which; a mutant is judged by those alone, the quickest first. In the end each test that
 noticed one runs once more with the same functions put in unchanged: what fails then has noticed nothing. The exit
-status is 1 when one survived. See README.md.
+status is 0 only when every one was noticed. With --json what was found out is kept after each mutant, and --resume
+goes on from there: it tries what no test has noticed yet. See README.md.
 """
 
 import argparse
@@ -75,16 +76,55 @@ owner.close()
 
 @dataclasses.dataclass
 class Verdict:
-    """`by` is the first test that noticed; times in seconds."""
+    """`by` is the first test that noticed; times in seconds; `commit` is what was looked at."""
 
     mutant: Mutant
     state: str
     by: str = ""
     seconds: float = 0.0
+    commit: str = ""
 
     def as_json(self) -> dict[str, object]:
         fields = {name: getattr(self.mutant, name) for name in ("kind", "place", "what")}
-        return {**fields, "state": self.state, "by": self.by, "seconds": round(self.seconds, 1)}
+        seconds = round(self.seconds, 1)
+        return {**fields, "state": self.state, "by": self.by, "seconds": seconds, "commit": self.commit}
+
+
+class Notes:
+    """What earlier runs found out, in the file of --json: what was noticed, and which tests reach what."""
+
+    def __init__(self, wish: argparse.Namespace, commit: str) -> None:
+        self.path, self.commit = wish.json, commit
+        self.choice = [sorted(wish.only), wish.path, wish.sample, wish.seed]
+        self.noticed: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+        self.places: dict[str, dict[str, Any]] = {}
+        if wish.resume and wish.json and wish.json.exists():
+            told = json.loads(wish.json.read_text())
+            for one in told["mutants"]:
+                if one["state"] == KILLED:
+                    self.noticed.setdefault(_words(one), []).append(one)
+            same = (told["commit"], told["choice"]) == (commit, self.choice)
+            self.places = told["places"] if same else {}
+
+    def known(self, mutant: Mutant) -> Verdict | None:
+        """Lines may have moved since; the first of several alike stands for the first again."""
+        alike = self.noticed.get(_words({"kind": mutant.kind, "place": mutant.place, "what": mutant.what}))
+        if not alike:
+            return None
+        one = alike.pop(0)
+        return Verdict(mutant, KILLED, one["by"], one["seconds"], one["commit"])
+
+    def keep(self, verdicts: list[Verdict]) -> None:
+        told = {"commit": self.commit, "choice": self.choice, "places": self.places}
+        told["mutants"] = [one.as_json() for one in verdicts]
+        if self.path:
+            new = self.path.with_suffix(".new")
+            new.write_text(json.dumps(told, indent=1))
+            new.replace(self.path)
+
+
+def _words(one: dict[str, Any]) -> tuple[str, ...]:
+    return one["kind"], one["place"].rpartition(":")[0], one["what"]
 
 
 class Plugin:
@@ -386,45 +426,49 @@ def _judge(
 class Judge:
     """Which tests judge which mutant, and what they said."""
 
-    def __init__(self, field: Field, mutants: list[Mutant], deadline: float) -> None:
-        self.field, self.mutants, self.deadline = field, mutants, deadline
-        self.places: dict[str, dict[str, Any]] = {}
-        self.names = [f"{one.path} {one.what}" for one in mutants]
+    def __init__(self, field: Field, mutants: list[Mutant], deadline: float, notes: Notes) -> None:
+        self.field, self.mutants, self.deadline, self.notes = field, mutants, deadline, notes
+        self.names = [f"{one.place} {one.what}" for one in mutants]
 
     def tests_of(self, places: tuple[str, ...]) -> list[str]:
         return [one for place in places for one in self.field.tests if _below(one, place)]
 
     def reach(self, place: str) -> dict[str, Any]:
         """{test: (seconds, what it reaches)} of this place, found out once by running it without a mutant."""
-        if place not in self.places:
+        places = self.notes.places
+        if place not in places:
             begun = time.monotonic()
             told = self.field.warm(self.tests_of((place,)), whole=True, deadline=7_200.0)
             print(
                 f"{place}: {len(told['tests'])} tests in {time.monotonic() - begun:.0f} s, failed: {told['failed']}",
                 flush=True,
             )
-            self.places[place] = {
+            places[place] = {
                 test: (round(seconds, 3), sorted({self.names[one] for one in reached if one >= 0}))
                 for test, (seconds, reached) in told["tests"].items()
                 if test not in told["failed"]
             }
-        return self.places[place]
+        return places[place]
 
     def judge(self, number: int) -> Verdict:
-        mutant, begun = self.mutants[number], time.monotonic()
+        begun = time.monotonic()
+        state, by = self._heard(number)
+        return Verdict(self.mutants[number], state, by, time.monotonic() - begun, self.notes.commit)
+
+    def _heard(self, number: int) -> tuple[str, str]:
+        mutant = self.mutants[number]
         told: dict[str, Any] = {"needs": "cold"}
         if number not in self.field.early:
             told = self.field.warm(self.warm_tests(number), number, deadline=self.deadline)
         if told.get("needs") == "cold" or (mutant.view and not told.get("failed") and not told.get("broken")):
             told = self.field.cold([*mutant.first, *mutant.others], mutant, self.deadline)
-        seconds = time.monotonic() - begun
         if told.get("failed"):
-            return Verdict(mutant, KILLED, told["failed"][0], seconds)
+            return KILLED, told["failed"][0]
         if told["late"]:
-            return Verdict(mutant, LATE, f"{told.get('passed', 0)} tests passed", seconds)
+            return LATE, f"{told.get('passed', 0)} tests passed"
         if told.get("broken") or told.get("status") not in {0, 5}:
-            return Verdict(mutant, BROKEN, str(told.get("broken"))[-300:], seconds)
-        return Verdict(mutant, SURVIVED, f"{told.get('passed', 0)} tests passed", seconds)
+            return BROKEN, str(told.get("broken"))[-300:]
+        return SURVIVED, f"{told.get('passed', 0)} tests passed"
 
     def warm_tests(self, number: int) -> list[str]:
         """The first guards; of the rooms' tests those that reach it, the quickest first."""
@@ -466,6 +510,9 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--commit", default="HEAD", help="what to look at")
     parser.add_argument("--list", action="store_true", help="only say which there are")
     parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument(
+        "--resume", action="store_true", help="try only what that file does not call noticed, and add to it"
+    )
     return parser.parse_args(arguments)
 
 
@@ -498,8 +545,33 @@ def table(verdicts: list[Verdict]) -> None:
             print(f"{kind:12}{len(of):>8}{numbers}{statistics.median(one.seconds for one in of):>10.1f}")
 
 
+def judged(field: Field, mutants: list[Mutant], wish: argparse.Namespace, notes: Notes) -> list[Verdict]:
+    """What became of each; those that an earlier run saw noticed come first."""
+    known = [notes.known(mutant) for mutant in mutants]
+    verdicts = [one for one in known if one is not None]
+    field.open_nursery(mutants)
+    judge = Judge(field, mutants, wish.deadline, notes)
+    for number, mutant in enumerate(mutants):
+        if known[number] is not None:
+            continue
+        verdict = judge.judge(number)
+        verdicts.append(verdict)
+        notes.keep(verdicts)
+        print(
+            f"{len(verdicts):>4}/{len(mutants)} {verdict.state:9}{verdict.seconds:6.1f} s {mutant.kind:11}"
+            f"{mutant.place:52}{mutant.what}  <- {verdict.by}",
+            flush=True,
+        )
+    broken = judge.unsound(verdicts)
+    for verdict in verdicts:
+        if verdict.state == KILLED and verdict.by in broken:
+            verdict.state = BROKEN
+            print(f"fails without a mutant, too: {verdict.by}")
+    return verdicts
+
+
 def main() -> int:
-    wish = options()
+    wish, begun = options(), time.monotonic()
     root = HERE.parent
     place = Path(tempfile.mkdtemp(prefix="ump-mutants-"))
     with contextlib.ExitStack() as stack:
@@ -509,30 +581,17 @@ def main() -> int:
             for mutant in chosen(find(root, paths), wish):
                 print(f"{mutant.kind:12}{mutant.place:60}{mutant.what}")
             return 0
+        commit = subprocess.check_output(["git", "rev-parse", "--short", wish.commit], cwd=root, text=True)
+        notes = Notes(wish, commit.strip())
         field = Field(root, place, wish.commit)
         stack.callback(field.close)
-        mutants = chosen(find(field.copy, field.paths), wish)
-        field.open_nursery(mutants)
-        judge = Judge(field, mutants, wish.deadline)
-        verdicts: list[Verdict] = []
-        for number, mutant in enumerate(mutants):
-            verdict = judge.judge(number)
-            verdicts.append(verdict)
-            print(
-                f"{len(verdicts):>4}/{len(mutants)} {verdict.state:9}{verdict.seconds:6.1f} s {mutant.kind:11}"
-                f"{mutant.place:52}{mutant.what}  <- {verdict.by}",
-                flush=True,
-            )
-        broken = judge.unsound(verdicts)
-        for verdict in verdicts:
-            if verdict.state == KILLED and verdict.by in broken:
-                verdict.state = BROKEN
-                print(f"fails without a mutant, too: {verdict.by}")
+        verdicts = judged(field, chosen(find(field.copy, field.paths), wish), wish, notes)
+    notes.keep(verdicts)
     table(verdicts)
-    if wish.json:
-        told = {"seed": wish.seed, "found": len(mutants), "mutants": [one.as_json() for one in verdicts]}
-        wish.json.write_text(json.dumps(told, indent=1))
-    return int(any(one.state != KILLED for one in verdicts))
+    noticed = sum(one.state == KILLED for one in verdicts)
+    minutes, load = (time.monotonic() - begun) / 60, os.getloadavg()[2]
+    print(f"\n{noticed} of {len(verdicts)} noticed, in {minutes:.0f} minutes, at a load of {load:.0f}")
+    return int(noticed < len(verdicts))
 
 
 if __name__ == "__main__":

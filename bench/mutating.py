@@ -22,6 +22,7 @@ GUARDING = (
 """Files in which each refusal, and each call made for its refusals only, is a mutant."""
 ASKING = re.compile(
     r"ask|require|check\w*|_check\w*|tenant_for|tenants_for|provider_for|perform_authentication|_open|open_in_session"
+    r"|_everybody|_not_self|_keep_an_admin"
 )
 WRAPPERS = {"require_http_methods", "login_required", "never_cache"}
 CLASSES = {"permission_classes", "authentication_classes", "throttle_classes"}
@@ -43,6 +44,7 @@ CATALOGUE = {
 }
 """What reads the database's own words."""
 DOORS_TEST, EVERY_TEST = "tests/walls/test_doors.py", "tests/walls/test_every.py"
+EVERY_KIND = "tests/chaos/test_fenced_anywhere.py"
 LAWYER, STRANGER, MATRIX = (
     f"tests/walls/test_matrix.py::{test}"
     for test in (
@@ -125,7 +127,8 @@ class Mutant:
         """Where tests are of which those that reach the mutant judge it, the quickest first."""
         if self.kind in CATALOGUE or self.kind in DECLARED or EVERY_TEST in self.first:
             return ()
-        return FILES.get(self.path) or ROOMS.get(self.room, (f"tests/{self.room}",))
+        found = FILES.get(self.path) or ROOMS.get(self.room, (f"tests/{self.room}",))
+        return (*found, EVERY_KIND) if self.kind == "fence" else found
 
     @property
     def others(self) -> tuple[str, ...]:
@@ -291,10 +294,11 @@ _SQL_FENCE = re.compile(rb"\bfence = %s")
 
 
 def fences(file: File) -> Iterator[Mutant]:
+    saves = _saves(file.tree)
     spared = {
         id(item.context_expr)
         for node in ast.walk(file.tree)
-        if isinstance(node, ast.With) and all(_checks_itself(one) for one in node.body)
+        if isinstance(node, ast.With) and _only_saves(node.body, saves)
         for item in node.items
     }
     for node in ast.walk(file.tree):
@@ -312,9 +316,28 @@ def fences(file: File) -> Iterator[Mutant]:
             yield Mutant("fence", file.path, line, "SQL: any earlier fence", (edit,))
 
 
-def _checks_itself(statement: ast.stmt) -> bool:
-    """A checkpoint asks for the fence in its own statement (a mutant); a transaction around that alone adds none."""
-    return isinstance(statement, ast.Expr) and name_of(statement.value) == "checkpoint"
+def _only_saves(body: list[ast.stmt], saves: set[str]) -> bool:
+    """A checkpoint asks for the fence in its own statement (a mutant); a transaction around that alone adds none.
+
+    Nor does one in which attributes of the worker's own objects are set as well, without a call.
+    """
+    calls = [one for one in body if not isinstance(one, ast.Assign | ast.AugAssign) or _calls(one)]
+    return bool(calls) and all(isinstance(one, ast.Expr) and name_of(one.value) in saves for one in calls)
+
+
+def _saves(tree: ast.Module) -> set[str]:
+    """`checkpoint`, and the functions of a file that do nothing else."""
+    found = {"checkpoint"}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            body = node.body[1 if ast.get_docstring(node) is not None else 0 :]
+            if _only_saves(body, {"checkpoint"}):
+                found.add(node.name)
+    return found
+
+
+def _calls(node: ast.AST) -> bool:
+    return any(isinstance(one, ast.Call) for one in ast.walk(node))
 
 
 def _loses_lease(statement: ast.stmt) -> bool:
