@@ -51,7 +51,7 @@ def begin(ctx: Context, actor: Actor) -> Plan:
 def next_changes(plan: Plan, after: int) -> list[Change]:
     """The changes to be planned next; those that came while it was drawn are among them."""
     rows = Change.objects.filter(tenant_id=plan.tenant_id, state=ChangeState.PENDING, id__gt=after)
-    return list(rows.order_by("id")[:CHUNK])
+    return list(rows.select_related("edit").order_by("id")[:CHUNK])
 
 
 def lines_of(tenant: Tenant, plan: Plan, changes: Sequence[Change], found: Found) -> list[Line]:

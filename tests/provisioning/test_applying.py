@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from core.errors import UmpError
@@ -53,7 +55,9 @@ def test_ten_numbers_are_given_once_and_taken_back(stage: Stage) -> None:
 def test_a_plan_is_looked_at_then_applied_and_refused_once_the_tenant_moved(stage: Stage) -> None:
     users, given = stage.without_number(2), stage.free(2)
     stage.give(users, given)
-    _command, plan = stage.draw()
+    with CaptureQueriesContext(connection) as seen:
+        _command, plan = stage.draw()
+    assert not [one for one in seen if 'FROM "provisioning_edit"' in one["sql"]]  # they come with the changes
     assert stage.orders() == []
     assert (plan.state, plan.figures) == (PlanState.READY, {"give": 2})
     with scope.one(stage.tenant.id):
