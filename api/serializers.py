@@ -47,9 +47,8 @@ def _misfit(field: Any, value: Any) -> str:
 
 def _moment(value: Any) -> Any:
     """As DRF writes a time that the database gave, which is in UTC; others go its own way."""
-    if getattr(value, "tzinfo", None) is not dt.UTC:
-        return MOMENT.to_representation(value)
-    return value.isoformat()[: -len("+00:00")] + "Z"
+    text = value.isoformat()
+    return f"{text[:-6]}Z" if text.endswith("+00:00") else MOMENT.to_representation(value)
 
 
 MOMENT: serializers.DateTimeField = serializers.DateTimeField(default_timezone=dt.UTC)

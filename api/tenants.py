@@ -80,10 +80,10 @@ class TenantOut(Out):
     url = serializers.SerializerMethodField()
 
     def get_status(self, row: Any) -> Status:
-        return deployment.status_of(row, _access(row))
+        return _standing(row)[0]
 
     def get_status_text(self, row: Any) -> str:
-        return deployment.sentence(row, _access(row))
+        return _standing(row)[1]
 
     def get_verification(self, row: Any) -> Verification:
         return Verification(row.verification or Verification.NEVER)
@@ -100,9 +100,14 @@ class TenantOut(Out):
         return tenant_url(self.context["request"], row)
 
 
-def _access(row: Any) -> Access | None:
-    """What `health.with_health` found of the customer's connection."""
-    return Access(row.verification, row.held_at) if row.verification else None
+def _standing(row: Any) -> tuple[Status, str]:
+    """How the customer is doing by what `health.with_health` found of its connection, worked out once a row."""
+    if not hasattr(row, "standing"):
+        access = Access(row.verification, row.held_at) if row.verification else None
+        status = deployment.status_of(row, access)
+        row.standing = status, deployment.meaning(row, status)
+    found: tuple[Status, str] = row.standing
+    return found
 
 
 @extend_schema_serializer(examples=[examples.TENANT_ADDED])
@@ -213,8 +218,8 @@ class Tenants(ListView):
     filters = TenantFilters
     orders = {name: name for name in KEYS}
     out = TenantOut
-    kept = Kept(lambda: health.with_health(selectors.tenants()))
-    whole = Written(lambda ids: health.with_health(Tenant.objects.filter(id__in=ids)))
+    kept = Kept(lambda: health.with_health(selectors.tenants(), causes=False))
+    whole = Written(lambda ids: health.with_health(Tenant.objects.filter(id__in=ids), causes=False))
     tagged = False
 
     def rows(self) -> QuerySet[Tenant]:

@@ -70,7 +70,12 @@ def status_of(tenant: Tenant, connection: Connection | Access | None) -> Status:
 
 def sentence(tenant: Tenant, connection: Connection | Access | None) -> str:
     """What state and status mean, and what caused them where that is known (DEP-01..07)."""
-    told = SENTENCES[DeployState(tenant.deploy_state), status_of(tenant, connection)]
+    return meaning(tenant, status_of(tenant, connection))
+
+
+def meaning(tenant: Tenant, status: Status) -> str:
+    """The same sentence, for whoever knows the status already."""
+    told = SENTENCES[DeployState(tenant.deploy_state), status]
     return f"{told} {cause}" if (cause := _cause(tenant)) else told
 
 

@@ -82,18 +82,21 @@ HORIZON: tuple[tuple[str, str, int | None, int | None], ...] = (
 """Buckets of the expiry horizon: name, label, more than so many days ahead, and at most so many."""
 
 
-def with_health(found: QuerySet[Tenant]) -> QuerySet[Any]:
-    """The customers with `verification`, `verified_at`, `expires_at` (of the access), `degraded_at`, `held_at`,
-    `unconfirmed` (the first replication waits for a person), `health`."""
+def with_health(found: QuerySet[Tenant], *, causes: bool = True) -> QuerySet[Any]:
+    """The customers with `verification`, `verified_at`, `held_at`, `health`, and what else decides that: `expires_at`
+    (of the access), `degraded_at`, `unconfirmed` (the first replication waits for a person)."""
     unconfirmed = Q(connection__organization__isnull=False, last_replicated_at=None) & (
         ~Q(connection__confirmed_for=F("entra_tenant_id")) | Q(connection__confirmed_for=None)
     )
-    return found.annotate(
+    found = found.annotate(
         verification=F("connection__verification"),
         verified_at=F("connection__verified_at"),
+        held_at=F("connection__held_at"),
+    )
+    beside = found.annotate if causes else found.alias
+    return beside(
         expires_at=end_of_access("connection__"),
         degraded_at=F("connection__degraded_at"),
-        held_at=F("connection__held_at"),
         unconfirmed=ExpressionWrapper(unconfirmed, BooleanField()),
     ).annotate(health=_case())
 

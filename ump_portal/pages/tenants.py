@@ -74,6 +74,10 @@ class Row:
         return STATUS_TONES[self.status]
 
     @property
+    def state(self) -> str:
+        return str(DeployState(self.tenant.deploy_state).label)
+
+    @property
     def word(self) -> str:
         return STATUS_WORDS[self.status]
 
@@ -158,14 +162,14 @@ def rows(actor: Actor, tenants: Iterable[Tenant]) -> list[Row]:
 
 
 def row(actor: Actor, tenant: Tenant, connection: Connection | None, counts: TenantCounts) -> Row:
-    may = actor.abilities(tenant.id)
+    may, status = actor.abilities(tenant.id), deployment.status_of(tenant, connection)
     return Row(
         tenant=tenant,
         key=str(tenant.id),
         connection=connection,
         counts=counts,
-        status=deployment.status_of(tenant, connection),
-        sentence=deployment.sentence(tenant, connection),
+        status=status,
+        sentence=deployment.meaning(tenant, status),
         may_edit=Ability.EDIT_TENANT in may,
         may_delete=Ability.DELETE_TENANT in may,
         may_replicate=Ability.REPLICATE in may and not selectors.why_unread(tenant, connection),
