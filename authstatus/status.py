@@ -70,7 +70,12 @@ class Row:
     @property
     def whose_app(self) -> str:
         """Beside App registration: the customer's own, or the provider's."""
-        return self.connection.get_app_owner_display() if self.connection else ""
+        return str(AppOwner(self.connection.app_owner).label) if self.connection else ""
+
+    @property
+    def method(self) -> str:
+        """In words, as each of these: Django's own way to a word makes a table of all choices for each."""
+        return str(Method(self.connection.method).label) if self.connection else ""
 
     @property
     def days_left(self) -> int | None:
