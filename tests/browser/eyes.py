@@ -44,6 +44,9 @@ TOO_WIDE = """() => document.documentElement.scrollWidth <= document.documentEle
     [...document.querySelectorAll('body *')].filter((one) => one.checkVisibility()
         && one.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
     .map((one) => one.outerHTML.slice(0, 120))"""
+NOT_STACKED = """() => [...document.querySelectorAll('table.cards')].filter((table) => table.checkVisibility()
+    && innerWidth < 700 && getComputedStyle(table).display !== "block")
+    .map((table) => table.outerHTML.slice(0, 99))"""
 
 LOOKS = (("light", WIDE, AXE_ALL), ("dark", WIDE, AXE_DARK), ("light", PHONE, AXE_NARROW))
 
@@ -116,6 +119,7 @@ def faults(page: Page, name: str) -> list[str]:
         where = f"{theme} {size['width']}"
         found += [f"{where}: {one}" for one in axe(page, rules)]
         found += [f"{where}: too wide: {one}" for one in page.evaluate(TOO_WIDE)]
+        found += [f"{where}: not one below the other: {one}" for one in page.evaluate(NOT_STACKED)]
         keep(page, f"{name} {where}")
     return found
 
