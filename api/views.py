@@ -40,12 +40,14 @@ class ApiView(GenericAPIView[Any]):
     tenant: Tenant
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """The order matters: a refused address learns nothing about tokens, a busy one nothing about customers."""
+        """The order matters: a refused address learns nothing about tokens, a busy one nothing about customers.
+
+        The rate asks whose token it is, as every door does; so nobody is counted or let in without a living one.
+        """
         request._request.began_at = problems.depth()  # type: ignore[attr-defined]  # ours
         addresses.check(request)
         self.format_kwarg = None  # no address ends in a format; the negotiation asks all the same
         request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
-        self.perform_authentication(request)
         self.check_throttles(request)
         self.check_permissions(request)
         request._request.body  # noqa: B018  refuses what is too large before anything parses it

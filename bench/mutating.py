@@ -21,7 +21,7 @@ GUARDING = (
 )  # fmt: skip
 """Files in which each refusal, and each call made for its refusals only, is a mutant."""
 ASKING = re.compile(
-    r"ask|require|check\w*|_check\w*|tenant_for|tenants_for|provider_for|perform_authentication|_open|open_in_session"
+    r"ask|require|check\w*|_check\w*|tenant_for|tenants_for|provider_for|_open|open_in_session"
     r"|_everybody|_not_self|_keep_an_admin"
 )
 WRAPPERS = {"require_http_methods", "login_required", "never_cache"}
@@ -69,6 +69,7 @@ FILES = {
     "api/authentication.py": ("tests/api/test_access.py",),
     "api/docs.py": ("tests/api/test_schema.py",),
     "api/onboardings.py": ("tests/onboarding/test_api.py",),
+    "api/tenants.py": ("tests/api/test_tenants.py",),
     "api/permissions.py": (
         "tests/api/test_access.py",
         "tests/api/test_problems.py",
