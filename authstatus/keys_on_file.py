@@ -5,7 +5,6 @@ import threading
 import uuid
 from typing import Any
 
-from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from django.db.models import QuerySet
 from django.db.models.functions import Now
@@ -114,6 +113,8 @@ def known(tenant_id: uuid.UUID | None) -> set[str]:
 
 def _thumbprint(certificate: str) -> str:
     """SHA-1 in hexadecimal, the name by which Microsoft lists a certificate."""
+    from cryptography import x509  # noqa: PLC0415  a megabyte that only certificates take
+
     try:
         parsed = x509.load_pem_x509_certificate(certificate.encode())
     except ValueError:

@@ -28,7 +28,6 @@ from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
 
 import msal
-from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
@@ -102,6 +101,8 @@ class AppCredential:
 
 
 def _check_pair(certificate_pem: str, private_key_pem: str, app: str) -> None:
+    from cryptography import x509  # noqa: PLC0415  a megabyte that only certificates take
+
     try:
         certificate = x509.load_pem_x509_certificate(certificate_pem.encode())
         key = load_pem_private_key(private_key_pem.encode(), password=None)
@@ -118,6 +119,8 @@ def proof_of_possession(credential: AppCredential, object_id: str) -> str:
 
     `object_id` is that of the app registration. Raises `certificate_unreadable`.
     """
+    from cryptography import x509  # noqa: PLC0415  a megabyte that only certificates take
+
     if not (credential.certificate_pem and credential.private_key_pem):
         why = "there is none whose private key the portal holds"
         raise UmpError.of("certificate_unreadable", app=credential.app, why=why)

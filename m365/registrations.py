@@ -22,7 +22,6 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from core.errors import Conflict, NotFound, UmpError
@@ -280,6 +279,8 @@ def add_certificate(
     By addKey and not by a change of the whole list, which would take away what somebody else adds meanwhile.
     `proof` is `m365.identity.proof_of_possession`, made with a certificate that the registration has already.
     """
+    from cryptography import x509  # noqa: PLC0415  a megabyte that only certificates take
+
     der = x509.load_pem_x509_certificate(certificate_pem.encode()).public_bytes(Encoding.DER)
     key = {
         "type": "AsymmetricX509Cert",

@@ -4,7 +4,6 @@ import dataclasses
 import datetime as dt
 from typing import Self
 
-from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import (
@@ -13,7 +12,6 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
-from cryptography.x509.oid import NameOID
 from django.utils import timezone
 
 from core.errors import InvalidInput
@@ -65,6 +63,8 @@ def check_client_secret(value: str) -> str:
 
 def check_certificate(certificate: str, private_key: str) -> dt.datetime:
     """When the certificate ends. Raises InvalidInput when it is unreadable, over, or has another key."""
+    from cryptography import x509  # noqa: PLC0415  a megabyte that only certificates take
+
     try:
         parsed = x509.load_pem_x509_certificate(certificate.encode())
     except ValueError as error:
@@ -84,6 +84,9 @@ def check_certificate(certificate: str, private_key: str) -> dt.datetime:
 
 def new_certificate(name: str, ends: dt.datetime) -> Given:
     """A key pair made here, with its self-signed certificate; the private half has been nowhere else."""
+    from cryptography import x509  # noqa: PLC0415  a megabyte that only certificates take
+    from cryptography.x509.oid import NameOID  # noqa: PLC0415  likewise
+
     key = rsa.generate_private_key(public_exponent=65537, key_size=KEY_BITS)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     certificate = (
