@@ -108,7 +108,7 @@ def test_a_database_that_does_not_answer(api: Api, monkeypatch: pytest.MonkeyPat
 def test_what_nobody_foresaw(
     api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(tenants.selectors, "tenants", raises(ZeroDivisionError("the canary sings")))
+    monkeypatch.setattr(tenants.Tenants, "context", raises(ZeroDivisionError("the canary sings")))
     answer = api.get("tenants")
     is_problem(answer, 500, "internal")
     assert "canary" not in answer.text
@@ -120,11 +120,11 @@ def test_a_view_that_raised_keeps_nothing_of_an_open_scope(
 ) -> None:
     """The door of a list opens a transaction; whatever a view wrote in it goes."""
 
-    def write_and_fail(self: Any) -> Any:
+    def write_and_fail(self: Any, page: object) -> Any:
         Tenant.objects.filter(id=cast.contoso.id).update(domain="half.example")
         raise ZeroDivisionError
 
-    monkeypatch.setattr(tenants.Tenants, "rows", write_and_fail)
+    monkeypatch.setattr(tenants.Tenants, "context", write_and_fail)
     assert api.get("tenants").status == 500
     assert not connection.needs_rollback
     with scope.one(cast.contoso.id):
