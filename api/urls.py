@@ -41,7 +41,6 @@ from api import (
     views,
     webhooks,
 )
-from tenants.routes import gathered
 
 app_name = "api"
 
@@ -249,7 +248,7 @@ v1 = [
 ]
 
 urlpatterns = [
-    path("v1/", include(gathered(f"{TENANT}/", v1))),
+    path("v1/", include(v1)),
     path("tenantui/api/", include("api.ovoc_urls")),
     path("schema/", docs.Contract.as_view(), name="schema"),
     path("docs/", docs.Docs.as_view(), name="docs"),

@@ -2,7 +2,6 @@
 
 from django.urls import include, path
 
-from tenants.routes import Route, gathered
 from ump_portal.pages import (
     audit,
     branding,
@@ -29,7 +28,7 @@ handler403 = "ump_portal.pages.errors.forbidden"
 handler404 = "ump_portal.pages.errors.not_found"
 handler500 = "ump_portal.pages.errors.server_error"
 
-urlpatterns: list[Route] = [
+urlpatterns = [
     path("", dashboard.start, name="start"),
     path("dashboard/figures/", dashboard.figures, name="dashboard-figures"),
     path("tenants/", tenants.index, name="tenants"),
@@ -120,4 +119,3 @@ urlpatterns: list[Route] = [
     path("", include("invitations.urls")),
     path("", include("onboarding.urls")),
 ]
-urlpatterns = gathered("tenants/<uuid:uid>/", urlpatterns)
