@@ -357,6 +357,11 @@ def test_a_guessed_link_leads_nowhere(way: Way, bad: str) -> None:
         assert "Contoso" not in answer.content.decode()
 
 
+def test_what_no_page_of_a_visit_knows_is_refused_before_anything_is_looked_up(way: Way) -> None:
+    for path in (way.invite(), HUB):
+        assert [getattr(Client(), method)(path).status_code for method in ("put", "delete")] == [405, 405]
+
+
 def test_guessing_is_slowed_down_and_others_are_not(way: Way) -> None:
     path = way.invite()
     guesser = Client(REMOTE_ADDR="203.0.113.9")
