@@ -213,7 +213,8 @@ def _routes_to(view: str) -> set[str]:
 
 
 def _matters(item: pytest.Item, behind: set[str] | None) -> bool:
-    if item.get_closest_marker("browser") or item.get_closest_marker("slow") or "browser" in item.nodeid:
+    file = item.nodeid.partition("::")[0]
+    if item.get_closest_marker("browser") or item.get_closest_marker("slow") or "browser" in file:
         return False
     route = getattr(item, "callspec", None) and item.callspec.params.get("route")  # type: ignore[attr-defined]  # a function's
     return behind is None or not hasattr(route, "pattern") or route.pattern in behind
