@@ -14,7 +14,7 @@ from django.db import IntegrityError, InternalError, OperationalError, connectio
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from core.errors import Conflict, LeaseLost, UmpError
+from core.errors import Conflict, Forbidden, LeaseLost, UmpError
 from replication import doorbell, runner, selectors, services, states, sweeper, tasks
 from replication.context import Again, Context, Done
 from replication.models import Command, Lane, LaneName, Reason, State, Step
@@ -388,6 +388,14 @@ def test_a_stale_worker_writes_nothing(contoso: Tenant) -> None:
             ctx.report(force=True, done=1)
         with scope.one(contoso.id), pytest.raises(LeaseLost):
             ctx.checkpoint(at=1)
+
+
+def test_who_may_not_ask_for_the_work_neither_repeats_nor_confirms_it(cast: Cast, contoso: Tenant) -> None:
+    with scripted():
+        command = submit(contoso)
+        for act in (services.retry, lambda actor, row: services.approve(actor, row, 1)):
+            with scope.one(contoso.id), pytest.raises(Forbidden):
+                act(cast.actor("vera"), command)
 
 
 def test_a_command_that_stops_workers_is_set_aside(contoso: Tenant) -> None:
