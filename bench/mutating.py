@@ -45,12 +45,13 @@ CATALOGUE = {
 """What reads the database's own words."""
 DOORS_TEST, EVERY_TEST = "tests/walls/test_doors.py", "tests/walls/test_every.py"
 EVERY_KIND = "tests/chaos/test_fenced_anywhere.py"
-LAWYER, STRANGER, MATRIX = (
+LAWYER, STRANGER, MATRIX, BEHIND = (
     f"tests/walls/test_matrix.py::{test}"
     for test in (
         "test_what_a_lawyer_would_ask",
         "test_nobody_gets_anywhere_without_signing_in",
         "test_the_matrix",
+        "test_what_is_behind_a_door_is_for_its_methods_and_stays_in_no_cache",
     )
 )
 OWNED_TESTS = ("tests/walls/test_scope.py", "tests/tenants/test_shredding.py")
@@ -91,7 +92,7 @@ FILES = {
     "tenants/scope.py": OWNED_TESTS,
     "tenants/people.py": ("tests/people",),
     "ump_portal/settings.py": ("tests/api/test_access.py",),
-    "tenants/web.py": (LAWYER, "tests/accounts/test_again.py"),
+    "tenants/web.py": (BEHIND, LAWYER, "tests/accounts/test_again.py"),
 }
 """Where fewer tests than a whole room's are about one file."""
 

@@ -445,3 +445,14 @@ LAWYERS_TABLE = [
 def test_what_a_lawyer_would_ask(stage: Stage, who: str, method: str, address: str, status: int) -> None:
     path = address.format(contoso=stage.cast.contoso.id, fabrikam=stage.cast.fabrikam.id)
     assert call(stage.client(who, api=False), method, path)[0] == status
+
+
+def test_what_is_behind_a_door_is_for_its_methods_and_stays_in_no_cache(stage: Stage) -> None:
+    pia = stage.client("pia", api=False)
+    page = pia.get("/queue/")
+    assert (page.status_code, pia.put("/queue/").status_code, Client().get("/queue/").status_code) == (
+        200,
+        405,
+        302,
+    )
+    assert "no-store" in page.headers["Cache-Control"]
