@@ -405,13 +405,14 @@ def _judge(
     mutant = nursery.mutants[numbers[0]] if numbers and changed else None
 
     def work() -> int:
-        try:
-            for number in numbers:
+        for number in numbers:
+            try:
                 if nursery.mutants[number].edits:
                     nursery.graft(number, changed=changed)
-        except Late:
-            plugin.note(needs="cold")
-            return 0
+            except Late:
+                if changed:
+                    plugin.note(needs="cold")
+                    return 0
         plugin.sql = mutant.sql if mutant else ""
         session.config.option.maxfail = 0 if wish.get("whole") else 1
         session.testsfailed = 0
