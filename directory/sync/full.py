@@ -30,11 +30,11 @@ from directory.sync.reading import each_once
 from directory.sync.staging import Count
 from replication.context import Context
 
-WIDTH = 6
+WIDTH = 7
 """Requests for members under way at once, beside the two lists; each thread costs a third of a megabyte."""
 BATCH = 20
 """Groups in a request at most. With as many large ones it would bring megabytes, of which all under way may wait."""
-BROUGHT = 128 * 1024
+BROUGHT = 96 * 1024
 """Bytes of members that a request should bring at most."""
 READY = 2 * BATCH * WIDTH
 MOST_IDLE = 50
