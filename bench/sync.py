@@ -145,7 +145,7 @@ def whole(found: dict[str, Figures], name: str) -> float:
 def table(users: int, found: dict[str, Figures]) -> str:
     lines = [
         f"\n{users:,} users, {users // 10:,} groups, {users * 5:,} memberships",
-        f"{'':<12}{'requests':>9}{'wall s':>9}{'CPU s':>8}{'peak MB':>9}{'rows':>9}{'rows/s':>10}{'/ first':>9}",
+        f"{'':<12}{'requests':>9}{'wall s':>9}{'CPU s':>8}{'peak MB':>9}{'rows':>11}{'rows/s':>10}{'/ first':>9}",
     ]
     for name in ROWS:
         if name not in found:
@@ -155,7 +155,7 @@ def table(users: int, found: dict[str, Figures]) -> str:
         ratio = wall / whole(found, "first")
         lines.append(
             f"{name:<12}{one['requests']:>9,}{wall:>9.2f}{one['cpu']:>8.2f}{one['peak_mb']:>9.0f}"
-            f"{one['rows']:>9,}{one['rows'] / one['wall']:>10,.0f}{ratio:>9.2f}"
+            f"{one['rows']:>11,}{one['rows'] / one['wall']:>10,.0f}{ratio:>9.2f}"
         )
         if "used" in one:
             lines.append(
