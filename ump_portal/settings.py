@@ -114,7 +114,8 @@ DATABASE_OWNER_URL = env.str("DATABASE_OWNER_URL", default=DATABASE_URL)
 DATABASES = {"default": env.db_url_config(DATABASE_URL), "owner": env.db_url_config(DATABASE_OWNER_URL)}
 for _database in DATABASES.values():
     _database["ENGINE"] = "django.db.backends.postgresql"
-    _database["CONN_MAX_AGE"] = env.int("DATABASE_CONN_MAX_AGE", default=60)
+    # Opening one costs as much as a cycle; after ten minutes PostgreSQL gets the memory of old plans back.
+    _database["CONN_MAX_AGE"] = env.int("DATABASE_CONN_MAX_AGE", default=600)
     _database["CONN_HEALTH_CHECKS"] = True
     _database.setdefault("OPTIONS", {}).update({"connect_timeout": 5})
 DATABASE_ROUTERS: list[str] = []
