@@ -127,8 +127,8 @@ def cycles(chosen: argparse.Namespace, url: str) -> Figures:
     child("quiet")
     found: list[Figures] = []
     with product():
-        child("replicate")  # the first time everything is read
-        child("replicate")  # and now both processes have nearly all tokens
+        for _ in range(WARM):  # the first time everything is read; then both processes have nearly all tokens
+            child("replicate")
         ground.control(url, "PATCH", "/settings", {"latency_ms": CYCLE_MS})
         for _ in range(chosen.rounds):
             child("quiet")
