@@ -67,8 +67,8 @@ class VerifyProviderApp(Kind):
             raise self._kept(ctx, app, error) from error
         found = _registration(ctx, line, app) if app.home_tenant_id else {}
         _keep(ctx, app, Verification.SUCCESSFUL, None)
-        with scope.every("what waited for the provider's app goes on"):
-            close(Name.PROVIDER_APP, ctx.transaction)
+        close(Name.PROVIDER_APP, ctx.transaction)  # in no transaction of ours: it has one for each customer
+        with scope.every("the provider's app may need another credential"):
             if found.get("may_renew") and keys_on_file.ends_soon(None):
                 queue.submit(SYSTEM, "renew_provider_secret", None)
         return Done("Microsoft accepted the credential of the provider's app.", result=found)
