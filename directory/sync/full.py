@@ -141,8 +141,8 @@ class FullRead:
         if self._ready[0].at:
             return jobs.read_more_members(self._ready.popleft(), self._pump.stop)
         batch: list[ToRead] = []
-        fit = max(1, BROUGHT // max(1, self._a_group))
-        while self._ready and len(batch) < min(BATCH, fit) and not self._ready[0].at:
+        most = min(BATCH, max(1, BROUGHT // max(1, self._a_group)))
+        while self._ready and len(batch) < most and not self._ready[0].at:
             batch.append(self._ready.popleft())
         return jobs.read_members(batch, self._pump.stop)
 
