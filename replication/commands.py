@@ -59,9 +59,7 @@ class Probe(Kind):
         return None
 
 
-def close(
-    name: Name, fenced: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
-) -> int:
+def close(name: Name, fenced: Callable[[], contextlib.AbstractContextManager[None]]) -> int:
     """Let go what was held because of it, then close the breaker; how many customers' lanes had been suspended.
 
     A transaction for each customer, then one for some hundreds of lanes that nobody else holds: this may be called

@@ -1,5 +1,6 @@
 """The provider's own line: when it breaks, work waits, one probe asks, and no customer turns red."""
 
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -236,8 +237,8 @@ def test_opening_and_closing_are_events_once_each() -> None:
     sweeper.probe()
     ((kind, data),) = events()
     assert (kind, data["breaker"], data["code"]) == ("breaker.opened", "line", "graph_unavailable")
-    commands.close(Name.LINE)
-    commands.close(Name.LINE)
+    commands.close(Name.LINE, nullcontext)
+    commands.close(Name.LINE, nullcontext)
     assert [kind for kind, _ in events()] == ["breaker.opened", "breaker.closed"]
     assert events()[1][1]["seconds"] >= 0
 
@@ -245,7 +246,7 @@ def test_opening_and_closing_are_events_once_each() -> None:
 def test_what_closed_before_anybody_was_told_is_no_news() -> None:
     with scope.every("a test"):
         breakers.open_breaker(Name.LINE, BUSY)
-    commands.close(Name.LINE)
+    commands.close(Name.LINE, nullcontext)
     sweeper.probe()
     assert events() == []
 
@@ -254,7 +255,7 @@ def test_the_daily_mail_tells_the_provider_what_came_and_went(cast: Cast) -> Non
     with scope.every("a test"):
         breakers.open_breaker(Name.LINE, BUSY)
     sweeper.probe()
-    commands.close(Name.LINE)
+    commands.close(Name.LINE, nullcontext)
     parts = {part.title: part.lines for part in digests.parts_for(cast.actor("pia"))}
     ((title, words, _),) = parts["Trouble of the provider's own"]
     assert title == "The line to Microsoft"
