@@ -96,9 +96,8 @@ def known_tone(tone: str) -> str:
 
 
 @register.simple_tag
-@functools.lru_cache(
-    maxsize=1024, typed=True
-)  # a page has dozens, most of them alike; what is HTML stays apart
+# A page has dozens, most of them alike; typed, so that what is HTML stays apart from what is text.
+@functools.lru_cache(maxsize=1024, typed=True)
 def chip(tone: str, word: object, hint: str = "", icon: str = "") -> SafeString:
     """`{% chip "ok" "Successful" hint="Checked 2 minutes ago" %}`: status as icon, word, colour and tooltip.
 
