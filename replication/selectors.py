@@ -83,16 +83,21 @@ _LATEST = Written(
 
 
 def beside(rows: Sequence[Command], tenant: Tenant | None = None) -> None:
-    """Give these commands, of one customer or of any, their customers and lanes: each made once, by two queries."""
+    """Give these commands, of one customer or of any, their customers, and the open ones their lanes, made once each.
+
+    Two queries; nobody asks when, or whether, an ended one may go on.
+    """
     customers = {tenant.id: tenant} if tenant else _by_id(_TENANTS, {row.tenant_id for row in rows})
-    lanes = _by_id(_LANES, {row.lane_id for row in rows})
+    lanes = _by_id(_LANES, {row.lane_id for row in rows if row.state in OPEN})
     for row in rows:  # as Django's own prefetching puts them there; an assignment would ask whether they fit
         row._state.fields_cache["tenant"] = customers[row.tenant_id] if row.tenant_id else None
-        row._state.fields_cache["lane"] = lanes[row.lane_id]
+        if row.lane_id in lanes:
+            row._state.fields_cache["lane"] = lanes[row.lane_id]
 
 
 def _by_id(kept: Written[Any], ids: set[Any]) -> dict[Any, Any]:
-    return {each.id: each for each in kept.rows([key for key in ids if key is not None])}
+    asked = [key for key in ids if key is not None]
+    return {each.id: each for each in kept.rows(asked)} if asked else {}
 
 
 _TENANTS = Written(lambda ids: Tenant.objects.filter(id__in=ids).only("name", "enabled", "paused_at"))
