@@ -2,6 +2,7 @@
 
 import dataclasses
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -27,6 +28,8 @@ from tenants.web import actor_of, person_view
 from ump_portal.pages import tenants as tenants_page
 
 SHOWN = 20
+ALL = 1_000
+"""Matches that are fetched to be counted here; of more, the database is asked how many each customer has."""
 PLACES = 10
 """Customers that are named with how many matches they have."""
 SHORTEST = 2
@@ -165,15 +168,31 @@ def _rank(asked: str, *columns: str, words: str = "") -> Case:
 
 
 def _best(matches: QuerySet[Any], order: Case | None) -> tuple[list[Any], list[Place]]:
-    """The first of them and, if there are more, how many each customer has; None is the order they come in."""
-    listed = matches.select_related("tenant").order_by()
-    if order is not None:
-        listed = listed.order_by(order, "search", "tenant_id", "object_id")
-    rows = list(listed[: SHOWN + 1])
-    if len(rows) <= SHOWN or order is None:
-        return rows[:SHOWN], []
-    counted = matches.order_by().values_list("tenant_id", "tenant__name").annotate(number=Count("object_id"))
-    return rows[:SHOWN], [Place(*each) for each in counted.order_by("-number", "tenant__name")]
+    """The first of them and, if there are more, how many each customer has; None is the order they come in.
+
+    To find them costs more than anything else, so they are found once, as long as they are not very many.
+    """
+    if order is None:
+        return list(matches.select_related("tenant").order_by()[:SHOWN]), []
+    ranked = matches.order_by(order, "search", "tenant_id", "object_id")
+    keys = list(ranked.values_list("tenant_id", "object_id")[:ALL])
+    whole = {
+        row.pk: row for row in matches.model.objects.select_related("tenant").filter(pk__in=keys[:SHOWN])
+    }
+    best = [whole[key] for key in keys[:SHOWN] if key in whole]
+    return best, _places(matches, keys) if len(keys) > SHOWN else []
+
+
+def _places(matches: QuerySet[Any], keys: list[tuple[uuid.UUID, uuid.UUID]]) -> list[Place]:
+    if len(keys) == ALL:
+        counted = (
+            matches.order_by().values_list("tenant_id", "tenant__name").annotate(number=Count("object_id"))
+        )
+        return [Place(*each) for each in counted.order_by("-number", "tenant__name")]
+    numbers = Counter(tenant_id for tenant_id, _ in keys)
+    names = tenants().filter(id__in=numbers).values_list("id", "name")
+    found = [Place(key, name, numbers[key]) for key, name in names]
+    return sorted(found, key=lambda place: (-place.number, place.name))
 
 
 def _commands(actor: Actor, asked: str) -> list[Hit]:
