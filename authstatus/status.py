@@ -2,13 +2,11 @@
 
 import dataclasses
 import datetime as dt
-import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from django.db.models import (
     Case,
-    Count,
     DateTimeField,
     F,
     Q,
@@ -24,12 +22,12 @@ from authstatus import selectors as checks_read
 from core.errors import UmpError, Who
 from core.kinds import WHO_IN_WORDS
 from replication.models import Command
-from tenants import provider_app, scope, selectors, tables
+from tenants import census, provider_app, scope, selectors, tables
 from tenants.abilities import Ability
 from tenants.access import Actor
 from tenants.health import SOON, end_of_access
 from tenants.models import AppOwner, Connection, Method, ProviderApp, Tenant, Verification
-from tenants.recent import Recent, age
+from tenants.recent import age
 from tenants.written import Written
 
 NO_CONNECTION = "none"
@@ -158,23 +156,13 @@ class Summary:
     """How many customers each method connects (AUT-28), for {% health_bar %}, and when they were counted."""
 
     shares: list[dict[str, Any]]
-    at: float = dataclasses.field(default_factory=time.monotonic)
-
-    @property
-    def age(self) -> str:
-        return age(self.at)
+    age: str
 
 
 def summary() -> Summary:
-    """Over the scope in force, as of the last seconds: every customer is looked at for it."""
-    return _summaries.get(scope.require().tenants, _summary)
-
-
-_summaries: Recent[Summary] = Recent()
-
-
-def _summary() -> Summary:
-    numbers = {method or NO_CONNECTION: number for method, number in _METHODS.rows()}
+    """Over the scope in force, as of the last seconds."""
+    counted = census.recent(scope.require().tenants)
+    numbers = {method or NO_CONNECTION: number for method, number in counted.methods.items()}
     return Summary(
         [
             {
@@ -184,13 +172,9 @@ def _summary() -> Summary:
                 "url": f"/authentication-status/?method={value}",
             }
             for value, label in METHODS
-        ]
+        ],
+        age(counted.at),
     )
-
-
-_METHODS: Written[Any] = Written(
-    lambda: selectors.tenants().order_by().values_list("connection__method").annotate(number=Count("id"))
-)
 
 
 # --- Their rows ---------------------------------------------------------------------------------------------

@@ -128,21 +128,6 @@ def _case() -> Case:
     return Case(*cases, default=Value(Health.HEALTHY), output_field=CharField())
 
 
-def counts() -> dict[Health, int]:
-    """How many customers of the scope are how; one query."""
-    return dict.fromkeys(Health, 0) | {Health(health): number for health, number in _COUNTS.rows()}
-
-
-_COUNTS: Written[Any] = Written(
-    lambda: (
-        with_health(Tenant.objects.filter(deleted_at=None))
-        .order_by()
-        .values_list("health")
-        .annotate(number=Count("id"))
-    )
-)
-
-
 def horizon() -> dict[str, int]:
     """How many credentials in use end when, by bucket of HORIZON, and of how many that is unknown; one query."""
     now = timezone.now()

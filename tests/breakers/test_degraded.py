@@ -13,7 +13,7 @@ from core.errors import UmpError
 from events.models import Event
 from replication import services
 from replication.models import Command, LaneName, Reason, State
-from tenants import deployment, health, scope
+from tenants import census, deployment, health, scope
 from tenants import services as tenants
 from tenants.deployment import Status
 from tenants.health import Health
@@ -73,7 +73,7 @@ def test_how_customers_are_is_counted_in_one_query(cast: Cast, django_assert_num
         Connection.objects.update(verification=Verification.SUCCESSFUL)
         Connection.objects.filter(tenant=cast.contoso).update(held_at=Now())
         with django_assert_num_queries(1):
-            counts = health.counts()
+            counts = census.count(None).health
     assert (counts[Health.FAILED], counts[Health.HEALTHY]) == (1, 1)
 
 
