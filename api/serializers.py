@@ -1,5 +1,6 @@
 """Bases of what goes in and out. What comes in is refused by name where it is not known."""
 
+import dataclasses
 import datetime as dt
 import functools
 import operator
@@ -67,21 +68,67 @@ class Out(serializers.Serializer[Any]):
     """An answer. Its fields are all there, always; what is not known is null."""
 
     def to_representation(self, instance: Any) -> dict[str, Any]:
-        """As DRF does it, with the way to each value found once a process and not once a row."""
+        """As DRF does it, with the ways to the values found once a process and not once a row."""
         if isinstance(instance, Mapping):
             found: dict[str, Any] = super().to_representation(instance)
             return found
-        return {name: value_of(self, instance) for name, value_of in _ways(type(self))}
+        ways = _ways(type(self), type(instance))  # type: ignore[arg-type]  # a class can be hashed
+        return ways.follow(self, instance)
 
 
 Way = Callable[[Out, Any], Any]
 """From the answer that is written and the object it is of to the value of one field."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Ways:
+    """How an answer comes out of objects of one kind: values that are read from it in one go, and all others."""
+
+    empty: dict[str, None]
+    """All fields, in their order."""
+    read: Callable[[Any], tuple[Any, ...]]
+    shown: tuple[tuple[str, Callable[[Any], Any]], ...]
+    """For each value that is read its field, and how it goes out."""
+    others: tuple[tuple[str, Way], ...]
+
+    def follow(self, answer: Out, row: Any) -> dict[str, Any]:
+        found: dict[str, Any] = self.empty.copy()
+        for (name, show), value in zip(self.shown, self.read(row), strict=True):
+            if value is not None:
+                found[name] = show(value)
+        for name, way in self.others:
+            found[name] = way(answer, row)
+        return found
+
+
 @functools.cache
-def _ways(shape: type[Out]) -> list[tuple[str, Way]]:
+def _ways(shape: type[Out], kind: type) -> Ways:
     """DRF copies all fields for each answer; those that know neither request nor context need it once."""
-    return [(str(name), _way(field)) for name, field in shape().fields.items() if not field.write_only]
+    fields = {str(name): field for name, field in shape().fields.items() if not field.write_only}
+    shows = {name: _show(field) for name, field in fields.items() if _is_read(field, kind)}
+    return Ways(
+        empty=dict.fromkeys(fields),
+        read=_reader([fields[name].source or name for name in shows]),
+        shown=tuple(shows.items()),
+        others=tuple((name, _way(field)) for name, field in fields.items() if name not in shows),
+    )
+
+
+def _reader(sources: list[str]) -> Callable[[Any], tuple[Any, ...]]:
+    if len(sources) > 1:
+        return operator.attrgetter(*sources)
+    return lambda row: tuple(getattr(row, source) for source in sources)
+
+
+def _is_read(field: Any, kind: type) -> bool:
+    """Whether its value is an attribute of such an object, neither worked out nor found by way of others."""
+    made = isinstance(field, serializers.SerializerMethodField | serializers.BaseSerializer)
+    return not made and len(field.source_attrs) == 1 and not callable(getattr(kind, field.source, None))
+
+
+def _show(field: Any) -> Callable[[Any], Any]:
+    found: Callable[[Any], Any] = field.to_representation
+    return next((show for kind, show in AS_THEY_ARE if type(field) is kind), found)
 
 
 def _way(field: Any) -> Way:
@@ -89,12 +136,10 @@ def _way(field: Any) -> Way:
         return lambda answer, row: getattr(answer, field.method_name)(row)
     if isinstance(field, serializers.BaseSerializer):
         return lambda answer, row: _within(answer.fields[str(field.field_name)], row)
-    show = next((show for kind, show in AS_THEY_ARE if type(field) is kind), field.to_representation)
-    get = operator.attrgetter(field.source) if len(field.source_attrs) == 1 else field.get_attribute
+    show = _show(field)
 
     def way(answer: Out, row: Any) -> Any:
-        value = get(row)
-        value = value() if callable(value) else value
+        value = field.get_attribute(row)
         return None if value is None else show(value)
 
     return way
