@@ -1,15 +1,13 @@
 """What bench/web.py measures, in a process of its own: `python -m bench.paging NAME JSON`."""
 
-import gc
 import json
 import os
+import random
 import statistics
 import sys
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import django
@@ -20,13 +18,14 @@ django.setup()
 import datetime as dt  # noqa: E402  Django first
 
 from django.conf import settings  # noqa: E402
-from django.db import connection, connections  # noqa: E402
+from django.core.handlers.wsgi import WSGIHandler  # noqa: E402
+from django.db import connections  # noqa: E402
 from django.test import Client  # noqa: E402
-from django.test.utils import CaptureQueriesContext  # noqa: E402
 
 from accounts.models import User  # noqa: E402
 from accounts.services import create_token  # noqa: E402
 from bench import plain_list, rows  # noqa: E402
+from bench.asking import Asker, Took, settled  # noqa: E402
 from tenants import scope, services  # noqa: E402
 from tenants.abilities import ABILITIES, Role  # noqa: E402
 from tenants.access import SYSTEM  # noqa: E402
@@ -178,10 +177,10 @@ def _copies(cursor: Any, table: str, what: int | str, *, source: str = "", **own
 
 
 def ask(*, rounds: int) -> Figures:
-    """Each page and list in turn, each behind a plain one; milliseconds, and the queries of one request."""
+    """Each page and list behind a plain one; milliseconds, and the queries of one request."""
     settings.ALLOWED_HOSTS = ["*"]
     person = User.objects.get(email="pia@example.test")
-    client, plain = Client(), plain_list.client(person)
+    site, client, program = WSGIHandler(), Client(), Client()  # a program keeps no cookies
     sign_in(client, person)
     with scope.every("a benchmark picks a customer"):
         tenant = Tenant.objects.order_by("name")[5000 % Tenant.objects.count()]
@@ -190,72 +189,39 @@ def ask(*, rounds: int) -> Figures:
         tenant_id=None, networks=[], lifetime=dt.timedelta(hours=1),
     )  # fmt: skip
     bearer = {"HTTP_AUTHORIZATION": f"Bearer {token}", "REMOTE_ADDR": "169.254.0.1"}
-    program = Client()  # keeps no cookies: a program sends none
-    gc.freeze()  # as ump_portal.wsgi does
-    return {
-        what: _in_turn(
-            {path: _call(by, path.format(uid=tenant.id), headers) for path in paths},
-            _call(plain, base, {}),
-            rounds,
-        )
-        for what, by, paths, headers, base in (
-            ("pages", client, PAGES, {}, "/plain/"),
-            ("lists", program, LISTS, bearer, "/plain-api/"),
-            ("search", client, SEARCHES, {}, "/plain/"),
-        )
-    }
+    with plain_list.Site(person.email) as plain:
+        return {
+            what: _in_turn(
+                {path: Asker(site, by, path.format(uid=tenant.id), headers) for path in paths},
+                plain,
+                base,
+                rounds,
+            )
+            for what, by, paths, headers, base in (
+                ("pages", client, PAGES, {}, plain_list.PAGE_LIST),
+                ("lists", program, LISTS, bearer, plain_list.API_LIST),
+                ("search", client, SEARCHES, {}, plain_list.PAGE_LIST),
+            )
+        }
 
 
-def _call(client: Client, path: str, headers: dict[str, str]) -> Callable[[], Any]:
-    return lambda: client.get(path, **headers)
+def _in_turn(askers: dict[str, Asker], plain: plain_list.Site, base: str, rounds: int) -> Figures:
+    """A plain request stands before each of ours, so that both meet the same weather.
 
-
-def _in_turn(calls: dict[str, Callable[[], Any]], plain: Callable[[], Any], rounds: int) -> Figures:
-    """A plain request stands before each of ours, so that both meet the same weather."""
-    times: dict[str, list[tuple[float, ...]]] = {name: [] for name in ("plain", *calls)}
-    queries = {name: _queries(name, call) for name, call in {"plain": plain, **calls}.items()}
+    Ours come in another order each round: in a fixed one Python's collector would meet the same pages each time.
+    """
+    times: dict[str, list[Took]] = {name: [] for name in ("plain", *askers)}
+    queries = {"plain": plain.queries[base]} | dict(zip(askers, settled(list(askers.values())), strict=True))
+    order, chance = list(askers), random.Random(1)
     for _ in range(rounds):
-        for name, call in calls.items():
-            times["plain"].append(_took(plain))
-            times[name].append(_took(call))
+        chance.shuffle(order)
+        for name in order:
+            times["plain"].append(plain.took(base))
+            times[name].append(askers[name].took())
     return {name: {"queries": queries[name], **_spread(each)} for name, each in times.items()}
 
 
-def _queries(name: str, call: Callable[[], Any]) -> int:
-    """Of one request, once all that is kept was read."""
-    for _ in range(3):
-        answer = call()
-    if answer.status_code != 200:
-        raise SystemExit(f"{name}: {answer.status_code} {answer.content[:300]!r}")
-    with CaptureQueriesContext(connection) as seen:
-        call()
-    return sum(1 for each in seen.captured_queries if _counts(each["sql"]))
-
-
-def _took(call: Callable[[], Any]) -> tuple[float, ...]:
-    """Milliseconds by the clock, of this process's CPU, and of this CPU and the database's together."""
-    begun, used, asked = time.perf_counter(), time.process_time(), _database()
-    call()
-    wall, cpu = 1000 * (time.perf_counter() - begun), 1000 * (time.process_time() - used)
-    return wall, cpu, cpu + _database() - asked
-
-
-def _database() -> float:
-    """Milliseconds of CPU of this process's session of PostgreSQL, which has to be on this machine."""
-    pid = connection.connection.info.backend_pid
-    return int(Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[0]) / 1e6
-
-
-def _counts(sql: str) -> bool:
-    """What opens and closes scopes and transactions asks nothing."""
-    return (
-        not sql.lstrip()
-        .removeprefix("SET LOCAL ROLE ump_every; ")
-        .startswith(("BEGIN", "COMMIT", "SET ", "SELECT set_config", "SAVEPOINT", "RELEASE"))
-    )
-
-
-def _spread(values: list[tuple[float, ...]]) -> Figures:
+def _spread(values: list[Took]) -> Figures:
     wall, cpu, both = zip(*values, strict=True)
     cuts = statistics.quantiles(wall, n=100)
     return {"cpu": statistics.median(cpu), "both": statistics.median(both), "p50": cuts[49], "p95": cuts[94]}

@@ -1,10 +1,16 @@
-"""What one would write first: a logged-in list of fifty out of many rows, as a page and by Django REST framework."""
+"""What one would write first: a logged-in list of fifty out of many rows, as a page and by Django REST framework.
 
+In a process of its own: what it leaves for Python's collector must not be cleared away in a page of ours.
+"""
+
+import multiprocessing
 from collections.abc import Callable
-from typing import Any
+from contextlib import AbstractContextManager
+from multiprocessing.connection import Connection
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
+from django.core.handlers.wsgi import WSGIHandler
 from django.core.paginator import Paginator
 from django.db import models
 from django.http import HttpRequest, HttpResponse
@@ -12,6 +18,9 @@ from django.template import engines
 from django.test import Client, override_settings
 from django.urls import path
 from rest_framework import authentication, generics, pagination, permissions, serializers
+
+from accounts.models import User
+from bench.asking import Asker, Took, settled
 
 PAGE = engines["django"].from_string(
     """<!doctype html><html lang="en"><head><title>Customers</title></head><body><table>
@@ -41,13 +50,38 @@ def addresses(following: Callable[[HttpRequest], HttpResponse]) -> Callable[[Htt
     return through
 
 
-def client(person: Any) -> Client:
+class Site(AbstractContextManager["Site"]):
+    """The plain site, in its own process as long as the block lasts."""
+
+    def __init__(self, email: str) -> None:
+        here, there = multiprocessing.Pipe()
+        self._line: Connection = here
+        spawned = multiprocessing.get_context("spawn")
+        self._process = spawned.Process(target=_serve, args=(there, email), daemon=True)
+        self._process.start()
+        self.queries: dict[str, int] = here.recv()
+
+    def took(self, path: str) -> Took:
+        self._line.send(path)
+        found: Took = self._line.recv()
+        return found
+
+    def __exit__(self, *failed: object) -> None:
+        self._process.terminate()
+        self._process.join()
+
+
+def _serve(line: Connection, email: str) -> None:
     """Signed in as a plain project does it: Django's own sessions, and a query for the person."""
-    made = Client()
+    settings.ALLOWED_HOSTS = ["*"]
+    client = Client()
     with override_settings(MIDDLEWARE=MIDDLEWARE, SESSION_ENGINE="django.contrib.sessions.backends.db"):
-        made.handler.load_middleware()
-        made.force_login(person, backend=settings.AUTHENTICATION_BACKENDS[0])
-    return made
+        site = WSGIHandler()
+        client.force_login(User.objects.get(email=email), backend=settings.AUTHENTICATION_BACKENDS[0])
+    askers = {path: Asker(site, client, path, {}) for path in ADDRESSES}
+    line.send(dict(zip(ADDRESSES, settled(list(askers.values())), strict=True)))
+    while True:
+        line.send(askers[line.recv()].took())
 
 
 class Customer(models.Model):
@@ -98,4 +132,5 @@ class Api(generics.ListAPIView):
     permission_classes = (permissions.IsAuthenticated,)
 
 
-urlpatterns = [path("plain/", page), path("plain-api/", Api.as_view())]
+ADDRESSES = PAGE_LIST, API_LIST = "/plain/", "/plain-api/"
+urlpatterns = [path(PAGE_LIST[1:], page), path(API_LIST[1:], Api.as_view())]
