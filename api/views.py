@@ -70,7 +70,17 @@ class ApiView(GenericAPIView[Any]):
     def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
         response = super().finalize_response(request, response, *args, **kwargs)
         response["Cache-Control"] = "no-store"
+        if isinstance(response, Response):
+            response.add_post_render_callback(_let_go)
         return response
+
+
+def _let_go(response: Any) -> None:
+    """Answer, view and request hold each other in DRF, and would all stay until Python's collector comes by."""
+    context = response.renderer_context
+    context["request"].parser_context.clear()
+    vars(context["view"]).clear()
+    context.clear()
 
 
 class ListView(ApiView):
@@ -103,8 +113,8 @@ class ListView(ApiView):
         if self.whole is not None and (self.kept is None or narrowed):
             whole = {row.pk: row for row in self.whole.rows([row.pk for row in found])}
             found = [whole[row.pk] for row in found if row.pk in whole]
-        shown = self.out(found, many=True, context={"request": self.request, **self.context(found)})
-        return self.get_paginated_response(shown.data)
+        shown = self.out(context={"request": self.request, **self.context(found)})
+        return self.get_paginated_response([shown.to_representation(row) for row in found])
 
     def _of(self) -> tuple[uuid.UUID, ...]:
         return (self.tenant.id,) if "uid" in self.kwargs else ()

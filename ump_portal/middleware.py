@@ -30,6 +30,23 @@ from ump_portal.pages.attention import problem_of
 Next = Callable[[HttpRequest], HttpResponseBase]
 
 
+class LetGoMiddleware:
+    """Once an answer was sent, part the request from what hangs on it and points back at it.
+
+    Messages, htmx, person and session each know their request, so without this a request and all the rows that it met
+    stay until Python's collector comes by, which it does for some milliseconds in the middle of somebody's page.
+    """
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        # Django's list of what its own `close` calls; it offers no other way to a request's very end.
+        response._resource_closers.append(vars(request).clear)  # type: ignore[attr-defined]  # Django's own
+        return response
+
+
 class RequestIdMiddleware:
     """Give each request an id of ours; it goes into the audit trail and the answer, so support can find it."""
 

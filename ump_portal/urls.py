@@ -29,6 +29,7 @@ handler404 = "ump_portal.pages.errors.not_found"
 handler500 = "ump_portal.pages.errors.server_error"
 
 urlpatterns = [
+    path("api/", include("api.urls")),  # first: Django tries them in this order, and programs ask most
     path("", dashboard.start, name="start"),
     path("dashboard/figures/", dashboard.figures, name="dashboard-figures"),
     path("tenants/", tenants.index, name="tenants"),
@@ -66,7 +67,6 @@ urlpatterns = [
     path("settings/api-clients/", clients.clients, name="clients"),
     path("settings/api-clients/add/", clients.add, name="client-add"),
     path("settings/api-clients/<uuid:token_id>/revoke/", clients.revoke, name="client-revoke"),
-    path("api/", include("api.urls")),
     path("settings/people/", people.index, name="people"),
     path("settings/people/add/", people.add, name="person-add"),
     path("settings/people/<uuid:user_id>/", people.person, name="person"),
