@@ -38,7 +38,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--commands", type=int, default=1_000_000, metavar="N", help="finished ones")
     parser.add_argument("--entries", type=int, default=1_000_000, metavar="N", help="of the audit trail")
     parser.add_argument(
-        "--rounds", type=int, default=100, metavar="N", help="how often each page is asked for"
+        "--rounds", type=int, default=200, metavar="N", help="how often each page is asked for"
     )
     parser.add_argument(
         "--keep", action="store_true", help="leave the rows there, and ask at once where they are"
