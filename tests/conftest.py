@@ -33,7 +33,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_collection_finish() -> None:
-    """Thousands of tests and all that they import stay: Python's collector need not walk through them again and again."""
+    """Thousands of tests and all that they import stay: Python's collector need not walk through them each time."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(5_000, 20, 100)
