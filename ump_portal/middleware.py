@@ -4,6 +4,7 @@ import datetime as dt
 import ipaddress
 import uuid
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from allauth.account.adapter import get_adapter
@@ -43,8 +44,13 @@ class LetGoMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = self.get_response(request)
         # Django's list of what its own `close` calls; it offers no other way to a request's very end.
-        response._resource_closers.append(vars(request).clear)  # type: ignore[attr-defined]  # Django's own
+        response._resource_closers.append(partial(_let_go, request))  # type: ignore[attr-defined]  # Django's own
         return response
+
+
+def _let_go(request: HttpRequest) -> None:
+    request.close()  # which closes what was uploaded, and would not find it any more
+    vars(request).clear()
 
 
 class RequestIdMiddleware:
