@@ -11,9 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.core import signals
 from django.core.handlers.wsgi import WSGIHandler
-from django.db import close_old_connections, connection, transaction
+from django.db import connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
@@ -161,17 +160,6 @@ def bearer() -> dict[str, str]:
         scopes=sorted(ABILITIES[Role.PROVIDER_ADMIN]),
     )  # fmt: skip
     return {"HTTP_AUTHORIZATION": f"Bearer {token}", "REMOTE_ADDR": "169.254.0.1"}
-
-
-@pytest.fixture
-def one_connection() -> Iterator[None]:
-    """A request leaves the test's own connection, and so its transaction, open."""
-    both = (signals.request_started, signals.request_finished)
-    for signal in both:
-        signal.disconnect(close_old_connections)
-    yield
-    for signal in both:
-        signal.connect(close_old_connections)
 
 
 @pytest.mark.usefixtures("one_connection")

@@ -3,12 +3,15 @@
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
 from django.core.files.uploadedfile import TemporaryUploadedFile
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.test import RequestFactory
 from django.utils.datastructures import MultiValueDict
 
 from ump_portal.middleware import LetGoMiddleware
+
+pytestmark = pytest.mark.usefixtures("one_connection")
 
 
 def test_what_was_uploaded_is_closed() -> None:
