@@ -176,9 +176,7 @@ def _best(matches: QuerySet[Any], order: Case | None) -> tuple[list[Any], list[P
         return list(matches.select_related("tenant").order_by()[:SHOWN]), []
     ranked = matches.order_by(order, "search", "tenant_id", "object_id")
     keys = list(ranked.values_list("tenant_id", "object_id")[:ALL])
-    whole = {
-        row.pk: row for row in matches.model.objects.select_related("tenant").filter(pk__in=keys[:SHOWN])
-    }
+    whole = matches.model.objects.select_related("tenant").in_bulk(keys[:SHOWN])
     best = [whole[key] for key in keys[:SHOWN] if key in whole]
     return best, _places(matches, keys) if len(keys) > SHOWN else []
 
@@ -190,9 +188,9 @@ def _places(matches: QuerySet[Any], keys: list[tuple[uuid.UUID, uuid.UUID]]) -> 
         )
         return [Place(*each) for each in counted.order_by("-number", "tenant__name")]
     numbers = Counter(tenant_id for tenant_id, _ in keys)
-    names = tenants().filter(id__in=numbers).values_list("id", "name")
+    names = tenants().filter(id__in=numbers).order_by("name").values_list("id", "name")
     found = [Place(key, name, numbers[key]) for key, name in names]
-    return sorted(found, key=lambda place: (-place.number, place.name))
+    return sorted(found, key=lambda place: place.number, reverse=True)
 
 
 def _commands(actor: Actor, asked: str) -> list[Hit]:
