@@ -25,6 +25,5 @@ class Page(Template):
             return self.template.render(made)
         except TemplateDoesNotExist as missing:
             reraise(missing, self.backend)
-            raise
         finally:
             made.dicts.clear()
