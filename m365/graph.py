@@ -25,7 +25,7 @@ from core.kinds import Remedy
 from m365.clouds import Cloud
 from m365.errors import from_graph
 from m365.pacing import NOTHING, Cost, Pacer, cost_of, number
-from m365.replies import Page, check_link, check_path, in_parts, json_object, read_in_parts
+from m365.replies import Page, check_link, check_path, in_parts, json_object, read_in_parts, read_page
 
 if TYPE_CHECKING:
     from m365.teams_by_powershell import TeamsByPowerShell
@@ -42,6 +42,7 @@ SHORTEST_WAIT = 0.5
 
 # Requests that may be sent twice without doing more than once.
 REPEATABLE = frozenset({"GET", "PUT", "DELETE"})
+WAITED_OUT = frozenset({"throttled", "graph_unavailable"})
 BROKEN_OFF = frozenset({"connection_lost", "deadline", "bad_reply", "reply_too_large"})
 
 Priority = Literal["low", "normal", "high"]
@@ -223,10 +224,12 @@ class GraphClient:
         place: str = "",
         headers: Mapping[str, str] | None = None,
         turn: Turn = list,
+        first: Page | None = None,
     ) -> Iterator[Page]:
         """All pages from a path or link on, as they arrive, to the end or the delta link; `turn` as for `page`.
 
-        Raises `endless_pages` when a link repeats, after `limit` pages, or after many empty ones in a row.
+        `first` is what the path or link itself leads to, if somebody has it already (`first_pages`). Raises
+        `endless_pages` when a link repeats, after `limit` pages, or after many empty ones in a row.
         """
         link: str | None = path if path.startswith("https://") else self._address(path, params)
         place = place or urlsplit(link or "").path
@@ -236,11 +239,37 @@ class GraphClient:
             if hash(link) in seen or len(seen) >= limit or empty > MOST_EMPTY_PAGES:
                 raise UmpError.of("endless_pages", thing=template(place), detail={"pages": len(seen)})
             seen.add(hash(link))
-            page = self.page(link, place=place, ids=ids, headers=headers, turn=turn)
+            page = first or self.page(link, place=place, ids=ids, headers=headers, turn=turn)
+            first = None
             empty = 0 if page.value else empty + 1
             link = page.next_link
             yield page
             del page  # a thousand users are megabytes: nobody needs them while the next ones come
+
+    def first_pages(self, links: Mapping[str, str]) -> dict[str, Page | UmpError]:
+        """What each link that Graph gave, or path, leads to, by its name: at most 20, by one request.
+
+        Whatever should be waited out is missing: `pages` asks for it with patience. Raises what `batch` raises,
+        `bad_reply` and `foreign_next_link`.
+        """
+        steps = []
+        for name, link in links.items():
+            path = link.removeprefix(f"{self.cloud.graph_root}/{self._version}")
+            if path.startswith("/"):  # another version of Graph cannot be asked for in a batch of this one
+                steps.append(BatchRequest(name, path))
+        found: dict[str, Page | UmpError] = {}
+        for answer in self.batch(steps) if steps else ():
+            if answer.error is None:
+                found[answer.id] = self._first_page(answer.body)
+            elif answer.error.code not in WAITED_OUT:
+                found[answer.id] = answer.error
+        return found
+
+    def _first_page(self, body: object) -> Page:
+        page = read_page(body if isinstance(body, dict) else {}, self.cloud.graph_host, ids=False)
+        if page.delta_link:
+            self._check(page.delta_link, "")
+        return page
 
     def batch(self, steps: Sequence[BatchRequest], turn: TurnBody | None = None) -> list[BatchResponse]:
         """The answers to at most 20 steps, in the order asked; each has its own status and error.

@@ -37,6 +37,8 @@ class Sync:
         """As of the beginning of the slice; nobody else writes them while the command runs."""
         self.unchanged: dict[str, str] = {}
         """Streams in which nothing has changed, with their next links: kept with what is written next."""
+        self.first: dict[str, Page | UmpError] = {}
+        """What was said to the first look at each stream, until it is that stream's turn."""
         stored = ctx.state.get("run")
         self.run = Run.load(stored) if stored else streams.plan(self.known, full=full)
         self.tally = Tally(self.run.requests, self.run.waited)
@@ -51,6 +53,7 @@ class Sync:
 
     def _slice(self) -> Outcome:
         self._tell(force=any(part.full for part in self.run.parts.values()))
+        self._look()
         if not self._deltas():
             return Again()
         self._maybe_proof()
@@ -72,6 +75,22 @@ class Sync:
         return self.clients(stop, self.tally.note)
 
     # Deltas
+
+    def _look(self) -> None:
+        """Ask for the beginning of every delta, and for the licences, by one request: mostly there is no more."""
+        parts = self.run.parts
+        if any(part.full or part.pages for part in parts.values()):
+            return
+        links = {stream: self.known[stream].delta_link for stream in parts}
+        links[Stream.LICENCES] = licences.PATH
+        self.first = self._client_of(self.ctx.stop).first_pages(links)
+
+    def _first(self, stream: str) -> Page | None:
+        """Raises UmpError, where the answer was a refusal."""
+        first = self.first.pop(stream, None)
+        if isinstance(first, UmpError):
+            raise first
+        return first
 
     def _deltas(self) -> bool:
         """Follow every delta to its end; False when the slice is over first."""
@@ -105,7 +124,7 @@ class Sync:
 
     def _follow_delta(self, stream: str, part: Part) -> bool:
         link = part.at or self.known[stream].delta_link
-        for page in self._client_of(self.ctx.stop).pages(link):
+        for page in self._client_of(self.ctx.stop).pages(link, first=self._first(stream)):
             if not (page.value or page.next_link or part.pages):
                 self.unchanged[stream] = self._next(stream, page)
                 part.pages, part.done = 1, True
@@ -196,7 +215,7 @@ class Sync:
     def _licences(self) -> list[SubscribedSku]:
         """Licences are an extra: without the permission for them users and groups are still worth having."""
         try:
-            return licences.read(self._client_of(self.ctx.stop))
+            return licences.read(self._client_of(self.ctx.stop), self._first(Stream.LICENCES))
         except UmpError as error:
             if error.remedy == Remedy.LATER:
                 raise

@@ -10,12 +10,17 @@ from directory.models import SubscribedSku
 from directory.sync.reading import Object, guid, text, unreadable
 from directory.sync.staging import Count
 from m365.graph import GraphClient
-from m365.replies import read_page
+from m365.replies import Page, read_page
+
+PATH = "/subscribedSkus"
 
 
-def read(client: GraphClient) -> list[SubscribedSku]:
-    """What Microsoft says, as rows without a customer yet. Raises UmpError; `permission_missing` is usual."""
-    page = read_page(client.get("/subscribedSkus"), client.cloud.graph_host, ids=False)
+def read(client: GraphClient, page: Page | None = None) -> list[SubscribedSku]:
+    """What Microsoft says, or said on `page`, as rows without a customer yet.
+
+    Raises UmpError; `permission_missing` is usual.
+    """
+    page = page or read_page(client.get(PATH), client.cloud.graph_host, ids=False)
     return list({row.sku_id: row for row in map(_row, page.value)}.values())
 
 

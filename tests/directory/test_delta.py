@@ -52,13 +52,14 @@ def user_row(customer: Customer, index: int) -> dict[str, Any] | None:
 
 
 # --- Nothing changed ----------------------------------------------------------------------------------------
-def test_no_change_is_one_request_a_stream_and_no_row_written(synced: Customer, worker: Worker) -> None:
-    before, asked = versions(synced), sum(row[2] for row in synced.requests())
+def test_no_change_is_one_request_and_no_row_written(synced: Customer, worker: Worker) -> None:
+    before, asked = versions(synced), set(synced.requests())
     command = worker.run(synced)
     assert command.message == "Nothing has changed at Microsoft since the last time."
     assert command.outcome == "unchanged"
-    assert command.result["requests"] == 3
-    assert sum(row[2] for row in synced.requests()) == asked + 3
+    assert command.result["requests"] == 1
+    new = {route for _, route, _ in set(synced.requests()) - asked}
+    assert new == {"/$batch", "/users/delta", "/groups/delta", "/subscribedSkus"}
     assert versions(synced) == before
     assert stream(synced, "users").mode == "delta"
 
@@ -70,6 +71,31 @@ def test_a_cycle_without_news_costs_few_statements(
     worker.queue(synced)
     with django_assert_max_num_queries(24):
         worker.step()
+
+
+def test_a_stream_that_was_put_off_is_asked_for_once_more(synced: Customer, worker: Worker) -> None:
+    synced.change("users", 3, city="Ulm")
+    synced.change("groups", 1, description="Of the lake")
+    synced.trouble("error", status=503, path="/users/delta", count=1)
+    command = worker.run(synced)
+    assert (command.state, command.result["requests"]) == (State.SUCCEEDED, 2)
+    assert_in_step(synced)
+
+
+def test_a_first_page_with_more_behind_it_is_followed(add_customer: AddCustomer, worker: Worker) -> None:
+    customer = add_customer(settings={"delta_page_size": 2})
+    worker.run(customer)
+    for index in range(5):
+        customer.change("users", index, city="Ulm")
+    command = worker.run(customer)
+    assert command.result["users"]["changed"] == 5
+    assert command.result["requests"] == 3, "the first of three pages came with the look at all streams"
+
+
+def test_licences_that_may_not_be_read_are_asked_for_once(synced: Customer, worker: Worker) -> None:
+    synced.trouble("error", status=403, code="Authorization_RequestDenied", path="/subscribedSkus")
+    command = worker.run(synced)
+    assert (command.outcome, command.result["requests"]) == ("partial", 1)
 
 
 def test_what_had_not_changed_is_kept_when_microsoft_then_asks_for_patience(
@@ -351,7 +377,7 @@ def test_a_page_link_that_was_forgotten_goes_back_to_the_delta_link(
 
 def test_a_delta_that_fails_keeps_its_link_and_says_so(synced: Customer, worker: Worker) -> None:
     before = stream(synced, "users")
-    synced.trouble("truncated", path="/users/delta")
+    synced.trouble("truncated", path=r"/\$batch|/users/delta")
     command = worker.run(synced)
     assert code_of(command) == "bad_reply"
     after = stream(synced, "users")

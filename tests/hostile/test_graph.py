@@ -111,6 +111,8 @@ READERS: dict[str, tuple[list[Any], Callable[[GraphClient], Any]]] = {
     "pages": ([PAGE, DELTA], lambda graph: first(graph.pages("/users"), 9)),
     "page": ([PAGE, DELTA], lambda graph: graph.page(f"{ROOT}/users/delta?x=1", place="/users/delta")),
     "batch": ([BATCH], lambda graph: graph.batch(ASKED)),
+    "first pages": ([batched(DELTA), batched(ERROR)],
+                    lambda graph: graph.first_pages({"0": f"{ROOT}/users/delta?$deltatoken=1"})),
     "get": ([PERSON], lambda graph: graph.get("/users/1")),
     "post": ([PERSON], lambda graph: graph.post("/users", {"city": "Oslo"})),
     "patch": ([PERSON], lambda graph: graph.patch("/users/1", {"city": "Oslo"}, if_match="x")),

@@ -24,6 +24,7 @@ from core.errors import (
 from m365.clouds import CLOUDS
 from m365.graph import BatchRequest, segment, template
 from m365.pacing import Cost
+from m365.replies import Page
 from tests.m365.desk import GLOBAL, ROOT, answer_with, desk, graph_error
 
 USER = "11111111-0000-4000-8000-000000000001"
@@ -304,6 +305,54 @@ def test_a_forgotten_delta_link(wire: responses.RequestsMock) -> None:
     with pytest.raises(UmpError) as caught:
         desk().client.page(link, place="/groups/delta")
     assert caught.value.code == "foreign_next_link"
+
+
+def _first_pages(wire: responses.RequestsMock, *answers: tuple[int, object]) -> dict[str, Page | UmpError]:
+    """What `first_pages` makes of these statuses and bodies, for the names "1", "2" and so on."""
+    told = [
+        {"id": str(number), "status": status, "body": body}
+        for number, (status, body) in enumerate(answers, start=1)
+    ]
+    answer_with(wire, "POST", f"{ROOT}/$batch", (200, {}, {"responses": told}))
+    return desk(read_only=True).client.first_pages({str(one["id"]): f"{ROOT}/users?x=1" for one in told})
+
+
+def test_first_pages_come_by_one_request(wire: responses.RequestsMock) -> None:
+    end = f"{ROOT}/users/delta?$deltatoken=z"
+    found = _first_pages(
+        wire,
+        (200, {"value": [{"id": "1"}], "@odata.deltaLink": end}),
+        (410, graph_error("resyncRequired")),
+        (429, graph_error("TooManyRequests")),
+        (503, graph_error("ServiceUnavailable")),
+    )
+    assert found["1"] == Page([{"id": "1"}], None, end)
+    assert isinstance(found["2"], DeltaExpired)
+    assert set(found) == {"1", "2"}, "what should be waited out is asked for by itself"
+    [step, *_] = json.loads(wire.calls[0].request.body)["requests"]
+    assert step == {"id": "1", "method": "GET", "url": "/users?x=1"}
+
+
+def test_a_first_page_is_read_as_sharply_as_any(wire: responses.RequestsMock) -> None:
+    with pytest.raises(UmpError) as caught:
+        _first_pages(wire, (200, {"value": [], "@odata.deltaLink": "https://evil.example/v1.0/users/delta"}))
+    assert caught.value.code == "foreign_next_link"
+    with pytest.raises(UmpError) as caught:
+        _first_pages(wire, (200, {"value": {}}))
+    assert caught.value.code == "bad_reply"
+
+
+def test_a_link_of_another_host_is_not_asked_for_in_a_batch(wire: responses.RequestsMock) -> None:
+    assert desk().client.first_pages({"1": "https://evil.example/v1.0/users"}) == {}
+    assert not wire.calls
+
+
+def test_pages_go_on_from_a_first_one(wire: responses.RequestsMock) -> None:
+    after = f"{ROOT}/users?$skiptoken=2"
+    _chain(wire, {"value": [{"id": "2"}]})
+    pages = list(desk().client.pages("/users", first=Page([{"id": "1"}], after)))
+    assert [page.value for page in pages] == [[{"id": "1"}], [{"id": "2"}]]
+    assert wire.calls[0].request.url == after
 
 
 def test_another_cloud_is_another_host(wire: responses.RequestsMock) -> None:
