@@ -5,8 +5,8 @@ import re
 import uuid
 from collections.abc import Mapping
 
+from django.db import connection as database
 from django.db import models, transaction
-from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts import installation
@@ -286,17 +286,21 @@ def note_ready(tenant: Tenant) -> None:
     )
 
 
+_REPLICATED = """
+    UPDATE tenants_tenant SET last_replicated_at = statement_timestamp(), users_count = %s, groups_count = %s,
+           next_cycle_at = statement_timestamp() + make_interval(secs => %s) WHERE id = %s
+"""
+"""As text, because every cycle ends with it."""
+
+
 def note_replication(tenant_id: uuid.UUID, *, users: int, groups: int) -> None:
     """Keep when the customer was replicated last, and how much there is (REP-15, TEN-21).
 
     The next cycle counts from here: one that was asked for by hand makes the automatic one needless.
     """
-    Tenant.objects.filter(id=tenant_id).update(
-        last_replicated_at=Now(),
-        users_count=users,
-        groups_count=groups,
-        next_cycle_at=Now() + dt.timedelta(seconds=installation.get("replication_cycle")),
-    )
+    scope.require()
+    with database.cursor() as cursor:
+        cursor.execute(_REPLICATED, [users, groups, installation.get("replication_cycle"), tenant_id])
 
 
 @transaction.atomic

@@ -154,10 +154,10 @@ class Sync:
             raise UmpError.of("incomplete_read", detail={"stream": stream, "missing": "delta link"})
         return page.delta_link
 
-    def _keep_unchanged(self) -> None:
-        if self.unchanged and self.write:
-            streams.keep_unchanged(self.tenant, self.unchanged)
-        self.unchanged = {}
+    def _keep_unchanged(self) -> dict[str, int]:
+        """How many rows each of them has."""
+        unchanged, self.unchanged = self.unchanged, {}
+        return streams.keep_unchanged(self.tenant, unchanged) if unchanged and self.write else {}
 
     def _keep_delta(self, stream: str, part: Part, link: str) -> None:
         if self.write:
@@ -225,12 +225,15 @@ class Sync:
     def _finish(self, rows: list[SubscribedSku]) -> Outcome:
         error = self.run.licences_error
         with self.ctx.transaction():
-            self._keep_unchanged()
             if error is None:
                 self.run.licences = licences.merge(self.tenant, rows, write=self.write)
             if self.write:
-                streams.keep_licences(self.tenant, rows=len(rows), error=error)
-                users, groups = streams.totals(self.tenant)
+                known = self.known.get(Stream.LICENCES)
+                if error is None and known and known.synced_at and not self.run.licences.differences:
+                    self.unchanged[Stream.LICENCES] = ""
+                else:
+                    streams.keep_licences(self.tenant, rows=len(rows), error=error)
+                users, groups = streams.totals(self.tenant, self._keep_unchanged())
                 services.note_replication(self.tenant, users=users, groups=groups)
             else:
                 notes.clear(self.tenant)

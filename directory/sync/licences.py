@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterable
+from operator import attrgetter
 from typing import Any
 
 from django.utils import timezone
@@ -47,12 +48,13 @@ def merge(tenant_id: uuid.UUID, rows: Iterable[SubscribedSku], *, write: bool) -
     return count
 
 
-def _values(row: SubscribedSku) -> dict[str, Any]:
-    return {
-        field.attname: getattr(row, field.attname)
+_values = attrgetter(
+    *(
+        field.attname
         for field in SubscribedSku._meta.local_fields
         if field.attname not in {"changed_at", "pk"}
-    }
+    )
+)
 
 
 def _row(one: Object) -> SubscribedSku:

@@ -11,7 +11,7 @@ from psycopg2.sql import SQL
 
 from directory.models import DirectoryGroup, DirectoryUser, GroupMember, Mode, Stream, SyncStream
 from directory.sync.progress import Part, Run
-from directory.sync.staging import run
+from directory.sync.staging import fetch, run
 
 LINK_LIFE = dt.timedelta(days=7)
 """How long Microsoft promises to remember a delta link (facts/microsoft.md 5.3)."""
@@ -61,14 +61,21 @@ def proof_due(known: Known) -> bool:
     return any(read is None or read <= since for read in fulls)
 
 
-def keep_unchanged(tenant_id: uuid.UUID, links: Mapping[str, str]) -> None:
-    """Deltas (stream -> its next link) came to their end, and nothing had changed."""
-    statement = SQL(
-        "UPDATE directory_stream s SET delta_link = now_.link, delta_at = now(), synced_at = now(), mode = 'delta',"
-        " why = '', error = NULL FROM unnest(%s::text[], %s::text[]) AS now_(stream, link)"
-        " WHERE s.tenant_id = %s AND s.stream = now_.stream"
-    )
-    run(statement, [list(links), list(links.values()), tenant_id])
+_UNCHANGED = SQL("""
+    UPDATE directory_stream s SET synced_at = now(), why = '', error = NULL, delta_link = now_.link,
+        mode = CASE WHEN now_.link = '' THEN s.mode ELSE 'delta' END,
+        delta_at = CASE WHEN now_.link = '' THEN s.delta_at ELSE now() END
+    FROM unnest(%s::text[], %s::text[]) AS now_(stream, link)
+    WHERE s.tenant_id = %s AND s.stream = now_.stream RETURNING s.stream, s.rows
+""")
+
+
+def keep_unchanged(tenant_id: uuid.UUID, links: Mapping[str, str]) -> dict[str, int]:
+    """These streams were read to their end, and nothing had changed; how many rows each has.
+
+    Each with its next link, which is empty where there is none: licences are read whole each time.
+    """
+    return dict(fetch(_UNCHANGED, [list(links), list(links.values()), tenant_id]))
 
 
 def keep_delta(tenant_id: uuid.UUID, stream: str, link: str, *, rows: int, links: int) -> None:
@@ -121,7 +128,9 @@ def _counts(tenant_id: uuid.UUID, stream: str) -> dict[str, int]:
     }
 
 
-def totals(tenant_id: uuid.UUID) -> tuple[int, int]:
-    """(users, groups) in the mirror, as the streams count them."""
-    rows = dict(SyncStream.objects.filter(tenant_id=tenant_id).values_list("stream", "rows"))
+def totals(tenant_id: uuid.UUID, told: Mapping[str, int]) -> tuple[int, int]:
+    """(users, groups) in the mirror, as the streams count them, and as `told` where it says so already."""
+    rows: Mapping[str, int] = told
+    if not {Stream.USERS, Stream.GROUPS} <= told.keys():
+        rows = dict(SyncStream.objects.filter(tenant_id=tenant_id).values_list("stream", "rows"))
     return int(rows.get(Stream.USERS, 0)), int(rows.get(Stream.GROUPS, 0))

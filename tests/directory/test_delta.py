@@ -69,7 +69,7 @@ def test_a_cycle_without_news_costs_few_statements(
 ) -> None:
     """Ten thousand customers have one every five minutes; its own transaction and what becomes of it included."""
     worker.queue(synced)
-    with django_assert_max_num_queries(24):
+    with django_assert_max_num_queries(22):
         worker.step()
 
 
