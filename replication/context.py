@@ -96,6 +96,11 @@ class Context:
                 raise LeaseLost
             yield
 
+    def still_ours(self) -> None:
+        """Ask right before sending what must not come after what another worker sent. Raises LeaseLost."""
+        with self.transaction():
+            pass
+
     def checkpoint(self, **changes: Any) -> None:
         """Remember where to go on; call it inside `transaction()`, with the rows it belongs to.
 

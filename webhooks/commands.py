@@ -10,7 +10,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from core.errors import UmpError
+from core.errors import LeaseLost, UmpError
 from core.http import OutboundConfig, session_of_thread
 from events.models import Event
 from replication.context import Again, Context, Done, Outcome
@@ -73,7 +73,7 @@ class DeliverEvents(Kind):
     def _hand_over(self, ctx: Context, endpoint: Endpoint, event: Event) -> Outcome | None:
         """None when it was taken."""
         began = time.monotonic()
-        status, problem = _post(endpoint, event)
+        status, problem = _post(ctx, endpoint, event)
         delivery = Delivery(
             endpoint=endpoint,
             event=event.id,
@@ -135,8 +135,11 @@ class SendDigest(Kind):
         return Done("Sent." if sent else "There was nothing to say.")
 
 
-def _post(endpoint: Endpoint, event: Event) -> tuple[int | None, str]:
-    """The answer's status, and why the event was not taken (nothing when it was)."""
+def _post(ctx: Context, endpoint: Endpoint, event: Event) -> tuple[int | None, str]:
+    """The answer's status, and why the event was not taken (nothing when it was).
+
+    Raises LeaseLost: whoever was frozen meanwhile would send it after later ones that another worker sent.
+    """
     config = OutboundConfig(
         ca_bundle=settings.M365_CA_BUNDLE or None, read=DEADLINE, total=DEADLINE, max_body=MOST_ANSWER,
         guard=guard(),
@@ -144,12 +147,14 @@ def _post(endpoint: Endpoint, event: Event) -> tuple[int | None, str]:
     body = signing.body_of(event)
     try:
         values = [secrets.open_secret(each) for each in selectors.signing_secrets(endpoint)]
-        answer = session_of_thread(config).request(
-            "POST",
+        url, headers = (
             services.check_url(endpoint.url),
-            data=body,
-            headers=signing.headers(values, event, int(time.time()), body),
+            signing.headers(values, event, int(time.time()), body),
         )
+        ctx.still_ours()
+        answer = session_of_thread(config).request("POST", url, data=body, headers=headers)
+    except LeaseLost:
+        raise
     except UmpError as error:
         return None, error.message
     if 200 <= answer.status_code < 300:

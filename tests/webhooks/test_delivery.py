@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from core.errors import Conflict, InvalidInput
+from core.errors import Conflict, InvalidInput, LeaseLost
 from events.models import Event, Type
 from events.services import tell
+from replication import states
 from replication.models import Command, State
 from tenants import scope
 from tenants.access import SYSTEM
@@ -147,6 +148,28 @@ def test_what_is_not_taken_is_tried_again_before_anything_newer(
     assert len({headers["webhook-id"] for headers, _ in receiver.got}) == 2, "a repetition keeps its id"
     assert fresh(endpoint).failures == 0
     assert list(Delivery.objects.order_by("id").values_list("status", flat=True)) == [500, 302, 204, 204]
+
+
+def test_a_worker_that_was_frozen_sends_nothing_any_more(
+    receiver: Receiver, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    happen(proven("Alder"), number=1)
+    services.send_due()
+    (frozen,) = [each for each in claim() if each.kind == services.DELIVER]
+    signed = signing.headers
+
+    def taken_over(*given: Any) -> dict[str, str]:
+        with scope.every("a test lets a lease run out"):
+            states.move(frozen.id, from_=State.EXECUTING, to=State.QUEUED, fence=frozen.fence)
+        return signed(*given)
+
+    monkeypatch.setattr(signing, "headers", taken_over)
+    with pytest.raises(LeaseLost):
+        settle(frozen)
+    assert receiver.got == [], "it is the next worker's to send"
+    monkeypatch.setattr(signing, "headers", signed)
+    deliver()
+    assert len(receiver.got) == 1
 
 
 def test_after_days_of_failure_it_is_held_and_goes_on_where_it_stood(
