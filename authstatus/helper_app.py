@@ -97,7 +97,7 @@ class RemoveHelper(Kind):
         """False where this one may not."""
         if line.token(fresh=True).granted.isdisjoint(far.CHANGES_OWN):
             return False
-        graph = line.graph(read_only=False, stop=ctx.stop)
+        graph = line.graph(stop=ctx.stop, before_write=ctx.still_ours)
         try:
             principal = far.principal_of(graph, client_id)
             if principal is not None:

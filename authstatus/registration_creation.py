@@ -57,7 +57,7 @@ class _Making:
 
     def __init__(self, ctx: Context, tenant: Tenant, line: lines.Line) -> None:
         self.ctx, self.tenant, self.line = ctx, tenant, line
-        self.graph: GraphClient = line.graph(read_only=False, stop=ctx.stop)
+        self.graph: GraphClient = line.graph(stop=ctx.stop, before_write=ctx.still_ours)
 
     def fact(self, name: str) -> str:
         return str(self.ctx.state[name])

@@ -197,7 +197,7 @@ class RemoveKey(Kind):
     def run(self, ctx: Context) -> Outcome:
         with scope.one(ctx.customer):
             line = lines.open_line(ctx.customer)
-        graph = line.graph(read_only=False, stop=ctx.stop)
+        graph = line.graph(stop=ctx.stop, before_write=ctx.still_ours)
         found = renewal.own_registration(graph, line)
         key = next((each for each in found.keys if each.key_id == ctx.target), None)
         with scope.one(ctx.customer):

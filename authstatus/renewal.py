@@ -141,7 +141,7 @@ class Renewal:
             if why := self.holder.busy():
                 return Done(f"Nothing was changed: {why}.")
             line = self.holder.line()
-        graph = line.graph(read_only=False, stop=ctx.stop)
+        graph = line.graph(stop=ctx.stop, before_write=ctx.still_ours)
         what = what_of(line.credential)
         ctx.report(label=f"Adding a {what}", force=True)
         found = own_registration(graph, line)
@@ -183,7 +183,7 @@ class Renewal:
                 return self._withdraw(sealed, CERTIFICATE)
         with holder.scope():
             line = holder.line()
-        graph = line.graph(read_only=False, stop=ctx.stop)
+        graph = line.graph(stop=ctx.stop, before_write=ctx.still_ours)
         found = own_registration(graph, line)
         with holder.scope():
             key = keys_on_file.find(sealed.secret, found, sealed.certificate) if sealed.secret else None
@@ -257,7 +257,7 @@ class Renewal:
         ctx = self.ctx
         with self.holder.scope():
             ours = self.holder.line()
-        graph = ours.graph(read_only=False, stop=ctx.stop)
+        graph = ours.graph(stop=ctx.stop, before_write=ctx.still_ours)
         found = own_registration(graph, ours)
         with self.holder.scope():
             key = keys_on_file.find(candidate.secret, found) if candidate.secret else None
@@ -278,7 +278,7 @@ class Renewal:
         with holder.scope():
             line = holder.line() if holder.uses(former) else holder.line_of(former)
         what = what_of(line.credential)
-        graph = line.graph(read_only=False, stop=ctx.stop)
+        graph = line.graph(stop=ctx.stop, before_write=ctx.still_ours)
         ctx.report(label=f"Removing the old {what}", force=True)
         found = far.by_client_id(graph, str(former.client_id))
         told, outcome = (

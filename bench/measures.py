@@ -58,7 +58,7 @@ class Work:
             self.requests += 1
 
     def client(self) -> GraphClient:
-        return self.line.graph(read_only=True, on_call=self._count)
+        return self.line.graph(on_call=self._count)
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:

@@ -26,5 +26,5 @@ class Call(Kind):
     def run(self, ctx: Context) -> Outcome:
         with scope.one(ctx.customer):
             line = lines.open_line(ctx.customer)
-        line.graph(read_only=True).get("/organization", {"$select": "id"})
+        line.graph().get("/organization", {"$select": "id"})
         return Done("Called.")

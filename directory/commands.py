@@ -36,7 +36,7 @@ class DirectoryKind(MirrorKind):
         """Raises UmpError: sync_off, connection_unverified, or whatever Microsoft answers."""
 
         def client(stop: threading.Event, on_call: Callable[[CallRecord], None]) -> GraphClient:
-            return line.graph(read_only=True, on_call=on_call, stop=stop)
+            return line.graph(on_call=on_call, stop=stop)
 
         with scope.one(ctx.customer):  # once, or the database would be told anew at each look
             line = self.line(ctx)

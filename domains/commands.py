@@ -76,7 +76,7 @@ class _Work:
         self.ctx, self.row = ctx, row
         with scope.one(ctx.customer):
             self.line = lines.open_line(ctx.customer)
-        self.graph: GraphClient = self.line.graph(read_only=False, stop=ctx.stop)
+        self.graph: GraphClient = self.line.graph(stop=ctx.stop, before_write=ctx.still_ours)
 
     def note(self, **fields: Any) -> None:
         """What must be known before something is written outside; of a domain that is still worked on."""
@@ -475,7 +475,7 @@ class RemoveActivationUser(Kind):
             return Done("Nothing was done: there is no activation user of the portal's own any more.")
         with scope.one(ctx.customer):
             line = lines.open_line(ctx.customer)
-        graph = line.graph(read_only=False, stop=ctx.stop)
+        graph = line.graph(stop=ctx.stop, before_write=ctx.still_ours)
         ctx.report(label="Looking for another user with the domain", force=True)
         try:
             if not activation.another_with_phone(graph, row.name, {row.user_id}):

@@ -149,7 +149,8 @@ class GraphClient:
 
     `token_source(fresh)` gives the bearer token. `read_only` refuses every write before anything is sent.
     `deadline` bounds the requests of one call, `budget` its waiting (both seconds). `wait(seconds)` returns
-    True when the work should stop: `threading.Event.wait` fits. `on_call` hears of each request.
+    True when the work should stop: `threading.Event.wait` fits. `on_call` hears of each request. `before_write` is
+    called right before each write is sent, and ends it by raising.
 
     Every method raises only UmpError: the rows of `m365.errors.GRAPH`, the line's own, `bad_reply`,
     `foreign_next_link`, `endless_pages`, `interrupted`, and for writes `outcome_unknown`.
@@ -168,6 +169,7 @@ class GraphClient:
         priority: Priority = "low",
         pacer: Pacer | None = None,
         wait: Callable[[float], bool] | None = None,
+        before_write: Callable[[], None] | None = None,
         names: Mapping[str, str] | None = None,
         version: str = "v1.0",
     ) -> None:
@@ -183,6 +185,7 @@ class GraphClient:
         self._asked = 0.0
         """Units that the pacer had given out when the latest request was sent."""
         self._wait = wait or threading.Event().wait
+        self._before_write = before_write
         self.names: dict[str, Any] = dict(names or {})
         self._version = version
         self.teams: TeamsByPowerShell | None = None
@@ -422,6 +425,8 @@ class GraphClient:
         while True:
             one.number += 1
             self._pace(one)
+            if writes and self._before_write:
+                self._before_write()
             failure = self._attempt(one)
             if isinstance(failure, requests.Response):
                 return failure

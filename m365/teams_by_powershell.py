@@ -75,10 +75,10 @@ class TeamsByPowerShell:
         opens: Callable[[], AbstractContextManager[Asked]],
         *,
         cloud_name: str,
-        read_only: bool = True,
+        before_write: Callable[[], None] | None = None,
         names: Mapping[str, str] | None = None,
     ) -> None:
-        self._opens, self._cloud_name, self._read_only = opens, cloud_name, read_only
+        self._opens, self._cloud_name, self._before_write = opens, cloud_name, before_write
         self._names: dict[str, Any] = dict(names or {})
         self._held = ExitStack()
         self._session: Asked | None = None
@@ -179,8 +179,10 @@ class TeamsByPowerShell:
         return UmpError.of(code, detail=dict(error.detail), **{**self._names, **names})
 
     def _write(self, call: Call, thing: str) -> None:
-        if self._read_only:
+        if self._before_write is None:
             raise WriteRefused(thing=call.cmdlet)
+        self._open()  # which takes seconds
+        self._before_write()
         self._run(call, thing)
 
     # --- The session ----------------------------------------------------------------------------------------

@@ -93,7 +93,7 @@ class ApplyChanges(Kind):
         with scope.one(ctx.customer):
             tenant: Tenant = Tenant.objects.get(id=ctx.customer)
             line = lines.open_proven_line(ctx.customer)
-            with line.telephony(read_only=ctx.dry_run, stop=ctx.stop) as graph:
+            with line.telephony(stop=ctx.stop, before_write=None if ctx.dry_run else ctx.still_ours) as graph:
                 return _Run(ctx, tenant, graph, line.app).slice()
 
 

@@ -131,7 +131,9 @@ class _Work:
     def _done(self, step: Step, call: Any, ids: dict[Part, Any]) -> str:
         """The id of what it made, or of what it changed."""
         if call is None:
-            activation.remove(self.line.graph(read_only=False, stop=self.ctx.stop), str(ids[Part.ACCOUNT]))
+            activation.remove(
+                self.line.graph(stop=self.ctx.stop, before_write=self.ctx.still_ours), str(ids[Part.ACCOUNT])
+            )
             return ""
         if step.part is Part.NUMBER and step.action is Action.CREATE:
             self.license(str(ids[Part.ACCOUNT]))
@@ -144,7 +146,7 @@ class _Work:
         Raises UmpError: phone_licence_missing, country_missing, permission_missing; resource_account_propagating
         while the directory does not know the account yet.
         """
-        graph = self.line.graph(read_only=False, stop=self.ctx.stop)
+        graph = self.line.graph(stop=self.ctx.stop, before_write=self.ctx.still_ours)
         user = activation.find(graph, account)
         if user is None:
             raise UmpError.of("resource_account_propagating", thing=self.design.upn)

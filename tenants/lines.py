@@ -177,33 +177,40 @@ class Line:
     def graph(
         self,
         *,
-        read_only: bool = True,
         on_call: Callable[[CallRecord], None] | None = None,
         stop: threading.Event | None = None,
+        before_write: Callable[[], None] | None = None,
     ) -> GraphClient:
-        """A client for the calling thread."""
+        """A client for the calling thread; it writes only where somebody is asked before each write.
+
+        For a command that is `Context.still_ours`: a worker that was frozen past its lease writes nothing.
+        """
         return GraphClient(
             session_of_thread(outbound_config()),
             self.cloud,
             lambda fresh: self.token(fresh=fresh).value,
-            read_only=read_only,
+            read_only=before_write is None,
             on_call=on_call,
             pacer=pacer_for(self.credential.client_id, self.entra_tenant_id),
             wait=stop.wait if stop else None,
+            before_write=before_write,
             names={"app": self.app, "tenant": self.name},
         )
 
     @contextlib.contextmanager
     def telephony(
-        self, *, read_only: bool = True, stop: threading.Event | None = None
+        self, *, stop: threading.Event | None = None, before_write: Callable[[], None] | None = None
     ) -> Iterator[GraphClient]:
         """A client for work with Teams users and numbers: where Graph has none, PowerShell is beside it if needed."""
-        graph = self.graph(read_only=read_only, stop=stop)
+        graph = self.graph(stop=stop, before_write=before_write)
         if teams.in_cloud(self.cloud.key):
             yield graph
             return
         graph.teams = TeamsByPowerShell(
-            lambda: self.teams(stop=stop), cloud_name=self.cloud.name, read_only=read_only, names=graph.names
+            lambda: self.teams(stop=stop),
+            cloud_name=self.cloud.name,
+            before_write=before_write,
+            names=graph.names,
         )
         try:
             yield graph

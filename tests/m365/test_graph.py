@@ -14,6 +14,7 @@ import responses
 from core.errors import (
     Conflict,
     DeltaExpired,
+    LeaseLost,
     NotFound,
     OutcomeUnknown,
     PermissionMissing,
@@ -195,6 +196,33 @@ def test_refusals_are_not_repeated(status: int, kind: type[UmpError], wire: resp
     with pytest.raises(kind):
         place.client.get("/users")
     assert len(place.calls) == 1
+
+
+def test_whoever_lost_the_right_to_write_sends_nothing(wire: responses.RequestsMock) -> None:
+    def lost() -> None:
+        raise LeaseLost
+
+    client = desk(before_write=lost).client
+    answer_with(wire, "GET", f"{ROOT}/users", OK)
+    client.get("/users")
+    steps = [BatchRequest("1", "/users", "PATCH", body={})]
+    for write in (
+        lambda: client.patch("/users/1", {}),
+        lambda: client.post("/users", {}),
+        lambda: client.delete("/users/1"),
+        lambda: client.write("POST", "/users", {}),
+        lambda: client.write_all(steps),
+    ):
+        with pytest.raises(LeaseLost):
+            write()
+    assert [call.request.method for call in wire.calls] == ["GET"]
+
+
+def test_the_right_to_write_is_asked_for_at_each_try(wire: responses.RequestsMock) -> None:
+    asked: list[int] = []
+    answer_with(wire, "DELETE", f"{ROOT}/users/1", (503, {}, graph_error("x")), (204, {}, b""))
+    desk(before_write=lambda: asked.append(len(wire.calls))).client.delete("/users/1")
+    assert asked == [0, 1]
 
 
 # Pages

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -56,9 +56,9 @@ class Said:
         yield self.run(call, thing)
 
 
-def line(said: Said, *, read_only: bool = False) -> TeamsByPowerShell:
+def line(said: Said, *, before_write: Callable[[], None] | None = lambda: None) -> TeamsByPowerShell:
     return TeamsByPowerShell(
-        said.session, cloud_name="GCC High", read_only=read_only, names={"tenant": "Contoso"}
+        said.session, cloud_name="GCC High", before_write=before_write, names={"tenant": "Contoso"}
     )
 
 
@@ -173,5 +173,5 @@ def test_a_session_is_opened_when_it_is_needed_and_anew_after_one_that_ended() -
     assert said.opened == 2
     assert line(said).own_policies([]) == {}
     with pytest.raises(UmpError) as raised:
-        line(said, read_only=True).unassign_number(ANNA, "+1", "directRouting")
+        line(said, before_write=None).unassign_number(ANNA, "+1", "directRouting")
     assert raised.value.code == "dry_run_write_refused"

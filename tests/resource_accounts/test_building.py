@@ -171,7 +171,7 @@ def test_an_account_is_licensed_before_it_takes_a_number(
     )
     work: Any = SimpleNamespace(
         line=SimpleNamespace(graph=lambda **how: graph, name="Contoso"),
-        ctx=SimpleNamespace(stop=None),
+        ctx=SimpleNamespace(stop=None, still_ours=lambda: None),
         design=stage.add(),
     )
     with pytest.raises(UmpError, match="does not know the new account"):
