@@ -11,6 +11,7 @@ import hashlib
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -54,7 +55,11 @@ class Target:
 
 
 class Line:
-    """Calls to one target. With `read_only` nothing but GET leaves the process."""
+    """Calls to one target.
+
+    `before_write` is called right before each call that is no GET, and ends it by raising; without it nothing but
+    GET leaves the process.
+    """
 
     def __init__(
         self,
@@ -62,10 +67,10 @@ class Line:
         guard: Guard,
         *,
         ca_bundle: str | None = None,
-        read_only: bool = True,
+        before_write: Callable[[], None] | None = None,
         seconds: float = VISIT,
     ) -> None:
-        self.target, self.read_only = target, read_only
+        self.target, self._before_write = target, before_write
         self._ends = time.monotonic() + seconds
         self._guard, self._ca_bundle = guard, ca_bundle
         self._sessions: dict[int, Outbound] = {}
@@ -92,10 +97,12 @@ class Line:
     ) -> Response:
         """An answer of 200 or 204, within `seconds`, what is left of the line's own time, and `most` bytes.
 
-        Raises UmpError: those of core.http, of `refusal`, sbc_certificate; WriteRefused.
+        Raises UmpError: those of core.http, of `refusal`, sbc_certificate; WriteRefused; by `before_write`.
         """
-        if self.read_only and method != "GET":
-            raise WriteRefused(host=self.target.name)
+        if method != "GET":
+            if self._before_write is None:
+                raise WriteRefused(host=self.target.name)
+            self._before_write()
         left = max(0.0, min(seconds, self._ends - time.monotonic()))
         try:
             answer = self._session(most).request(

@@ -145,7 +145,13 @@ def _over_connections(share: int) -> Callable[..., Any]:
     def mine(graph: GraphClient) -> GraphClient:
         if not hasattr(own, "graph"):
             own.session = lines.session_of_thread(lines.outbound_config())
-            own.graph = GraphClient(own.session, graph.cloud, graph._token_source, pacer=graph._pacer)
+            own.graph = GraphClient(
+                own.session,
+                graph.cloud,
+                graph._token_source,
+                pacer=graph._pacer,
+                before_write=graph._before_write,
+            )
         client: GraphClient = own.graph
         return client
 

@@ -142,6 +142,7 @@ class _Work:
         row = _zone()
         line = zone_line(row)
         self.note(text_written=True)
+        self.ctx.still_ours()
         records.add_text(line, self.row.name, self.row.text)
         return {}
 
@@ -176,6 +177,7 @@ class _Work:
         from nameservers import records  # noqa: PLC0415  as above
 
         if self.row.text_written:
+            self.ctx.still_ours()
             try:
                 records.remove_text(zone_line(_zone()), self.row.name, self.row.text)
             except UmpError as error:
@@ -530,6 +532,7 @@ class TryDnsZone(Kind):
         line = zone_line(row)
         name, text = f"ump-test-{ctx.command_id}.{row.name}", f"ump-test={ctx.command_id}"
         ctx.report(label="Writing a record", force=True)
+        ctx.still_ours()
         records.add_text(line, name, text)
         ctx.report(label="Looking it up", force=True)
         look = records.look(name, lookup_servers(row, name) or [line.server], guard())
@@ -540,6 +543,7 @@ class TryDnsZone(Kind):
                 ctx.checkpoint(looks=looks)
             return Again("The record is written; waiting until it can be seen.", TEST_PAUSE)
         ctx.report(label="Removing it", force=True)
+        ctx.still_ours()
         records.remove_text(line, name, text)
         if not seen:
             limit, why = "1 minute", "it is not to be seen at every name server that is asked"

@@ -166,9 +166,8 @@ def _find(ctx: Context, flow: SignInFlow, line: lines.Line, grant: Grant, number
 
 def _organisation(line: lines.Line, grant: Grant) -> tuple[str, list[str]]:
     """What the organisation calls itself, and its verified domains; empty where Microsoft does not tell."""
-    graph = GraphClient(
-        session_of_thread(lines.outbound_config()), line.cloud, lambda _: grant.token.value, read_only=True
-    )
+    session = session_of_thread(lines.outbound_config())
+    graph = GraphClient(session, line.cloud, lambda _: grant.token.value)
     try:
         rows = graph.get("/organization?$select=id,displayName,verifiedDomains").get("value") or [{}]
     except UmpError:

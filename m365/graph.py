@@ -147,10 +147,10 @@ class _Try:
 class GraphClient:
     """Graph for one tenant, over one thread's session.
 
-    `token_source(fresh)` gives the bearer token. `read_only` refuses every write before anything is sent.
+    `token_source(fresh)` gives the bearer token. `before_write` is called right before each write is sent, and
+    ends it by raising; without it the client is read-only and refuses every write before anything is sent.
     `deadline` bounds the requests of one call, `budget` its waiting (both seconds). `wait(seconds)` returns
-    True when the work should stop: `threading.Event.wait` fits. `on_call` hears of each request. `before_write` is
-    called right before each write is sent, and ends it by raising.
+    True when the work should stop: `threading.Event.wait` fits. `on_call` hears of each request.
 
     Every method raises only UmpError: the rows of `m365.errors.GRAPH`, the line's own, `bad_reply`,
     `foreign_next_link`, `endless_pages`, `interrupted`, and for writes `outcome_unknown`.
@@ -162,7 +162,6 @@ class GraphClient:
         cloud: Cloud,
         token_source: Callable[[bool], str],
         *,
-        read_only: bool = False,
         deadline: float = 60.0,
         budget: float = 20.0,
         on_call: Callable[[CallRecord], None] | None = None,
@@ -175,7 +174,6 @@ class GraphClient:
     ) -> None:
         self.session = session
         self.cloud = cloud
-        self.read_only = read_only
         self._token_source = token_source
         self._deadline = deadline
         self._budget = budget
@@ -212,10 +210,7 @@ class GraphClient:
         """
         self._check(link, place)
         content = self._send("GET", link, headers=headers).content
-        page = read_in_parts(content, self.cloud.graph_host, turn, ids=ids)
-        if page.delta_link:  # it is kept for days, so a foreign one must not even get that far
-            self._check(page.delta_link, "")
-        return page
+        return self._with_own_links(read_in_parts(content, self.cloud.graph_host, turn, ids=ids))
 
     def pages(
         self,
@@ -263,14 +258,15 @@ class GraphClient:
         found: dict[str, Page | UmpError] = {}
         for answer in self.batch(steps) if steps else ():
             if answer.error is None:
-                found[answer.id] = self._first_page(answer.body)
+                body = answer.body if isinstance(answer.body, dict) else {}
+                page = read_page(body, self.cloud.graph_host, ids=False)
+                found[answer.id] = self._with_own_links(page)
             elif answer.error.code not in WAITED_OUT:
                 found[answer.id] = answer.error
         return found
 
-    def _first_page(self, body: object) -> Page:
-        page = read_page(body if isinstance(body, dict) else {}, self.cloud.graph_host, ids=False)
-        if page.delta_link:
+    def _with_own_links(self, page: Page) -> Page:
+        if page.delta_link:  # it is kept for days, so a foreign one must not even get that far
             self._check(page.delta_link, "")
         return page
 
@@ -413,10 +409,10 @@ class GraphClient:
         request_id: str = "",
     ) -> requests.Response:
         path = template(urlsplit(url).path)
-        if self.read_only and method != "GET" and not reads:
+        writes = method != "GET" and not reads
+        if writes and self._before_write is None:
             raise WriteRefused(thing=path, detail={"method": method, "path": path})
         data = None if body is None else orjson.dumps(body)
-        writes = method != "GET" and not reads
         cost = cost or cost_of(url.partition(self._version)[2] or "/", writes=writes)
         repeatable = reads or method in REPEATABLE
         one = _Try(
@@ -425,7 +421,8 @@ class GraphClient:
         while True:
             one.number += 1
             self._pace(one)
-            if writes and self._before_write:
+            one.headers["Authorization"] = f"Bearer {one.token or self._token_source(False)}"
+            if writes and self._before_write:  # after what may take seconds
                 self._before_write()
             failure = self._attempt(one)
             if isinstance(failure, requests.Response):
@@ -433,7 +430,6 @@ class GraphClient:
             self._before_next(one, failure)
 
     def _attempt(self, one: _Try) -> requests.Response | UmpError:
-        one.headers["Authorization"] = f"Bearer {one.token or self._token_source(False)}"
         one.headers["client-request-id"] = one.request_id or str(uuid.uuid4())
         left = self._deadline - one.spent
         outcome: requests.Response | UmpError

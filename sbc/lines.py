@@ -1,5 +1,7 @@
 """Lines to devices and to OVOC, with the password opened by a worker."""
 
+from collections.abc import Callable
+
 from django.conf import settings
 
 from audiocodes.line import Line, Target
@@ -8,8 +10,8 @@ from sbc.models import Ovoc, Reached, Sbc
 from tenants import outbound, secrets
 
 
-def to_sbc(sbc: Sbc, seconds: float, *, writes: bool = False) -> Line:
-    """For reading unless it `writes`, within that time in all.
+def to_sbc(sbc: Sbc, seconds: float, *, before_write: Callable[[], None] | None = None) -> Line:
+    """Within that time in all; it writes only where somebody is asked before each write (`Context.still_ours`).
 
     Raises UmpError: key_unavailable, secret_unreadable, sbc_sign_in_refused without a password.
     """
@@ -17,7 +19,7 @@ def to_sbc(sbc: Sbc, seconds: float, *, writes: bool = False) -> Line:
         _target(sbc, sbc.name, sbc.fqdn),
         outbound.guard(),
         ca_bundle=settings.M365_CA_BUNDLE or None,
-        read_only=not writes,
+        before_write=before_write,
         seconds=seconds,
     )
 

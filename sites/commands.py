@@ -56,7 +56,7 @@ class _Work:
             yield
 
     def line(self, sbc: Sbc) -> Line:
-        return lines.to_sbc(sbc, SECONDS, writes=not self.ctx.dry_run)
+        return lines.to_sbc(sbc, SECONDS, before_write=None if self.ctx.dry_run else self.ctx.still_ours)
 
     def read(self) -> Device:
         """Raises UmpError (sbc_file_unreadable) too."""
@@ -91,7 +91,7 @@ class _Work:
         try:
             self.far.save()
         except UmpError as error:
-            if error.code in LINK_OF:
+            if error.code in LINK_OF or isinstance(error, LeaseLost):
                 raise
             raise UmpError.of(
                 "sbc_not_saved", host=self.site.sbc.name, why=_why(error), detail=error.detail

@@ -69,7 +69,7 @@ class WriteNumbers(Kind):
         if job.sbc.link == Link.REFUSED:
             return self._failed(ctx, job, UmpError.of("sbc_sign_in_refused", host=job.sbc.name))
         try:
-            with lines.to_sbc(job.sbc, SECONDS, writes=True) as line:
+            with lines.to_sbc(job.sbc, SECONDS, before_write=ctx.still_ours) as line:
                 return self._work(ctx, job, Device(line))
         except UmpError as error:
             if error.code in OURS or isinstance(error, LeaseLost):
@@ -163,6 +163,8 @@ def _save(device: Device, job: Job) -> UmpError | None:
     """Also where nothing was missing: an earlier run may have ended between its script and this."""
     try:
         device.save()
+    except LeaseLost:
+        raise
     except UmpError as error:
         return UmpError.of(
             "sbc_not_saved", host=job.sbc.name, why=error.message.rstrip("."), detail=error.detail

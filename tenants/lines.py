@@ -189,7 +189,6 @@ class Line:
             session_of_thread(outbound_config()),
             self.cloud,
             lambda fresh: self.token(fresh=fresh).value,
-            read_only=before_write is None,
             on_call=on_call,
             pacer=pacer_for(self.credential.client_id, self.entra_tenant_id),
             wait=stop.wait if stop else None,

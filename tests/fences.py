@@ -1,7 +1,8 @@
 """Whatever test of a room runs a command: what it writes stands in a transaction that checked its fence.
 
 A worker that was frozen past its lease must write nothing, on no path, also on those that no scenario of
-tests/chaos takes. A room takes part by having `fenced` in its conftest.py.
+tests/chaos takes. What it sends to others stands right after it asked whether the lease is still its own. A room
+takes part by having `fenced` in its conftest.py.
 """
 
 import re
@@ -10,9 +11,12 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import orjson
 import pytest
 from django.db import connection
 
+from core.http import Outbound
+from nameservers import records
 from replication import runner, states
 from replication.registry import kinds
 
@@ -30,11 +34,18 @@ FREE = {
 """What a run may write without holding its lease, and why that does no harm."""
 
 
+SIGN_IN = re.compile(r"/oauth2/|/common/discovery/")
+"""Where a POST changes nothing but what the caller may do."""
+
+
 class Seen:
-    """Which writes of one run stood in no transaction that checked the fence, before them or after."""
+    """Which writes of one run stood in no transaction that checked the fence, before them or after, and what was
+    sent to others without asking for the lease first."""
 
     def __init__(self, kind: str) -> None:
         self.kind, self.outside, self.held = kind, len(connection.atomic_blocks), False
+        self.asked = False
+        """Since something was sent last."""
         self.open: list[str] = []
         self.bare: list[str] = []
 
@@ -47,10 +58,24 @@ class Seen:
             self.open += [told[:300]] if _by_the_worker() else []
         return execute(sql, *rest)
 
+    def sends(self, told: str, *, writes: bool) -> None:
+        self.bare += (
+            [f"{self.kind}: {told}, without asking for the lease"] if writes and not self.asked else []
+        )
+        self.asked = False
+
     def ended(self) -> None:
         """So has the transaction of what was written until now."""
         self.bare += [] if self.held else self.open
         self.open, self.held = [], False
+
+
+def _writes(method: str, url: str, body: object) -> bool:
+    """Whether the far end does something by this request; a batch may be of reads only."""
+    if method == "GET" or SIGN_IN.search(url):
+        return False
+    steps = orjson.loads(body)["requests"] if url.endswith("/$batch") and isinstance(body, bytes) else []
+    return not steps or any(step["method"] != "GET" for step in steps)
 
 
 def _by_the_worker() -> bool:
@@ -67,6 +92,7 @@ def fenced(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
     ran, bare = set[str](), list[str]()
     here = threading.local()
     run_one, hold = runner.run_one, states.hold
+    request, update = Outbound.request, records._send
 
     def watched(claimed: states.Claimed) -> runner.Verdict:
         kind = kinds().get(claimed.kind)
@@ -86,10 +112,24 @@ def fenced(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
     def holding(command_id: int, fence: int) -> bool:
         held = hold(command_id, fence)
         if held and (seen := getattr(here, "seen", None)):
-            seen.held = True
+            seen.held = seen.asked = True
         return held
 
+    def asking(self: Outbound, method: str, url: str, **how: Any) -> Any:
+        if seen := getattr(here, "seen", None):
+            seen.sends(f"{method} {url.partition('?')[0]}", writes=_writes(method, url, how.get("data")))
+        return request(self, method, url, **how)
+
+    def updating(*what: Any) -> None:
+        if seen := getattr(here, "seen", None):
+            seen.sends("an update of a zone", writes=True)
+        update(*what)
+
+    monkeypatch.setattr(Outbound, "request", asking)
+    monkeypatch.setattr(records, "_send", updating)
     monkeypatch.setattr(runner, "run_one", watched)
     monkeypatch.setattr(states, "hold", holding)
     yield ran
-    assert not bare, "\n".join(["write it inside ctx.transaction():", *dict.fromkeys(bare)])
+    assert not bare, "\n".join(
+        ["write it inside ctx.transaction(), send it after ctx.still_ours():", *dict.fromkeys(bare)]
+    )

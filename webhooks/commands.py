@@ -147,10 +147,8 @@ def _post(ctx: Context, endpoint: Endpoint, event: Event) -> tuple[int | None, s
     body = signing.body_of(event)
     try:
         values = [secrets.open_secret(each) for each in selectors.signing_secrets(endpoint)]
-        url, headers = (
-            services.check_url(endpoint.url),
-            signing.headers(values, event, int(time.time()), body),
-        )
+        url = services.check_url(endpoint.url)
+        headers = signing.headers(values, event, int(time.time()), body)
         ctx.still_ours()
         answer = session_of_thread(config).request("POST", url, data=body, headers=headers)
     except LeaseLost:

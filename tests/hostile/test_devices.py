@@ -112,7 +112,7 @@ def test_whatever_a_device_answers(far: FarEnd, what: str, data: st.DataObject) 
     waiting = data.draw(st.lists(answers(good), min_size=1, max_size=3))
     far.requests = 0
     far.answer = lambda _request: [waiting.pop(0) if len(waiting) > 1 else waiting[0]]
-    with Line(TARGET, GUARD, read_only=False) as line:
+    with Line(TARGET, GUARD, before_write=lambda: None) as line:
         judged(lambda: read(line), PASSWORD)
     assert far.requests <= 150
 

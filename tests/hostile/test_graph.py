@@ -21,7 +21,7 @@ from m365.pacing import Pacer
 from tests.hostile.judge import judged
 from tests.hostile.mutations import answers, share
 from tests.hostile.wire import FarEnd, far_end, reply
-from tests.m365.desk import ROOT, Clock
+from tests.m365.desk import ROOT, Clock, at_will
 
 GLOBAL = CLOUDS["global"]
 TOKEN = "eyJkept.token.value"
@@ -161,7 +161,14 @@ OWN = _own()
 def client() -> GraphClient:
     clock = Clock()
     config = OutboundConfig(f"http://{GATEWAY}", frozenset({GLOBAL.graph_host}))
-    return GraphClient(Outbound(config), GLOBAL, lambda _fresh: TOKEN, pacer=Pacer(clock), wait=clock.wait)
+    return GraphClient(
+        Outbound(config),
+        GLOBAL,
+        lambda _fresh: TOKEN,
+        pacer=Pacer(clock),
+        wait=clock.wait,
+        before_write=at_will,
+    )
 
 
 @pytest.fixture(scope="module")

@@ -97,6 +97,10 @@ class Desk:
     pacer: Pacer
 
 
+def at_will() -> None:
+    """Whom a client that may write asks before each write."""
+
+
 def desk(**options: Any) -> Desk:
     clock, calls, tokens = Clock(), list[CallRecord](), list[bool]()
     pacer = Pacer(clock)
@@ -109,6 +113,7 @@ def desk(**options: Any) -> Desk:
         Outbound(OutboundConfig()),
         options.pop("cloud", GLOBAL),
         source,
+        before_write=options.pop("before_write", at_will),
         on_call=calls.append,
         pacer=pacer,
         wait=clock.wait,

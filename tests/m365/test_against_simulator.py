@@ -168,7 +168,7 @@ def test_an_unknown_tenant_and_app(session: Outbound, world: World) -> None:
 
 def test_users_groups_and_licences_are_read(world: World, client_of: Open) -> None:
     calls: list[CallRecord] = []
-    client = client_of("contoso", read_only=True, on_call=calls.append)
+    client = client_of("contoso", on_call=calls.append)
     users = [
         user
         for page in client.pages("/users", {"$select": "id,displayName", "$top": 999})

@@ -342,7 +342,7 @@ def _first_pages(wire: responses.RequestsMock, *answers: tuple[int, object]) -> 
         for number, (status, body) in enumerate(answers, start=1)
     ]
     answer_with(wire, "POST", f"{ROOT}/$batch", (200, {}, {"responses": told}))
-    return desk(read_only=True).client.first_pages({str(one["id"]): f"{ROOT}/users?x=1" for one in told})
+    return desk(before_write=None).client.first_pages({str(one["id"]): f"{ROOT}/users?x=1" for one in told})
 
 
 def test_first_pages_come_by_one_request(wire: responses.RequestsMock) -> None:
@@ -413,7 +413,7 @@ def test_one_monstrous_field_is_refused(wire: responses.RequestsMock) -> None:
 
 @pytest.mark.parametrize("method", ["post", "patch", "delete"])
 def test_a_read_only_client_sends_no_write(method: str, wire: responses.RequestsMock) -> None:
-    client = desk(read_only=True).client
+    client = desk(before_write=None).client
     args = (f"/users/{USER}",) if method == "delete" else (f"/users/{USER}", {"city": "Oslo"})
     with pytest.raises(WriteRefused) as caught:
         getattr(client, method)(*args)
@@ -423,7 +423,7 @@ def test_a_read_only_client_sends_no_write(method: str, wire: responses.Requests
 
 def test_a_read_only_client_may_ask_by_post(wire: responses.RequestsMock) -> None:
     wire.post(f"{ROOT}/directoryObjects/getByIds", json={"value": []})
-    client = desk(read_only=True).client
+    client = desk(before_write=None).client
     assert client.post("/directoryObjects/getByIds", {"ids": []}, reads=True) == {"value": []}
 
 
@@ -449,7 +449,7 @@ def test_a_batch_answers_in_the_order_asked(wire: responses.RequestsMock) -> Non
         {"id": "S0", "status": 200, "headers": {"x-ms-resource-unit": "3"}, "body": {"value": []}},
     ]
     wire.post(f"{ROOT}/$batch", json={"responses": answers})
-    place = desk(read_only=True)
+    place = desk(before_write=None)
     first, second, third = place.client.batch(_steps(3))
     assert (first.status, first.body, first.error) == (200, {"value": []}, None)
     assert [first.id, second.id, third.id] == ["S0", "S1", "S2"]
@@ -467,7 +467,7 @@ def test_steps_whose_token_ended_on_the_way_are_sent_once_more(wire: responses.R
     old = {"id": "S1", "status": 401, "headers": {}, "body": graph_error("InvalidAuthenticationToken")}
     answers = [(200, {}, {"responses": [done, old]}), (200, {}, {"responses": [{**done, "id": "S1"}]})]
     answer_with(wire, "POST", f"{ROOT}/$batch", *answers)
-    place = desk(read_only=True)
+    place = desk(before_write=None)
     assert [(one.id, one.status) for one in place.client.batch(_steps(2))] == [("S0", 200), ("S1", 200)]
     assert True in place.tokens
     sent = [json.loads(call.request.body or b"")["requests"] for call in wire.calls]
@@ -478,7 +478,7 @@ def test_a_batch_with_a_write_is_a_write(wire: responses.RequestsMock) -> None:
     step = BatchRequest("1", f"/users/{USER}", "PATCH", body={"city": "Oslo"})
     assert step.as_json()["headers"] == {"Content-Type": "application/json"}
     with pytest.raises(WriteRefused):
-        desk(read_only=True).client.batch([step])
+        desk(before_write=None).client.batch([step])
     answer_with(wire, "POST", f"{ROOT}/$batch", (503, {}, {}))
     with pytest.raises(OutcomeUnknown):
         desk().client.batch([step])

@@ -16,7 +16,7 @@ from m365.graph import CallRecord, GraphClient, Written
 from m365.pacing import Pacer
 from m365.teams_writes import State, Wish
 from simulator.server import Simulator, start
-from tests.m365.desk import Clock, desk
+from tests.m365.desk import Clock, at_will, desk
 from tests.simulator.client import Gateway, Visitor
 
 ROLES = [
@@ -49,6 +49,7 @@ class Place:
             on_call=self.calls.append,
             pacer=Pacer(self.clock),
             wait=self.wait,
+            before_write=at_will,
             names={"tenant": "Contoso"},
         )
         self.users = visitor.inside("GET", "/users?limit=60")["users"]

@@ -1,6 +1,6 @@
 """The stand-ins for SBC and OVOC, and the product's lines to them: each proves the other."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -10,11 +10,12 @@ from audiocodes import rules
 from audiocodes.line import Line, Target
 from audiocodes.ovoc import Ovoc
 from audiocodes.sbc import MOST_ALARMS, Sbc
-from core.errors import UmpError, WriteRefused
+from core.errors import LeaseLost, UmpError, WriteRefused
 from core.guard import Guard
 from simulator import server
 from simulator.sbc.device import Device
 from simulator.server import Simulator
+from tests.m365.desk import at_will
 
 GUARD = Guard(loopback=True)
 CONTOSO = [("Contoso", "+41589061[000-999]", "contoso.example"), ("Contoso", "+5552000", "contoso.example")]
@@ -43,7 +44,9 @@ def lines() -> Iterator[list[Line]]:
         each.__exit__(None, None, None)
 
 
-def line_to(lines: list[Line], box: Any, *, read_only: bool = False, **changes: Any) -> Line:
+def line_to(
+    lines: list[Line], box: Any, *, before_write: Callable[[], None] | None = at_will, **changes: Any
+) -> Line:
     values: dict[str, Any] = {
         "name": box.name,
         "host": box.host,
@@ -53,7 +56,7 @@ def line_to(lines: list[Line], box: Any, *, read_only: bool = False, **changes: 
         "password": box.password,
         **changes,
     }
-    lines.append(Line(Target(**values), GUARD, read_only=read_only))
+    lines.append(Line(Target(**values), GUARD, before_write=before_write))
     return lines[-1]
 
 
@@ -233,11 +236,22 @@ def test_every_printable_character_may_be_in_a_password(world: Simulator, lines:
 
 
 def test_a_line_for_reading_writes_nothing(device: Device, lines: list[Line]) -> None:
-    sbc = Sbc(line_to(lines, device, read_only=True))
+    sbc = Sbc(line_to(lines, device, before_write=None))
     with pytest.raises(WriteRefused):
         sbc.apply(SCRIPT)
     with pytest.raises(WriteRefused):
         sbc.save()
+    assert device.requests == 0
+
+
+def test_whoever_lost_the_right_to_write_sends_nothing(device: Device, lines: list[Line]) -> None:
+    def lost() -> None:
+        raise LeaseLost
+
+    sbc = Sbc(line_to(lines, device, before_write=lost))
+    for write in (lambda: sbc.apply(SCRIPT), sbc.save):
+        with pytest.raises(LeaseLost):
+            write()
     assert device.requests == 0
 
 
