@@ -311,11 +311,22 @@ def fences(file: File) -> Iterator[Mutant]:
             yield file.mutant("fence", node.test, f"if {test}: goes on", f"({test}) and False")
         elif isinstance(node, ast.Call) and name_of(node) in {"filter", "move", "transaction"}:
             yield from _fenced(file, node)
+        elif isinstance(node, ast.Expr) and name_of(node.value) == "still_ours":
+            yield file.mutant("fence", node, f"{file.text(node)} is not asked", "pass")
+        elif isinstance(node, ast.keyword) and node.arg == "before_write":
+            yield from _asked(file, node.value)
     if file.path.startswith("replication/"):
         for found in _SQL_FENCE.finditer(file.source):
             line = file.source.count(b"\n", 0, found.start()) + 1
             edit = (*found.span(), b"fence <= %s + 1000")
             yield Mutant("fence", file.path, line, "SQL: any earlier fence", (edit,))
+
+
+def _asked(file: File, word: ast.expr) -> Iterator[Mutant]:
+    """Of `before_write=ctx.still_ours`, also where it is one of two."""
+    for node in ast.walk(word):
+        if isinstance(node, ast.Attribute) and node.attr == "still_ours":
+            yield file.mutant("fence", node, f"before_write={file.text(node)} asks nobody", "(lambda: None)")
 
 
 def _only_saves(body: list[ast.stmt], saves: set[str]) -> bool:
