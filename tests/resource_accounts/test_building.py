@@ -22,6 +22,7 @@ from tenants import scope
 from tenants.access import SYSTEM
 from tenants.models import Connection
 from tests.directory.pretend import Killed, code_of
+from tests.m365.desk import at_will
 from tests.resource_accounts.stage import Stage
 
 pytestmark = pytest.mark.django_db
@@ -169,15 +170,27 @@ def test_an_account_is_licensed_before_it_takes_a_number(
     monkeypatch.setattr(
         activation, "assign", lambda graph, user, licence, tenant: done.append(licence.sku_id)
     )
-    work: Any = SimpleNamespace(
-        line=SimpleNamespace(graph=lambda **how: graph, name="Contoso"),
-        ctx=SimpleNamespace(stop=None, still_ours=lambda: None),
-        design=stage.add(),
-    )
+    asked: list[Any] = []
+    line = SimpleNamespace(graph=lambda **how: asked.append(how["before_write"]) or graph, name="Contoso")
+    ctx = SimpleNamespace(stop=None, still_ours=at_will)
+    work: Any = SimpleNamespace(line=line, ctx=ctx, design=stage.add())
     with pytest.raises(UmpError, match="does not know the new account"):
         commands._Work.license(work, "a")
     commands._Work.license(work, "a")
     assert done == [("/users/a", {"usageLocation": "DE"}), "r"]
+    assert asked == [at_will, at_will], "the licence is given by whoever holds the lease"
+
+
+def test_an_account_is_removed_by_whoever_holds_the_lease(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[Any] = []
+    monkeypatch.setattr(activation, "remove", lambda asked, account: done.append((asked, account)))
+    work: Any = SimpleNamespace(
+        line=SimpleNamespace(graph=lambda **how: how["before_write"]),
+        ctx=SimpleNamespace(stop=None, still_ours=at_will),
+    )
+    step: Any = None
+    commands._Work._done(work, step, None, {Part.ACCOUNT: "a"})
+    assert done == [(at_will, "a")]
 
 
 def wish(stage: Stage, design: Design) -> Any:
