@@ -45,6 +45,7 @@ CATALOGUE = {
 """What reads the database's own words."""
 DOORS_TEST, EVERY_TEST = "tests/walls/test_doors.py", "tests/walls/test_every.py"
 EVERY_KIND = "tests/chaos/test_fenced_anywhere.py"
+ASKED_TEST = f"{EVERY_KIND}::test_every_line_that_writes_asks_for_the_lease"
 LAWYER, STRANGER, MATRIX, BEHIND = (
     f"tests/walls/test_matrix.py::{test}"
     for test in (
@@ -120,9 +121,11 @@ class Mutant:
     @property
     def first(self) -> tuple[str, ...]:
         """Asked whatever they reach: they read what is written down, or the database's own words."""
+        if self.kind == "fence":
+            return (ASKED_TEST,)
         if self.kind == "scope":
             return () if self.path in {"tenants/owned.py", "tenants/scope.py"} else (EVERY_TEST,)
-        return () if self.kind in {"fence", "guard"} else CATALOGUE.get(self.kind, (DOORS_TEST,))
+        return () if self.kind == "guard" else CATALOGUE.get(self.kind, (DOORS_TEST,))
 
     @property
     def reaching(self) -> tuple[str, ...]:

@@ -142,7 +142,6 @@ class _Work:
         row = _zone()
         line = zone_line(row)
         self.note(text_written=True)
-        self.ctx.still_ours()
         records.add_text(line, self.row.name, self.row.text)
         return {}
 

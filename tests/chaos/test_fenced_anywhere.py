@@ -1,9 +1,12 @@
 """Every write of every kind of command is fenced: seen while it runs (tests.fences), and tried with a fence that has
 moved on."""
 
+import ast
 import contextlib
 import importlib
+import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,12 +44,27 @@ def begin(world: World, kind: str) -> None:
     SCENARIOS[kind].prepare(world)
 
 
+ROOT = Path(__file__).resolve().parents[2]
 ROOMS = {type(kind).__module__.partition(".")[0] for kind in kinds().values()} - {"tests"}
 
 
 @pytest.mark.parametrize("room", sorted(ROOMS))
 def test_every_room_with_commands_looks_at_its_runs(room: str) -> None:
     assert importlib.import_module(f"tests.{room}.conftest").fenced is fenced
+
+
+def test_every_line_that_writes_asks_for_the_lease() -> None:
+    """Also where it was asked just before, for a note: a write is repeated after a pause, and then asks again."""
+    asked = [
+        f"{path.relative_to(ROOT)}:{node.value.lineno} {ast.unparse(node.value)}"
+        for room in ROOMS
+        for path in (ROOT / room).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.keyword) and node.arg == "before_write"
+    ]
+    assert len(asked) > 10
+    right = re.compile(r".* ((None if (self\.)?ctx\.dry_run else )?(self\.)?ctx\.still_ours|before_write)")
+    assert [one for one in asked if not right.fullmatch(one)] == []
 
 
 @pytest.mark.parametrize("kind", sorted(SCENARIOS))

@@ -11,6 +11,7 @@ from deployment import commands, ledger, plans, services
 from deployment.models import Act, Run, RunState, VoiceWrite
 from events.models import Event
 from m365.powershell import cmdlets
+from m365.powershell.calls import Call
 from m365.powershell.handout import MARK
 from replication.models import Command, Lane, LaneName, State
 from simulator.sbc.device import Device
@@ -21,7 +22,7 @@ from tenants.deployment import Status
 from tenants.models import Connection, DeployState, Service, Tenant
 from tests.breakers.hands import make_due, run_due
 from tests.deployment.conftest import Sites, tenant_now
-from tests.deployment.teams import PretendTeams
+from tests.deployment.teams import PretendSession, PretendTeams
 from tests.sites.conftest import again, tables
 from tests.sites.numbers import rows as prefixes
 from tests.sites.numbers import written
@@ -346,6 +347,24 @@ def test_a_command_that_somebody_cancels_ends_the_run(ready: Tenant, teams: Pret
     assert services.find_interrupted() == 1
     assert now(run).state == RunState.FAILED
     assert standing(ready)[:2] == (DeployState.FAILED, Status.ERROR)
+
+
+def test_what_a_person_has_to_settle_in_teams_ends_the_run_and_its_command(
+    ready: Tenant, teams: PretendTeams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise it would go on weeks later, by itself, with a plan that nobody remembers."""
+
+    def refuse(session: PretendSession, call: Call) -> list[dict[str, Any]]:
+        raise UmpError.of("role_missing", tenant="Contoso", role="Teams Administrator")
+
+    run = looked(ready)
+    monkeypatch.setattr(PretendSession, "write", refuse)
+    run = decided(run)
+    assert run.state == RunState.FAILED
+    assert run.problem is not None
+    assert "Teams Administrator" in run.problem["message"]
+    with scope.every("a test looks"):
+        assert Command.objects.get(id=run.voice_command).state == State.CANCELLED
 
 
 def test_when_no_worker_with_powershell_is_left_its_command_is_taken_back(
