@@ -96,22 +96,23 @@ class Notes:
     def __init__(self, wish: argparse.Namespace, commit: str) -> None:
         self.path, self.commit = wish.json, commit
         self.choice = [sorted(wish.only), wish.path, wish.sample, wish.seed]
-        self.noticed: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+        self.tried: dict[tuple[str, ...], list[dict[str, Any]]] = {}
         self.places: dict[str, dict[str, Any]] = {}
         if wish.resume and wish.json and wish.json.exists():
             told = json.loads(wish.json.read_text())
-            for one in told["mutants"]:
-                if one["state"] == KILLED:
-                    self.noticed.setdefault(_words(one), []).append(one)
+            for one in sorted(told["mutants"], key=lambda one: int(one["place"].rpartition(":")[2])):
+                self.tried.setdefault(_words(one), []).append(one)
             same = (told["commit"], told["choice"]) == (commit, self.choice)
             self.places = told["places"] if same else {}
 
     def known(self, mutant: Mutant) -> Verdict | None:
-        """Lines may have moved since; the first of several alike stands for the first again."""
-        alike = self.noticed.get(_words({"kind": mutant.kind, "place": mutant.place, "what": mutant.what}))
+        """What was noticed. Lines may have moved since; the first of several alike stands for the first again."""
+        alike = self.tried.get(_words({"kind": mutant.kind, "place": mutant.place, "what": mutant.what}))
         if not alike:
             return None
         one = alike.pop(0)
+        if one["state"] != KILLED:
+            return None
         return Verdict(mutant, KILLED, one["by"], one["seconds"], one["commit"])
 
     def keep(self, verdicts: list[Verdict]) -> None:
