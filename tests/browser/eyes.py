@@ -22,10 +22,10 @@ def _rules(*names: str) -> dict[str, Any]:
 
 
 COLOURS = ("color-contrast", "link-in-text-block")
-# What another theme changes, and what another width does: the rest is the same. A narrow page has the colours of a
-# wide one; those of what only it shows are looked at where `everything` is.
+# What another theme changes, and what another width does, which also shows buttons of its own: the rest is the same.
 AXE_DARK = _rules(*COLOURS)
 AXE_NARROW = _rules(
+    *COLOURS,
     "target-size",
     "scrollable-region-focusable",
     "aria-hidden-focus",
@@ -49,7 +49,6 @@ NOT_STACKED = """() => [...document.querySelectorAll('table.cards')].filter((tab
     .map((table) => table.outerHTML.slice(0, 99))"""
 
 LOOKS = (("light", WIDE, AXE_ALL), ("dark", WIDE, AXE_DARK), ("light", PHONE, AXE_NARROW))
-EVERYTHING = tuple((theme, size, AXE_ALL) for theme in ("light", "dark") for size in (WIDE, PHONE))
 
 
 class Eyes:
@@ -108,13 +107,13 @@ def axe(page: Page, options: dict[str, Any]) -> list[str]:
     ]
 
 
-def faults(page: Page, name: str, *, everything: bool = False) -> list[str]:
-    """What is wrong with the page as it stands, in each of the looks; `name` is for its pictures."""
+def faults(page: Page, name: str) -> list[str]:
+    """What is wrong with the page as it stands, in each of the three looks; `name` is for its pictures."""
     found = [f"picture without a name: {one}" for one in page.evaluate(ANONYMOUS_PICTURES)]
     heads = page.locator("h1").all_inner_texts()
     if len(heads) != 1 or not heads[0].strip():
         found.append(f"it needs one h1 and has {heads}")
-    for theme, size, rules in EVERYTHING if everything else LOOKS:
+    for theme, size, rules in LOOKS:
         page.set_viewport_size(size)  # type: ignore[arg-type]  # a typed dictionary
         page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
         where = f"{theme} {size['width']}"

@@ -122,13 +122,13 @@ def adam(stage: Stage, address: str, browser: Browser) -> Iterator[Eyes]:
     eyes.close()
 
 
-def look_at(eyes: Eyes, stage: Stage, path: str, name: str = "", *, everything: bool = False) -> None:
+def look_at(eyes: Eyes, stage: Stage, path: str, name: str = "") -> None:
     eyes.complaints.clear()
     answer = eyes.page.goto(stage.address(path))
     assert answer is not None
     assert answer.status == 200, answer.url
     assert answer.headers["content-type"].startswith("text/html"), "is it a part or a file? Say so in PARTS"
-    found = faults(eyes.page, name or path, everything=everything) + eyes.complaints
+    found = faults(eyes.page, name or path) + eyes.complaints
     assert found == [], "\n".join(found)
 
 
@@ -139,7 +139,7 @@ def test_a_page_is_fit_for_everybody(pia: Eyes, stage: Stage, path: str) -> None
 
 @pytest.mark.parametrize("part", ["", "connection/", "users/", "queue/", "history/", "people/"])
 def test_a_customers_own_pages_are_fit(adam: Eyes, stage: Stage, part: str) -> None:
-    look_at(adam, stage, f"/tenants/{{contoso}}/{part}", f"adam {part}", everything=True)
+    look_at(adam, stage, f"/tenants/{{contoso}}/{part}", f"adam {part}")
 
 
 def test_every_page_has_a_title_of_its_own(stage: Stage) -> None:
