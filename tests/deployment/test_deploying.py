@@ -339,6 +339,15 @@ def test_operator_connect_has_nothing_to_write(contoso: Tenant) -> None:
     assert standing(contoso)[0] == DeployState.DEPLOYED
 
 
+def given_up(run: Run) -> str:
+    """Why it failed; its command in Teams is cancelled with it."""
+    assert run.state == RunState.FAILED
+    assert run.problem is not None
+    with scope.every("a test looks"):
+        assert Command.objects.get(id=run.voice_command).state == State.CANCELLED
+    return str(run.problem["message"])
+
+
 def test_a_command_that_somebody_cancels_ends_the_run(ready: Tenant, teams: PretendTeams) -> None:
     run = looked(ready)
     with scope.one(ready.id):
@@ -359,12 +368,7 @@ def test_what_a_person_has_to_settle_in_teams_ends_the_run_and_its_command(
 
     run = looked(ready)
     monkeypatch.setattr(PretendSession, "write", refuse)
-    run = decided(run)
-    assert run.state == RunState.FAILED
-    assert run.problem is not None
-    assert "Teams Administrator" in run.problem["message"]
-    with scope.every("a test looks"):
-        assert Command.objects.get(id=run.voice_command).state == State.CANCELLED
+    assert "Teams Administrator" in given_up(decided(run))
 
 
 def test_when_no_worker_with_powershell_is_left_its_command_is_taken_back(
@@ -378,12 +382,7 @@ def test_when_no_worker_with_powershell_is_left_its_command_is_taken_back(
     with scope.every("the worker was seen last a while ago"):
         Lane.objects.filter(tenant=None, name=LaneName.POWERSHELL).update(served_at="2020-01-01T00:00Z")
     to_the_end()
-    run = now(run)
-    assert run.state == RunState.FAILED
-    assert run.problem is not None
-    assert "no worker with PowerShell" in run.problem["message"]
-    with scope.every("a test looks"):
-        assert Command.objects.get(id=run.voice_command).state == State.CANCELLED
+    assert "no worker with PowerShell" in given_up(now(run))
 
 
 @pytest.mark.parametrize("act", Act)
