@@ -87,15 +87,17 @@ def database(kept: str = "") -> Iterator[bool]:
             server.stop()
 
 
-def _drop(url: str, name: str, tries: int = 60) -> None:
+def _drop(url: str, name: str) -> None:
     """No owner may end an autovacuum that is at work in there; it ends by itself."""
-    try:
-        _run(url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-    except psycopg2.errors.InsufficientPrivilege:
-        if tries <= 1:
-            raise
-        time.sleep(1)
-        _drop(url, name, tries - 1)
+    ends = time.monotonic() + 60
+    while True:
+        try:
+            _run(url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+            return
+        except psycopg2.errors.InsufficientPrivilege:
+            if time.monotonic() > ends:
+                raise
+            time.sleep(1)
 
 
 def _run(url: str, *statements: str) -> list[tuple[Any, ...]]:
