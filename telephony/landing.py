@@ -17,6 +17,7 @@ from directory.sync.staging import Count, fetch, run
 from m365 import teams
 from replication.plans import Lines
 from telephony.models import Stream
+from tenants import scope
 
 _MAY_BE_NULL = frozenset({"created_at", "modified_at", "group_id", "target_id"})
 _MARK = uuid.UUID("8f1c4a52-6a0e-4c0e-9d6f-2b7a3c1d5e90")
@@ -235,6 +236,19 @@ def _merge(tenant_id: uuid.UUID, table: Table, rows: dict[str, Row], stream: Str
     ).format(Identifier(f"stage_{table.name}"))
     run(statement, [tenant_id, stream])
     return count
+
+
+def begin_seen(tenant_id: uuid.UUID, stream: Stream, owner: uuid.UUID) -> None:
+    """Empty notes in the name of a reading: whoever finds another's there, or none, begins anew."""
+    forget_seen(tenant_id, stream)
+    statement = SQL("INSERT INTO telephony_seen (tenant_id, stream, object_id) VALUES (%s, %s, %s)")
+    run(statement, [tenant_id, stream, owner])
+
+
+def seen_by(tenant_id: uuid.UUID, stream: Stream, owner: uuid.UUID) -> bool:
+    statement = SQL("SELECT 1 FROM telephony_seen WHERE tenant_id = %s AND stream = %s AND object_id = %s")
+    with scope.one(tenant_id):
+        return bool(fetch(statement, [tenant_id, stream, owner]))
 
 
 def forget_seen(tenant_id: uuid.UUID, stream: Stream) -> None:

@@ -58,7 +58,8 @@ class Reading:
         self.tenant_id: uuid.UUID = ctx.customer
         state: dict[str, Any] = ctx.state.get("reading") or {}
         self.at: str = state.get("at", "")
-        self.begun: bool = state.get("begun", False)
+        self.owner = uuid.UUID(state["owner"]) if "owner" in state else None
+        """Whose the notes of what was seen are: a command that waits may find those of another one."""
         self.whole: bool = state.get("whole", False)
         self.left_out: int = state.get("left_out", 0)
         self.restarts: int = state.get("restarts", 0)
@@ -77,14 +78,20 @@ class Reading:
             raise
 
     def _slice(self) -> Outcome:
-        if not self.begun:
+        if self.owner is None or not landing.seen_by(self.tenant_id, self.what.stream, self.owner):
             with self.ctx.transaction():
-                landing.forget_seen(self.tenant_id, self.what.stream)
-                self.begun = True
-                self._save()
+                self._begin()
         if not self.whole and not self._pages():
             return Again(f"{self.count.read:,} {self.what.many} so far")
         return self._conclude()
+
+    def _begin(self) -> None:
+        """From the first page, with notes of our own; what was already written stays counted."""
+        self.owner = uuid.uuid4()
+        landing.begin_seen(self.tenant_id, self.what.stream, self.owner)
+        self.at, self.whole, self.left_out = "", False, 0
+        self.count = Count(changed=self.count.changed, added=self.count.added)
+        self._save()
 
     def _pages(self) -> bool:
         """Land every page; False when the slice is over first."""
@@ -127,21 +134,15 @@ class Reading:
 
     def _start_over(self) -> None:
         """Microsoft has forgotten where we were."""
+        self.restarts += 1
         with self.ctx.transaction():
-            landing.forget_seen(self.tenant_id, self.what.stream)
-            self.at, self.left_out, self.count = (
-                "",
-                0,
-                Count(changed=self.count.changed, added=self.count.added),
-            )
-            self.restarts += 1
-            self._save()
+            self._begin()
 
     def _save(self) -> None:
         self.ctx.checkpoint(
             reading={
                 "at": self.at,
-                "begun": self.begun,
+                "owner": str(self.owner),
                 "whole": self.whole,
                 "left_out": self.left_out,
                 "restarts": self.restarts,

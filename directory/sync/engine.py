@@ -34,13 +34,14 @@ class Sync:
         self.tenant = ctx.customer
         self.write = not ctx.dry_run
         self.known = streams.known(self.tenant)
-        """As of the beginning of the slice; nobody else writes them while the command runs."""
+        """As of the beginning of the slice; nobody else writes them while it lasts."""
         self.unchanged: dict[str, str] = {}
         """Streams in which nothing has changed, with their next links: kept with what is written next."""
         self.first: dict[str, Page | UmpError] = {}
         """What was said to the first look at each stream, until it is that stream's turn."""
+        self.full = full
         stored = ctx.state.get("run")
-        self.run = Run.load(stored) if stored else streams.plan(self.known, full=full)
+        self.run = Run.load(stored) if stored else self._plan()
         self.tally = Tally(self.run.requests, self.run.waited)
 
     def slice(self) -> Outcome:
@@ -51,7 +52,13 @@ class Sync:
             self._leave(error)
             raise
 
+    def _plan(self) -> Run:
+        return streams.plan(self.known, full=self.full)
+
     def _slice(self) -> Outcome:
+        if self.run.reading and not notes.are_of(self.tenant, self.run.id):
+            self.ctx.note("Another command read this customer meanwhile, so this one begins anew.")
+            self.run = self._plan()
         self._tell(force=any(part.full for part in self.run.parts.values()))
         self._look()
         if not self._deltas():
@@ -132,6 +139,8 @@ class Sync:
             with self.ctx.transaction():
                 if page.next_link:
                     staging.may_be_lost()
+                if self.write:
+                    notes.disown(self.tenant)
                 count, members = delta.apply(self.tenant, TABLES[stream], page.value, write=self.write)
                 part.count.add(count)
                 self.run.members.add(members)

@@ -91,7 +91,7 @@ class FullRead:
         if not new:
             return
         with self.ctx.transaction():
-            notes.clear(self._tenant)
+            notes.begin(self._tenant, self.run.id)
             for name, part in new:
                 part.begun = True
                 part.fresh = notes.is_empty(self._tenant, jobs.TABLES[name])
@@ -233,6 +233,10 @@ class FullRead:
         part.restarts += 1
         if part.restarts > MOST_RESTARTS:
             raise UmpError.of("incomplete_read", detail={"stream": stream, "restarts": part.restarts})
+        if stream == Stream.GROUPS and part.fresh:
+            # What was read of large groups so far was not noted: their members, too, are read from the beginning.
+            notes.forget_groups(self._tenant)
+            self._ready.clear()
         part.at, part.fresh = "", False
         self._busy.discard(stream)
 

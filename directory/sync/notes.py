@@ -1,6 +1,8 @@
 """The notebook of a full read: what it has seen and which groups it has still to read, safe from a crash.
 
 It is empty when no full read is under way. A dry run keeps one too: it belongs to the run, not to the mirror.
+While a command waits for Microsoft, another one may read the same customer: the notebook bears the name of the
+run that began it last, and a run that finds another name there begins anew.
 """
 
 import uuid
@@ -20,13 +22,32 @@ from tenants import scope
 SHORTFALL, SHORTFALL_FLOOR = 0.05, 50
 """By how much a list may stay behind Microsoft's own count (which lags) and still be believed."""
 NOUNS = {Stream.USERS.value: ("User", "Users"), Stream.GROUPS.value: ("Group", "Groups")}
+OWNER = "run"
+"""The kind of the one row that says whose notes these are."""
 DETAIL = {Stream.USERS.value: "user_principal_name", Stream.GROUPS.value: "mail"}
 """What tells two objects of the same name apart."""
 
 
 def clear(tenant_id: uuid.UUID) -> None:
     run(SQL("DELETE FROM directory_seen WHERE tenant_id = %s"), [tenant_id])
-    run(SQL("DELETE FROM directory_todo WHERE tenant_id = %s"), [tenant_id])
+    forget_groups(tenant_id)
+
+
+def begin(tenant_id: uuid.UUID, owner: str) -> None:
+    """An empty notebook in the name of a run (`Run.id`), whatever others had noted."""
+    clear(tenant_id)
+    statement = SQL("INSERT INTO directory_seen (tenant_id, kind, parent, object_id) VALUES (%s, %s, %s, %s)")
+    run(statement, [tenant_id, OWNER, owner, owner])
+
+
+def are_of(tenant_id: uuid.UUID, owner: str) -> bool:
+    statement = SQL("SELECT 1 FROM directory_seen WHERE tenant_id = %s AND kind = %s AND parent = %s")
+    return bool(fetch(statement, [tenant_id, OWNER, owner]))
+
+
+def disown(tenant_id: uuid.UUID) -> None:
+    """The mirror gets what a full read under way has not seen, and would take out again at its end."""
+    run(SQL("DELETE FROM directory_seen WHERE tenant_id = %s AND kind = %s"), [tenant_id, OWNER])
 
 
 def is_empty(tenant_id: uuid.UUID, table: Table) -> bool:
@@ -44,6 +65,11 @@ def add_groups_to_read(tenant_id: uuid.UUID) -> None:
         " SELECT %s, object_id, '' FROM stage_directory_group ON CONFLICT DO NOTHING"
     )
     run(statement, [tenant_id])
+
+
+def forget_groups(tenant_id: uuid.UUID) -> None:
+    """The list of groups is read anew, and brings them again."""
+    run(SQL("DELETE FROM directory_todo WHERE tenant_id = %s"), [tenant_id])
 
 
 def groups_to_read(tenant_id: uuid.UUID, *, after: int, limit: int) -> list[ToRead]:

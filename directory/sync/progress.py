@@ -2,6 +2,7 @@
 
 import dataclasses
 import threading
+import uuid
 from typing import Any, Self
 
 from directory.models import Mode, Stream
@@ -62,6 +63,8 @@ class Run:
     """What the deltas before a proof had brought."""
     requests: int = 0
     waited: float = 0.0
+    id: str = dataclasses.field(default_factory=lambda: str(uuid.uuid4()))
+    """Whose the notes of a full read are: another run of the same customer begins with notes of its own."""
 
     @classmethod
     def load(cls, stored: dict[str, Any]) -> Self:
@@ -77,6 +80,11 @@ class Run:
 
     def dump(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
+
+    @property
+    def reading(self) -> bool:
+        """A full read is under way, with notes in the database."""
+        return not self.concluded and any(part.full and part.begun for part in self.parts.values())
 
     @property
     def users(self) -> Part:

@@ -193,3 +193,27 @@ def test_where_a_number_lies() -> None:
     assert landing.place_of("+41589061000") == 415890610000000
     assert landing.place_of("+1206555000;ext=1234") == 120655500000000
     assert reading.WHAT[Stream.USERS].feature == "teams_users"
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_a_reading_that_waited_removes_nothing_that_another_found(
+    phones: Customer, worker: Worker, short_slices: None, settings: Any, kind: str
+) -> None:
+    """While it waits for Microsoft another command may read the same, and leave no notes behind."""
+    settings.REMOVAL_FLOOR = 1_000  # nobody would be asked
+    read(worker, phones)
+    before = mirror(phones)
+    waiting = worker.queue(phones, kind)
+    worker.step()
+    phones.trouble("error", status=503)
+    while waiting.reason in {"", "slice"}:
+        worker.step()
+        look_again(waiting)
+    phones.heal()
+    assert waiting.reason == "backing_off", waiting.error
+    worker.run(phones, kind)
+    worker.wait_is_over(waiting)
+    worker.finish(waiting)
+    assert waiting.state == State.SUCCEEDED
+    assert waiting.result["removed"] == 0
+    assert mirror(phones) == before
