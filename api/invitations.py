@@ -232,7 +232,7 @@ class Resend(_Mail):
     @extend_schema(operation_id="invitations_resend", request=Nothing, responses={202: CommandRef})
     @idempotent
     def post(self, request: Request, uid: str, invitation_id: int) -> Response:
-        """Send it anew: when the mail server has taken that mail, every earlier link is dead."""
+        """Send it anew: when the mail server has taken that mail, every earlier link and visit is dead."""
         self.body(Nothing)
         return accepted(request, services.resend(self.actor, self.tenant, invitation_id))
 

@@ -659,7 +659,8 @@ _INVITING: tuple[_Row, ...] = (
      "Send a reminder, or revoke it on Customer Invitations before you send another one."),
     ("visit_over", 410, _FIX, _CUSTOMER, "none",
      "This browser has no invitation open.",
-     "Open the link in the newest mail again; you go on where you stopped."),
+     ("Open the link in the newest mail again; you go on where you stopped. When your service provider sends the "
+      "invitation anew or corrects its address, what an earlier link has opened is closed.")),
     ("organisation_unavailable", 422, _FIX, _PROVIDER, "connection",
      "The organisation that you signed in for cannot be connected by this invitation.",
      ("Nothing was kept. Sign in with an administrator of the organisation that is invited. If you did, ask your "

@@ -35,7 +35,7 @@ WAITING = frozenset({"device_pending", "device_too_fast"})
 
 @transaction.atomic
 def begin(visit: Visit, cookie: str, *, address: str | None = None) -> None:
-    """Have a code made. Raises as `services.locked` and `ways.check`; rate_limited after too many."""
+    """Have a code made. Raises as `visits.locked` and `ways.check`; rate_limited after too many."""
     invitation = visits.note_start(visit, Way.DEVICE)
     ways.check(invitation, Way.DEVICE)
     actor = visits.actor_of(invitation, address)

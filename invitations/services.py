@@ -18,7 +18,7 @@ from core.errors import Conflict, InvalidInput, UmpError
 from events.models import Type as Told
 from events.services import tell
 from invitations import template
-from invitations.models import Invitation, InvitationMail, Link, Type
+from invitations.models import Invitation, InvitationMail, Link, Type, Visit
 from replication import services as queue
 from replication.models import Command, State
 from replication.registry import chore
@@ -34,7 +34,7 @@ REMINDERS = 100
 
 
 class Why(enum.StrEnum):
-    """What a mail is for. A reminder leaves earlier links alive; a mail that is sent anew puts an end to them."""
+    """What a mail is for. A reminder leaves earlier links and visits alive; one sent anew puts an end to both."""
 
     FIRST = "first"
     REMINDER = "reminder"
@@ -100,7 +100,7 @@ def remind(actor: Actor, tenant: Tenant, number: int) -> Command:
 
 @transaction.atomic
 def resend(actor: Actor, tenant: Tenant, number: int) -> Command:
-    """Send it anew: once that mail went out, earlier links are dead. Raises as `locked`."""
+    """Send it anew: once that mail went out, earlier links are dead, and so are visits. Raises as `locked`."""
     return _mail_again(actor, locked(tenant, number), Why.RESEND)
 
 
@@ -127,6 +127,7 @@ def edit(
 ) -> Invitation:
     """Correct whom it is for. Another address gets a mail of its own; what the former got leads nowhere any more.
 
+    A link that somebody copied was not mailed to that address, and goes on leading here until the new mail is out.
     Raises as `locked`, and Conflict (conflict_version) when it was changed since that version.
     """
     invitation = locked(tenant, number)
@@ -151,6 +152,7 @@ def edit(
     note(actor, "invitation.changed", invitation, changes)
     if "email" in changes:
         Link.objects.filter(tenant=tenant, invitation=invitation, mailed=True).delete()
+        _end_visits(invitation)
         _mail_again(actor, invitation, Why.RESEND)
     return invitation
 
@@ -195,6 +197,7 @@ def note_sent(tenant: Tenant, number: int, link: Link, why: Why) -> None:
     invitation.save(update_fields=["sent_count", "sent_at", "undelivered", "reminded_at"])
     if why == Why.RESEND:
         Link.objects.filter(tenant=tenant, invitation=invitation, id__lt=link.pk).delete()
+        _end_visits(invitation)
     note(SYSTEM, "invitation.sent", invitation, {"mails": (invitation.sent_count - 1, invitation.sent_count)})
     tell(Told.INVITATION_SENT, tenant.id, {"invitation": number, "count": invitation.sent_count})
 
@@ -299,6 +302,14 @@ def _end(invitation: Invitation, actor: Actor) -> None:
     invitation.revoked_at, invitation.revoked_by = timezone.now(), actor.label
     invitation.save(update_fields=["revoked_at", "revoked_by"])
     Link.objects.filter(tenant_id=invitation.tenant_id, invitation=invitation).delete()
+
+
+def _end_visits(invitation: Invitation) -> None:
+    """Whoever is in the middle of it has to come by a link that still leads here. Call it with the invitation locked.
+
+    All of them, because a visit does not know its link: who came by one that lives presses Continue once more.
+    """
+    Visit.objects.filter(tenant_id=invitation.tenant_id, invitation=invitation).delete()
 
 
 def hash_of(token: str) -> str:

@@ -16,7 +16,7 @@ from authstatus import delegated
 from authstatus.delegated import RedeemCode
 from core.errors import Remedy, UmpError
 from core.http import session_of_thread
-from invitations import services, visits, ways
+from invitations import visits, ways
 from invitations.confirming import forget_found
 from invitations.models import Invitation, Visit, Way
 from m365 import permissions
@@ -45,7 +45,7 @@ MOST_DOMAINS = 50
 def begin(visit: Visit, way: Way, cookie: str, *, address: str | None = None) -> str:
     """Where this browser goes to sign in; `way` is REDIRECT or CREATE.
 
-    Raises as `services.locked` and `ways.check`; rate_limited after too many.
+    Raises as `visits.locked` and `ways.check`; rate_limited after too many.
     """
     invitation = visits.note_start(visit, way)
     ways.check(invitation, way)
@@ -78,8 +78,8 @@ def is_visitors(state: str) -> bool:
 
 @transaction.atomic
 def come_back(visit: Visit, cookie: str, query: Mapping[str, str], *, address: str | None) -> UmpError | None:
-    """Take what Microsoft sent this browser back with; why nothing was taken. Raises as `services.locked`."""
-    invitation = services.locked(visit.tenant, visit.invitation_id)
+    """Take what Microsoft sent this browser back with; why nothing was taken. Raises as `visits.locked`."""
+    invitation = visits.locked(visit.tenant, visit.invitation_id, visit.cookie_hash)
     browser = delegated.Browser(visits.actor_of(invitation, address), cookie)
     back = delegated.come_back(browser, query, kind=CLAIM)
     if back.problem is not None and back.flow is not None:
@@ -111,7 +111,7 @@ class Claim(RedeemCode):
 def accept(ctx: Context, flow: SignInFlow, line: lines.Line, grant: Grant) -> Outcome:
     """Keep what the administrator's sign-in gave: for use at once, or until the provider has confirmed.
 
-    Raises as `services.locked`, and account_not_admin, organisation_unavailable, wrong_tenant.
+    Raises as `visits.locked`, and account_not_admin, organisation_unavailable, wrong_tenant.
     """
     with scope.one(ctx.customer):
         tenant: Tenant = Tenant.objects.get(id=ctx.customer)
@@ -122,7 +122,7 @@ def accept(ctx: Context, flow: SignInFlow, line: lines.Line, grant: Grant) -> Ou
     if str(tenant.entra_tenant_id) != grant.tid:  # it became known while the person was at Microsoft
         raise UmpError.of("wrong_tenant", tenant=tenant.name)
     with scope.one(ctx.customer), transaction.atomic():
-        invitation = services.locked(tenant, number)
+        invitation = visits.locked(tenant, number, flow.browser_hash)
         with delegated.keeping(ctx):
             # By the clock that queues the check, and before it: `finishing` asks what came after.
             invitation.signed_in_at, invitation.problem = Now(), None
@@ -147,7 +147,7 @@ def _find(ctx: Context, flow: SignInFlow, line: lines.Line, grant: Grant, number
         raise UmpError.of("organisation_unavailable")
     name, domains = _organisation(line, grant)
     with scope.one(ctx.customer), transaction.atomic():
-        invitation = services.locked(flow.tenant, number)
+        invitation = visits.locked(flow.tenant, number, flow.browser_hash)
         with ctx.transaction():
             forget_found(invitation)
             invitation.found = secrets.store(
@@ -180,8 +180,11 @@ def _organisation(line: lines.Line, grant: Grant) -> tuple[str, list[str]]:
 
 
 def note_failure(ctx: Context, error: UmpError) -> None:
-    """What a command ended with, told to the invitation; what goes away by itself is not worth telling."""
-    if error.remedy == Remedy.LATER:
+    """What a command ended with, told to the invitation; what goes away by itself is not worth telling.
+
+    Nor is what became of a visit that was ended: whoever comes by the newer link has nothing to do with it.
+    """
+    if error.remedy == Remedy.LATER or error.code == "visit_over":
         return
     with ctx.transaction():
         flow = SignInFlow.objects.filter(id=uuid.UUID(ctx.target)).first()

@@ -215,8 +215,9 @@ resend = _ask(
     "resend",
     "Resend",
     "The invitation is on its way again.",
-    "A new mail with a new link goes out. As soon as the mail server has taken it, every earlier link is dead: "
-    "use this when a mail went to the wrong place or was passed on. A reminder leaves earlier links alive.",
+    "A new mail with a new link goes out. As soon as the mail server has taken it, every earlier link is dead, "
+    "also for somebody who is in the middle of it: use this when a mail went to the wrong place or was passed on. "
+    "A reminder leaves earlier links alive.",
     services.resend,
 )
 revoke = _ask(

@@ -24,8 +24,6 @@ from tenants.models import AppOwner, Connection, Tenant
 
 HUB = "/authenticate/visit/"
 POST = ("POST",)
-ENDED = 286
-"""htmx's polite end of polling."""
 
 
 # --- The link -----------------------------------------------------------------------------------------------
@@ -33,7 +31,7 @@ ENDED = 286
 def link(request: HttpRequest, invitation: Invitation, token: str) -> HttpResponseBase:
     """Who asks for what, and why. Mail scanners read it too: nothing happens before somebody presses a button."""
     if request.method == "POST":
-        cookie = visits.begin(invitation, address=address_of(request))
+        cookie = visits.begin(invitation, token, address=address_of(request))
         answer = SeeOther(HUB)
         visit_web.set_cookie(answer, cookie)
         return answer
@@ -77,7 +75,7 @@ def live(request: HttpRequest, visit: Visit) -> HttpResponse:
     standing = progress.standing(visit)
     context = _context(visit, standing)
     if not standing.moves:
-        return render(request, "invitations/visit_live.html", context, status=ENDED)
+        return render(request, "invitations/visit_live.html", context, status=visit_web.ENDED)
     return conditional_page(lambda asked: render(asked, "invitations/visit_live.html", context))(request)
 
 
@@ -128,7 +126,7 @@ def _came_back(request: HttpRequest) -> HttpResponse:
     try:
         found = visits.visit_of(cookie_of(request))
     except UmpError as error:
-        foreign = error.code == "visit_over"  # in a browser that never was in this visit
+        foreign = error.code == "visit_over" and not cookie_of(request)  # it never was in this visit
         return visit_web.refused(request, UmpError.of("signin_foreign") if foreign else error)
     try:
         problem = signing_in.come_back(
@@ -191,6 +189,7 @@ def _told(visit: Visit, error: UmpError) -> HttpResponse:
         "invitation_revoked",
         "invitation_used",
         "invitation_unknown",
+        "visit_over",
         "rate_limited",
     }:
         raise error

@@ -17,6 +17,8 @@ from invitations.models import VISIT, Invitation
 from tenants.access import Actor
 from tenants.web import Door, View
 
+ENDED = 286
+"""htmx's polite end of polling."""
 COOKIE = "__Host-ump-visit" if settings.SECURE else "ump-visit"
 
 
@@ -64,7 +66,12 @@ def _guarded(view: View, through: View, door: Door) -> View:
 
 
 def refused(request: HttpRequest, error: UmpError) -> HttpResponse:
-    """Why this leads nowhere; of whom it is, it does not say."""
+    """Why this leads nowhere; of whom it is, it does not say.
+
+    The inside of a page that moves takes no errors: it would show a code, or that it waits, for ever.
+    """
+    if request.headers.get("HX-Request"):
+        return render(request, "invitations/visit_ended.html", {"error": told(error)}, status=ENDED)
     answer = render(request, "invitations/visit_refused.html", {"error": told(error)}, status=error.status)
     if error.retry_after:
         answer.headers["Retry-After"] = str(int(error.retry_after))

@@ -1,7 +1,8 @@
 """Who came by a link: a browser without an account, which may do one thing for one customer.
 
 The link's token is swapped for a cookie at the first press of a button. From then on each step asks again whether
-the invitation is still open, and the steps that change something ask under its lock.
+the invitation is still open, and the steps that change something ask under its lock. An invitation that is sent anew,
+or to another address, deletes its visits (`services`): those steps ask for that, too.
 """
 
 import datetime as dt
@@ -54,9 +55,14 @@ def invitation_of(token: str, address: str | None) -> Invitation:
 
 
 @transaction.atomic
-def begin(invitation: Invitation, *, address: str | None) -> str:
-    """Swap the link for a cookie; its value. Raises as `services.locked`."""
+def begin(invitation: Invitation, token: str, *, address: str | None) -> str:
+    """Swap the link for a cookie; its value.
+
+    Raises as `services.locked`; invitation_unknown for a link that a newer mail has ended; rate_limited.
+    """
     invitation = services.locked(invitation.tenant, invitation.pk)
+    if not Link.objects.filter(invitation=invitation, token_hash=services.hash_of(token)).exists():
+        raise UmpError.of("invitation_unknown")
     lately = Visit.objects.filter(invitation=invitation, began_at__gt=Now() - dt.timedelta(hours=1))
     if lately.count() >= MOST_VISITS:
         raise UmpError.of("rate_limited", retry_after=3600)
@@ -116,12 +122,23 @@ def actor_of(
     )
 
 
+def locked(tenant: Tenant, number: int, cookie_hash: str) -> Invitation:
+    """The invitation, locked, open, and with this browser's visit still alive.
+
+    Raises as `services.locked`, and UmpError (visit_over).
+    """
+    invitation = services.locked(tenant, number)
+    if not Visit.objects.filter(invitation=invitation, cookie_hash=cookie_hash).exists():
+        raise UmpError.of("visit_over")
+    return invitation
+
+
 def note_start(visit: Visit, way: Way) -> Invitation:
     """The invitation, locked and open, with this way begun; what was met before is forgotten.
 
-    Call it in the transaction of what begins. Raises as `services.locked`.
+    Call it in the transaction of what begins. Raises as `locked`.
     """
-    invitation = services.locked(visit.tenant, visit.invitation_id)
+    invitation = locked(visit.tenant, visit.invitation_id, visit.cookie_hash)
     invitation.started_at, invitation.way = timezone.now(), way
     invitation.problem = None
     invitation.save(update_fields=["started_at", "way", "problem"])

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from django.apps import apps
 from django.db import connection as database
+from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 
@@ -346,6 +347,91 @@ def test_a_closed_invitation_ends_every_step(
     with scope.one(way.tenant.id):
         flows = SignInFlow.objects.filter(granted_at__isnull=False).count()
     assert flows == 0 or close is disable
+
+
+def correct(way: Way) -> None:
+    olga = way.cast.actor("olga")
+    to = {"full_name": "", "admin_email": "", "portal_account": True}
+    with scope.one(way.tenant.id):
+        services.edit(olga, way.tenant, way.number, email="right@contoso.example", **to)
+
+
+def mail_anew(way: Way, why: services.Why = services.Why.RESEND) -> None:
+    with scope.one(way.tenant.id), transaction.atomic():
+        link, _ = services.make_link(way.row(), "test", mailed=True)
+        services.note_sent(way.tenant, way.number, link, why)
+
+
+@pytest.mark.parametrize("end", [correct, mail_anew])
+@pytest.mark.parametrize("step", ["look", "start", "device", "app", "back", "claim", "code"])
+def test_who_came_by_an_earlier_link_is_out_at_every_step(
+    way: Way, end: Callable[[Way], None], step: str
+) -> None:
+    browser = way.enter()
+    back = way.sign_in(way.start(browser)) if step in {"back", "claim"} else ""
+    if step == "claim":
+        browser.get(back)
+    code = shown(way, browser) if step == "code" else ""
+    end(way)
+    answers = {
+        "look": lambda: browser.get(HUB),
+        "start": lambda: browser.post(f"{HUB}sign-in/"),
+        "device": lambda: browser.post(f"{HUB}device/"),
+        "app": lambda: browser.post(f"{HUB}app/", own_app(way)),
+        "back": lambda: browser.get(back),
+    }
+    if step in answers:
+        answer = answers[step]()
+        assert answer.status_code == 410
+        assert "sends the invitation anew or corrects its address" in words(answer.content)
+        assert "Contoso" not in answer.content.decode(), "it does not say whose it was"
+    if step == "code":
+        way.enter_code(code)
+        way.hurry()
+    done = way.work()
+    assert (signing_in.CLAIM, State.FAILED, "visit_over") in done or step != "claim"
+    assert way.connection() is None
+    assert (way.row().signed_in_at, way.row().problem) == (None, None), "whoever is right begins afresh"
+
+
+def test_a_reminder_throws_nobody_out(way: Way) -> None:
+    browser = way.enter()
+    mail_anew(way, services.Why.REMINDER)
+    assert "Start authentication" in way.hub(browser)
+
+
+def test_a_copied_link_outlives_a_corrected_address_and_opens_another_visit(way: Way) -> None:
+    path = way.invite()
+    way.enter(path)
+    correct(way)
+    assert "Start authentication" in way.hub(way.enter(path))
+
+
+def test_a_page_that_waits_says_why_it_waits_no_longer(way: Way) -> None:
+    browser = way.enter()
+    code = shown(way, browser)
+    correct(way)
+    answer = browser.get(f"{HUB}live/", headers={"HX-Request": "true"})
+    assert answer.status_code == 286, "which htmx shows, and asks no more"
+    assert "sends the invitation anew or corrects its address" in words(answer.content)
+    assert code not in words(answer.content)
+
+
+@pytest.mark.parametrize("end", [correct, mail_anew])
+def test_a_visit_that_ends_while_a_step_is_under_way_changes_nothing(
+    way: Way, end: Callable[[Way], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser = way.enter()
+    looked = visits.visit_of
+
+    def overtaken(cookie: str, **more: Any) -> Visit:
+        found = looked(cookie, **more)
+        end(way)
+        return found
+
+    monkeypatch.setattr(visits, "visit_of", overtaken)
+    assert browser.post(f"{HUB}app/", own_app(way)).status_code == 410
+    assert way.connection() is None
 
 
 @pytest.mark.parametrize("bad", ["x", "a" * 43, "%00", "..%2f", "é", "a" * 5000, "visit"])

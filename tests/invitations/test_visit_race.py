@@ -1,4 +1,4 @@
-"""Two at once, with real locks: whoever withdraws an invitation wins against whoever just opens it."""
+"""Two at once, with real locks: whoever takes a link back wins against whoever just opens it."""
 
 import threading
 from collections.abc import Callable
@@ -31,8 +31,15 @@ def invitation(committed_cast: Cast) -> Invitation:
         )
 
 
-def test_who_opens_what_is_being_withdrawn_gets_nowhere(committed_cast: Cast, invitation: Invitation) -> None:
+@pytest.mark.parametrize(
+    ("act", "refusal"), [("revoke", "invitation_revoked"), ("send anew", "invitation_unknown")]
+)
+def test_who_opens_what_is_being_withdrawn_gets_nowhere(
+    committed_cast: Cast, invitation: Invitation, act: str, refusal: str
+) -> None:
     tenant, olga = committed_cast.contoso, committed_cast.actor("olga")
+    with scope.one(tenant.id):
+        _, token = services.make_link(invitation, "test", mailed=True)
     withdrawn, ended = threading.Event(), threading.Event()
 
     def apart(act: Callable[[], str]) -> str:
@@ -44,7 +51,11 @@ def test_who_opens_what_is_being_withdrawn_gets_nowhere(committed_cast: Cast, in
 
     def withdraw() -> str:
         with transaction.atomic():
-            services.revoke(olga, tenant, invitation.pk)
+            if act == "revoke":
+                services.revoke(olga, tenant, invitation.pk)
+            else:
+                link, _ = services.make_link(invitation, "test", mailed=True)
+                services.note_sent(tenant, invitation.pk, link, services.Why.RESEND)
             withdrawn.set()
             while not somebody_waits() and not ended.is_set():
                 pass
@@ -55,7 +66,7 @@ def test_who_opens_what_is_being_withdrawn_gets_nowhere(committed_cast: Cast, in
         assert seen.is_open
         assert withdrawn.wait(30)
         try:
-            visits.begin(seen, address=None)
+            visits.begin(seen, token, address=None)
         except UmpError as error:
             return error.code
         finally:
@@ -64,6 +75,6 @@ def test_who_opens_what_is_being_withdrawn_gets_nowhere(committed_cast: Cast, in
 
     with ThreadPoolExecutor(2) as pool:
         outcomes = [pool.submit(apart, act) for act in (withdraw, enter)]
-        assert [each.result(60) for each in outcomes] == ["withdrawn", "invitation_revoked"]
+        assert [each.result(60) for each in outcomes] == ["withdrawn", refusal]
     with scope.one(tenant.id):
         assert not Visit.objects.exists()

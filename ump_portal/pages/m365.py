@@ -176,7 +176,7 @@ def switch_to_token(request: HttpRequest, tenant: Tenant) -> HttpResponse:
 
 @tenant_view(needs=Ability.MANAGE_CONNECTION, methods=WRITES)
 def resend(request: HttpRequest, tenant: Tenant) -> HttpResponse:
-    """Resend invitation (M36-09): a fresh link; the earlier ones are dead once that mail went out."""
+    """Resend invitation (M36-09): a fresh link; the earlier ones, and visits, are dead once that mail went out."""
     invitation = invited.open_of(tenant)
     if invitation is None:
         return _too_late(request, tenant)
