@@ -162,9 +162,8 @@ def _claimed(flow: SignInFlow, command: Command | None) -> tuple[dict[str, Any],
         step = {"title": title, "state": "skipped" if lost else "waiting", "text": ""}
         return step, dict(UmpError.of("signin_restart").to_dict()) if lost else None
     if command.state in {State.FAILED, State.CANCELLED}:
-        return {"title": title, "state": "failed", "text": command.message}, command.error or {
-            "message": command.message
-        }
+        error = command.error or dict(UmpError.of("signin_restart").to_dict())  # who cancels leaves none
+        return {"title": title, "state": "failed", "text": command.message}, error
     return {"title": title, "state": "running", "text": command.message}, None
 
 

@@ -314,6 +314,16 @@ def test_an_error_is_explained_and_may_be_tried_again(
     )
 
 
+@pytest.mark.parametrize("name", ["olga", "adam"])
+def test_a_claim_that_somebody_cancels_says_begin_again(stage: Stage, client_of: SignIn, name: str) -> None:
+    client, tenant = client_of(getattr(stage.cast, name)), stage.cast.contoso
+    page = client.get(stage.sign_in(stage.leave(client, tenant))).headers["Location"]
+    with scope.one(tenant.id):
+        queue.cancel(stage.cast.actor("olga"), Command.objects.get(kind=delegated.REDEEM))
+    assert "Begin again under Grant Access" in text_of(client, page)
+    assert client.get(f"{page}live/").status_code == 286
+
+
 def test_what_conditional_access_demands_goes_along_with_the_next_sign_in(
     stage: Stage, client_of: SignIn
 ) -> None:
