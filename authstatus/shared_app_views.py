@@ -50,4 +50,16 @@ def consented(request: HttpRequest) -> HttpResponse:
         answer = {name: query.get(name, "") for name in ("error", "error_description")}
         error = dict(from_oauth(answer, 400).to_dict()) | {"detail": {}, "who": ""}
         return render(request, "authstatus/come_back.html", {"error": error}, status=422)
-    return render(request, "authstatus/consented.html")
+    return render(request, "authstatus/consented.html", {"onward": _onward(request)})
+
+
+def _onward(request: HttpRequest) -> tuple[str, str] | None:
+    """Where whoever is signed in sees what becomes of it: address and words of a page that he may see."""
+    if not request.user.is_authenticated:
+        return None
+    actor = actor_of(request)
+    if actor.is_provider:
+        return "/authentication-status/", "Authentication Status"
+    if len(actor.tenant_roles) == 1:
+        return f"/tenants/{next(iter(actor.tenant_roles))}/connection/", "Microsoft 365 Settings"
+    return ("/", "Your organisations") if actor.tenant_roles else None

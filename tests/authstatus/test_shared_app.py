@@ -1,5 +1,6 @@
 """Taking a customer over to the provider's own app registration, by page and API, and the consent link."""
 
+import re
 import uuid
 from collections.abc import Callable
 from urllib.parse import parse_qs, urlsplit
@@ -27,6 +28,7 @@ from tenants.models import (
     Tenant,
     Verification,
 )
+from tenants.services import give_role
 from tests.api.conftest import Api, make_token
 from tests.cast import Cast
 from tests.directory.pretend import Customer, Worker
@@ -143,8 +145,26 @@ def test_the_end_of_a_consent_link_believes_nothing(cast: Cast, client_of: Brows
     assert refused.status_code == 422
     assert "declined" in refused.content.decode()
     assert "AADSTS" not in refused.content.decode()
-    assert "/authentication-status/" in text_of(client_of(cast.olga), back)
     assert row(cast.contoso).app_owner == AppOwner.CUSTOMER
+
+
+@pytest.mark.parametrize("name", ["olga", "otto", "mona", "adam", "vera", "both", "nora"])
+def test_the_end_of_a_consent_link_leads_on_to_a_page_that_its_reader_may_see(
+    cast: Cast, client_of: Browser, name: str
+) -> None:
+    person = cast.max if name == "both" else getattr(cast, name)
+    if name == "both":
+        role = Role.CUSTOMER_MONITOR
+        give_role(SYSTEM, user_id=person.id, email=person.email, role=role, tenant=cast.contoso)
+    client = client_of(person)
+    page = text_of(client, f"/authenticate/OAuth2Callback?state={STATE}&admin_consent=True")
+    buttons = re.findall(r'<a class="btn primary" href="([^"]+)">([^<]+)</a>', page)
+    settings = (f"/tenants/{cast.contoso.id}/connection/", "Microsoft 365 Settings")
+    wanted = {"adam": settings, "vera": settings, "both": ("/", "Your organisations"), "nora": None}
+    asked = wanted.get(name, ("/authentication-status/", "Authentication Status"))
+    assert buttons == ([asked] if asked else [])
+    for place, _ in buttons:
+        text_of(client, place)
 
 
 def test_it_is_proven_at_microsoft(
