@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tenants.abilities import CUSTOMER_ROLES, Role
 from ump_portal import (
     cli_changes,
     cli_command,
@@ -80,7 +81,6 @@ def _set_up_django() -> None:
 
 
 def _actor() -> "Actor":
-    from tenants.abilities import Role  # noqa: PLC0415  Django first
     from tenants.access import Actor  # noqa: PLC0415  Django first
 
     who = f"{getpass.getuser()} at the command line"
@@ -328,7 +328,7 @@ def _plan_approve(options: argparse.Namespace) -> tuple[Any, str]:
 def _token_create(options: argparse.Namespace) -> tuple[Any, str]:
     from api.services import issue_token  # noqa: PLC0415  Django first
     from core.errors import InvalidInput  # noqa: PLC0415  Django first
-    from tenants.abilities import Ability, Role  # noqa: PLC0415  Django first
+    from tenants.abilities import Ability  # noqa: PLC0415  Django first
 
     try:
         role = Role(options.role)
@@ -353,18 +353,23 @@ def _token_create(options: argparse.Namespace) -> tuple[Any, str]:
 
 
 def _user_add(options: argparse.Namespace) -> tuple[Any, str]:
+    from django.db import transaction  # noqa: PLC0415  Django first
+
     from accounts.services import add_user  # noqa: PLC0415  Django first
-    from tenants.abilities import Role  # noqa: PLC0415  Django first
+    from core.errors import InvalidInput  # noqa: PLC0415  Django first
     from tenants.services import give_role  # noqa: PLC0415  Django first
 
-    password = sys.stdin.readline().strip() if options.password_stdin else getpass.getpass()
+    role = Role(options.role)
+    if role in CUSTOMER_ROLES and not options.tenant:
+        raise InvalidInput(
+            field="--tenant", why=f"{role.value} is for one customer: say which, by id, name or domain"
+        )
     tenant = _tenant(options.tenant) if options.tenant else None
-    user = add_user(_actor(), email=options.email, name=options.name or "", password=password)
-    give_role(_actor(), user_id=user.id, email=user.email, role=Role(options.role), tenant=tenant)
-    return {
-        "id": str(user.id),
-        "email": user.email,
-    }, f"{user.email} may sign in as {Role(options.role).words}."
+    password = sys.stdin.readline().strip() if options.password_stdin else getpass.getpass()
+    with transaction.atomic():  # an account without a role could not be added once more
+        user = add_user(_actor(), email=options.email, name=options.name or "", password=password)
+        give_role(_actor(), user_id=user.id, email=user.email, role=role, tenant=tenant)
+    return {"id": str(user.id), "email": user.email}, f"{user.email} may sign in as {role.words}."
 
 
 def _env_example(options: argparse.Namespace) -> tuple[Any, str]:
@@ -486,8 +491,8 @@ def _user_arguments(users: Any) -> None:
     add = _add(users, "add", _user_add, "add a person with a role")
     add.add_argument("email")
     add.add_argument("--name")
-    add.add_argument("--role", default="provider_admin")
-    add.add_argument("--tenant", help="the role holds for this customer only")
+    add.add_argument("--role", default=Role.PROVIDER_ADMIN.value, choices=[role.value for role in Role])
+    add.add_argument("--tenant", help="the role holds for this customer only (id, name or domain)")
     add.add_argument("--password-stdin", action="store_true")
 
 

@@ -1,0 +1,63 @@
+"""`ump user add`: the first person of an installation, and others; nobody is left behind half added."""
+
+import io
+import json
+import sys
+
+import pytest
+
+from accounts.models import User
+from tenants import scope
+from tenants.abilities import Role
+from tenants.models import Membership
+from tests.cast import Cast
+from ump_portal import cli
+
+pytestmark = pytest.mark.django_db
+WHO = "pat@example.test"
+
+
+@pytest.fixture(autouse=True)
+def typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "_set_up_django", lambda: None)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("a long and winding password\n"))
+
+
+def add(*words: str) -> int:
+    return cli.main(["user", "add", WHO, "--password-stdin", "--json", *words])
+
+
+def test_a_person_is_added_with_the_role(cast: Cast, capsys: pytest.CaptureFixture[str]) -> None:
+    assert add("--role", "customer_admin", "--tenant", "Contoso") == 0
+    assert json.loads(capsys.readouterr().out)["email"] == WHO
+    with scope.every("a test looks"):
+        given = Membership.objects.get(user__email=WHO)
+        assert (given.role, given.tenant_id) == (Role.CUSTOMER_ADMIN, cast.contoso.id)
+
+
+def test_a_role_that_is_none_is_refused_with_those_there_are(
+    cast: Cast, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        add("--role", "admin")
+    assert ended.value.code == 2
+    assert "provider_admin" in capsys.readouterr().err
+    assert not User.objects.filter(email=WHO).exists()
+
+
+def test_a_customers_role_wants_its_customer(cast: Cast, capsys: pytest.CaptureFixture[str]) -> None:
+    assert add("--role", "customer_admin") == 1
+    assert "--tenant" in capsys.readouterr().err
+    assert not User.objects.filter(email=WHO).exists()
+    sys.stdin.seek(0)
+    assert add() == 0, "and nothing stands in the way of trying again"
+
+
+def test_nobody_is_left_without_a_role(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tenants.services.give_role", refuse)
+        assert add() == 1
+    assert not User.objects.filter(email=WHO).exists()
