@@ -154,7 +154,7 @@ def _success(said: checking.Examination, tenant: Tenant) -> str:
 
 @register
 class RotateKeys(Kind):
-    """Put every customer's private key under the current key-encryption key.
+    """Put every customer's private key, and the provider's own, under the current key-encryption key.
 
     The order of a rotation: a new key on top of the workers' key file, its public half on top of the web's,
     this command, and once its figure is 0 the old line may go.

@@ -125,6 +125,6 @@ def check_provider_app(actor: Actor) -> Command:
 
 
 def rotate_keys(actor: Actor) -> Command:
-    """Queue the re-wrapping of all keys (provider-wide)."""
+    """Queue the re-wrapping of all keys (provider-wide); asking twice joins the one that waits."""
     with scope.every("a command of the provider as a whole"):
         return queue.submit(actor, ROTATE, None)

@@ -89,8 +89,14 @@ def open_secret(secret: Secret | ProviderSecret) -> str:
 
 
 def rewrap(key: TenantKey | ProviderKey) -> bool:
-    """Put the private half under the current key-encryption key. True when something had to be done."""
+    """Put the private half under the current key-encryption key. True when something had to be done.
+
+    Raises UmpError: key_unavailable, also where this worker's current key is not the one that new keys are wrapped
+    with; secret_unreadable.
+    """
     keks = _keys(settings.KEK_FILE)
+    if keks.current != current_kek_id():
+        raise UmpError.of("key_unavailable")
     if key.kek_id == keks.current:
         return False
     aad = _bound(key)

@@ -21,6 +21,7 @@ from ump_portal import (
     cli_changes,
     cli_command,
     cli_deploy,
+    cli_keys,
     cli_onboard,
     cli_powershell,
     cli_resource_accounts,
@@ -417,6 +418,7 @@ def _parser() -> argparse.ArgumentParser:
     replicate.add_argument("--wait", action="store_true", help="until it has ended")
 
     cli_command.arguments(_add, commands, _actor)
+    cli_keys.arguments(_add, commands, _actor)
 
     _plan_arguments(
         commands.add_parser("plan", help="removals that wait for a person").add_subparsers(

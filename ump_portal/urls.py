@@ -61,6 +61,7 @@ urlpatterns = [
     path("audit/export.csv", audit.export, name="audit-export"),
     path("settings/", settings.in_force, name="settings"),
     path("settings/change/", settings.change, name="settings-change"),
+    path("settings/rotate-keys/", settings.rotate_keys, name="rotate-keys"),
     path("settings/branding/", branding.edit, name="branding"),
     path("brand/logo-<int:version>", branding.logo, name="brand-logo"),
     path("brand/<slug:accent>.css", branding.stylesheet, name="brand-css"),

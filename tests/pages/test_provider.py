@@ -5,6 +5,8 @@ import io
 import re
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import OperationalError, connection
@@ -15,11 +17,13 @@ from accounts.models import ApiToken
 from accounts.services import token_of
 from directory.models import DirectoryGroup, DirectoryUser
 from replication import services as queue
+from replication.models import Command
 from tenants import scope, services
 from tenants.access import SYSTEM
 from tenants.models import Tenant
 from tests.cast import CANARY_CONTOSO, CANARY_FABRIKAM, Cast
 from tests.pages.helpers import SignIn, post, text_of, url, verified
+from tests.tenants.keys import put_on_top
 from ump_portal.pages import search
 
 pytestmark = pytest.mark.django_db
@@ -202,6 +206,27 @@ def test_settings_show_what_is_in_force(cast: Cast, client_of: SignIn) -> None:
     assert "Your address now: <code>127.0.0.1</code>" in page
     assert "Apply Changes" not in page
     assert "/queue/pause/" not in page
+
+
+def test_a_rotation_of_keys_begins_beside_its_figure(
+    cast: Cast, client_of: SignIn, settings: Any, tmp_path: Path
+) -> None:
+    admin, place = client_of(cast.pia), "/settings/rotate-keys/"
+    assert place not in text_of(admin, "/settings/"), "every key is under the current one"
+    assert "0 keys" in text_of(admin, place)
+    put_on_top(settings, tmp_path)
+    assert place in text_of(admin, "/settings/")
+    assert "2 keys behind" in text_of(admin, "/settings/")
+    assert place not in text_of(client_of(cast.mona), "/settings/")
+    asked = text_of(admin, place)
+    assert "<b>2 keys</b>" in asked
+    assert f'action="{place}"' in asked
+    answer = post(admin, place, {})
+    with scope.every("a test looks"):
+        command = Command.objects.get(kind="rotate_keys")
+    assert answer.headers["Location"] == f"/queue/{command.id}/"
+    post(client_of(cast.olga), place, {}, 403)
+    post(client_of(cast.adam), place, {}, 404)
 
 
 def test_an_admin_changes_settings_and_cannot_lock_himself_out(cast: Cast, client_of: SignIn) -> None:

@@ -1,6 +1,7 @@
 """The web seals and cannot open; a value opens only where it was put; rotation reaches everything."""
 
 import base64
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from tenants.access import SYSTEM
 from tenants.models import Connection, Secret, SecretKind, TenantKey
 from tests.cast import CANARY_CONTOSO, Cast
 from tests.tenants import keys
+from ump_portal import cli
 
 pytestmark = pytest.mark.django_db
 VALUE = f"{CANARY_CONTOSO}~secret~of~the~app~registration"
@@ -154,6 +156,42 @@ def test_rotation_is_a_command_with_a_figure(cast: Cast, settings: Any, tmp_path
     Path(settings.KEK_FILE).write_text(f"k2 {base64.b64encode(new.private).decode()}\n")
     with scope.one(cast.contoso.id):
         assert secrets.open_secret(_secret(cast)) == VALUE, "the old key may go now"
+
+
+def test_rotation_at_the_command_line(
+    cast: Cast,
+    settings: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(cli, "_set_up_django", lambda: None)
+    keys.put_on_top(settings, tmp_path)
+    assert cli.main(["keys", "rotate", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["kind"], told["state"], told["behind"]) == ("Rotate keys", "Queued", 2)
+    with scope.every("a worker"):
+        (held,) = states.claim("test", 1)
+    runner._settle(held, runner.run_one(held))
+    assert cli.main(["keys", "show", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"behind": 0}
+
+
+def test_rotation_says_what_is_left_behind_where_a_worker_lacks_the_new_key(
+    cast: Cast, settings: Any, tmp_path: Path
+) -> None:
+    former = settings.KEK_FILE
+    keys.put_on_top(settings, tmp_path)
+    settings.KEK_FILE = former  # not restarted, or its file was forgotten
+    command = rotate_keys(SYSTEM)
+    with scope.every("a worker"):
+        (held,) = states.claim("test", 1)
+    runner._settle(held, runner.run_one(held))
+    with scope.every("the figure"):
+        ended = Command.objects.get(id=command.id)
+        assert selectors.keys_behind(secrets.current_kek_id()) == 2
+    assert ended.error["code"] == "key_unavailable"
+    assert ended.state == State.SUSPENDED, "somebody mends the file, and lets it go on"
 
 
 def test_a_key_file_is_read_or_refused() -> None:

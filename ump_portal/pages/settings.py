@@ -13,6 +13,7 @@ from django.shortcuts import render
 from accounts import installation
 from accounts.addresses import allowed
 from accounts.again import is_fresh, typed
+from authstatus import services as authstatus
 from core.errors import InvalidInput, UmpError
 from replication import selectors as queue
 from replication import watch
@@ -162,8 +163,26 @@ def _page(request: HttpRequest, actor: Actor, form: SettingsForm | None) -> dict
         "workers": workers,
         "pools": licences.pools(),
         "behind": behind,
+        "may_rotate": actor.may(Ability.ROTATE_KEYS),
         "version": settings.VERSION,
     }
+
+
+@provider_view(needs=Ability.ROTATE_KEYS, methods=("GET", "HEAD", "POST"), fresh=True)
+def rotate_keys(request: HttpRequest) -> HttpResponse:
+    """Rotate keys: what it means, and the command that does it."""
+    if request.method == "POST":
+        return SeeOther(f"/queue/{authstatus.rotate_keys(actor_of(request)).id}/")
+    with scope.every("keys are counted over all customers"):
+        behind = keys_behind(secrets.current_kek_id())
+    context = {
+        "title": "Rotate keys?",
+        "submit": "Rotate keys",
+        "behind": behind,
+        "form_action": request.path,
+        "cancel_url": "/settings/",
+    }
+    return render(request, "pages/settings_rotate.html", context)
 
 
 def _keys_behind() -> int | None:
