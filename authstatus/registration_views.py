@@ -346,6 +346,7 @@ def renew_all(request: HttpRequest) -> HttpResponse:
         "count": count,
         "others": others,
         "why_not_own": why_not_own,
+        "form_action": request.path,  # for a dialog, which stands on another page
         "cancel_url": "/settings/",
         "danger": True,
     }

@@ -144,6 +144,7 @@ def test_renewing_is_asked_for_with_its_consequences(cast: Cast, client_of: Brow
 def test_renewing_everybodys_secret_is_the_provider_admins(cast: Cast, client_of: Browser) -> None:
     asked = client_of(cast.pia).get("/settings/renew-secrets/").content.decode()
     assert "<b>2</b> customers" in asked
+    assert 'action="/settings/renew-secrets/"' in asked, "also where it is a dialog on another page"
     assert client_of(cast.pia).post("/settings/renew-secrets/").status_code == 303
     with scope.every("a test looks"):
         assert Command.objects.filter(kind=registrations.RENEW_ALL, tenant=None).count() == 1
