@@ -322,8 +322,8 @@ if EMAIL_URL:
         EMAIL_USE_TLS, EMAIL_USE_SSL = False, True
     if EMAIL_URL.startswith("smtp"):
         EMAIL_BACKEND = "accounts.delivery.Smtp"
-else:
-    EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+else:  # not the console: the links in mails work, and would stand in the log
+    EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="UMP Portal <portal@localhost>")
 
 # --- Cache: only rate limits live there, so the database serves; losing it costs a count ------------------

@@ -47,11 +47,12 @@ class Tab:
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
-    """Context processor: brand, version, nav, tabs, crumbs, role_label, what the search shows; a view's own wins."""
+    """Context processor: brand, version, nav, tabs, what the search shows and more; a view's own wins."""
     return {
         "brand": SimpleLazyObject(branding.current),
         "version": settings.VERSION,
         "demo": settings.DEMO,
+        "no_mail": not settings.EMAIL_URL,
         "nav": SimpleLazyObject(lambda: navigation(request)),
         "tabs": SimpleLazyObject(lambda: tabs(request)),
         "crumbs": SimpleLazyObject(lambda: crumbs(request)),
