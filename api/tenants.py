@@ -301,7 +301,7 @@ class Restore(ApiView):
     @extend_schema(operation_id="tenants_restore", request=Nothing, responses=TenantOut)
     @idempotent
     def post(self, request: Request, uid: str) -> Response:
-        """Bring a removed customer back; one that was not removed stays as it is."""
+        """Bring a removed customer back; one that was not removed stays as it is. 410 once its 30 days are over."""
         self.body(Nothing)
         if self.tenant.deleted_at:
             services.restore_tenant(self.actor, self.tenant)

@@ -571,6 +571,9 @@ _PORTALS_OWN: tuple[_Row, ...] = (
     ("tenant_deleted", 410, _NEVER, _PROVIDER, "connection",
      "The customer was deleted from the portal, and nothing is done for it any more.",
      "For 30 days an administrator of the provider can restore it, on the page Deleted customers."),
+    ("tenant_shredded", 410, _NEVER, _PROVIDER, "none",
+     "This customer cannot be restored any more: its 30 days are over, and its key is destroyed.",
+     "Add the customer anew. Nothing was removed at Microsoft."),
     ("connection_missing", 409, _FIX, _PROVIDER, "connection",
      "The customer is not connected to Microsoft 365 yet.",
      ("Enter an app registration on the connection page, or let the customer's administrator sign in under "

@@ -172,7 +172,7 @@ class InvalidInput(
         return self.fields.get("field", "")
 
 
-class NotFound(UmpError, codes=("not_found", "remote_not_found", "user_deleted", "gone")):
+class NotFound(UmpError, codes=("not_found", "remote_not_found", "user_deleted", "gone", "tenant_shredded")):
     """The thing is not here, or not at Microsoft, or may not be seen."""
 
 

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
 from django.db.models.functions import Lower, Now, Upper
+from django.utils import timezone
 
 from accounts import installation
 from tenants.abilities import Role
@@ -116,6 +117,11 @@ class Tenant(Owned):
         own = self.cycle_delay
         seconds = installation.get("quick_replication_cycle_delay") if own is None else own
         return dt.timedelta(seconds=seconds)
+
+    @property
+    def is_over(self) -> bool:
+        """Deleted for so long that it is destroyed: for pages; who decides asks tenants.selectors.is_over."""
+        return self.shred_at is not None and self.shred_at <= timezone.now()
 
 
 class Membership(Owned):

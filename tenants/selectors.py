@@ -86,7 +86,18 @@ _ACCESSES = Written(
 
 def to_shred(limit: int = 10) -> list[Tenant]:
     """Deleted customers whose 30 days are over. Call it in the scope of every tenant."""
-    return list(Tenant.objects.filter(shred_at__lte=Now()).order_by("shred_at")[:limit])
+    return list(Tenant.objects.filter(_OVER).order_by("shred_at")[:limit])
+
+
+def is_over(tenant: Tenant) -> bool:
+    """Whether its 30 days are over by the clock of `to_shred`: from then on it is destroyed and not restored.
+
+    Who decides by it has locked the customer's row before. False too for one that is not deleted, or gone.
+    """
+    return Tenant.objects.filter(_OVER, id=tenant.id).exists()
+
+
+_OVER = Q(deleted_at__isnull=False, shred_at__lte=Now())
 
 
 def keys_behind(current_kek: str) -> int:

@@ -12,7 +12,7 @@ from django.utils import timezone
 from accounts import installation
 from audit.services import record
 from core.errors import Conflict, InvalidInput, UmpError
-from tenants import grants, licences, provider_app, scope, secrets
+from tenants import grants, licences, provider_app, scope, secrets, selectors
 from tenants.access import Actor
 from tenants.credentials import Given
 from tenants.deployment import after_check
@@ -320,14 +320,24 @@ def delete_tenant(actor: Actor, tenant: Tenant, *, typed_name: str) -> None:
 
 @transaction.atomic
 def restore_tenant(actor: Actor, tenant: Tenant) -> None:
-    """Bring a deleted customer back. Raises InvalidInput when its name, id or licences are taken meanwhile."""
-    licences.take(customers=1, users=tenant.licensed_users)
+    """Bring a deleted customer back; one that is back already stays as it is.
+
+    The shredder locks the same row, and whether the time is over is asked after the lock: nobody comes back without
+    a key. Raises InvalidInput when its name, id or licences are taken meanwhile, NotFound (tenant_shredded) once its
+    days are over.
+    """
+    locked = Tenant.objects.select_for_update(no_key=True).filter(id=tenant.id).first()
+    if locked is None or selectors.is_over(tenant):
+        raise UmpError.of("tenant_shredded", tenant=tenant.name)
+    if not locked.deleted_at:
+        return
+    licences.take(customers=1, users=locked.licensed_users)
     with scope.every("names are compared over all customers"):
-        _check_free(tenant)
-    Tenant.objects.filter(id=tenant.id).update(
-        deleted_at=None, shred_at=None, row_version=tenant.row_version + 1
+        _check_free(locked)
+    Tenant.objects.filter(id=locked.id).update(
+        deleted_at=None, shred_at=None, row_version=locked.row_version + 1
     )
-    _record(actor, "tenant.restored", tenant)
+    _record(actor, "tenant.restored", locked)
 
 
 def _record(actor: Actor, action: str, tenant: Tenant) -> None:

@@ -12,8 +12,10 @@ from django.apps import apps
 from django.db import connection, models, transaction
 
 from audit.services import record
+from tenants import selectors
 from tenants.access import Actor
 from tenants.models import Tenant, TenantKey
+from tenants.owned import check_owned
 
 BATCH = 10_000
 """Rows in one transaction: a fraction of a second."""
@@ -24,12 +26,18 @@ ROUNDS = 50
 def shred(actor: Actor, tenant: Tenant) -> bool:
     """Delete what is left of the customer; True when nothing is. Call it in the customer's scope.
 
-    The first transaction already destroys what could open a secret: the copy that a thief of backups has is worth
-    nothing from then on. The trail stays.
+    False too, and nothing is touched, when its time is not over (any more): it was restored, or another sweeper
+    has ended it. The first transaction already destroys what could open a secret: the copy that a thief of backups
+    has is worth nothing from then on, and a restore is refused (tenants.services). The trail stays.
+    Raises NoScope in another customer's scope.
     """
+    check_owned(Tenant, [tenant])
     order = list(_children_first())
     keys = order.index(TenantKey)
     with transaction.atomic():
+        _lock(tenant)
+        if not selectors.is_over(tenant):
+            return False
         if TenantKey.objects.filter(tenant=tenant).exists():
             _record(actor, tenant)
             for model in _holders_of_keys(order[:keys]):
@@ -37,7 +45,7 @@ def shred(actor: Actor, tenant: Tenant) -> bool:
             _delete(TenantKey, tenant.id, None)
     rounds = 0
     for model in order:
-        while _delete(model, tenant.id, BATCH):
+        while _delete_some(model, tenant):
             rounds += 1
             if rounds == ROUNDS:
                 return False
@@ -78,6 +86,19 @@ def _owner_column(model: type[models.Model]) -> str | None:
         if field.is_relation and field.related_model is Tenant:
             return str(field.column)
     return None
+
+
+def _lock(tenant: Tenant) -> None:
+    """Sweepers and a restore wait for each other here; what is decided is asked after it."""
+    Tenant.objects.select_for_update(no_key=True).filter(id=tenant.id).first()
+
+
+def _delete_some(model: type[models.Model], tenant: Tenant) -> int:
+    """One batch. Two sweepers take turns: who waited for the very rows that another deletes would find none left of
+    many, and go on to what they point at."""
+    with transaction.atomic():
+        _lock(tenant)
+        return _delete(model, tenant.id, BATCH)
 
 
 def _delete(model: type[models.Model], tenant_id: uuid.UUID, most: int | None) -> int:

@@ -82,7 +82,8 @@ def delete(request: HttpRequest, tenant: Tenant) -> HttpResponse:
 
 @tenant_view(needs=Ability.DELETE_TENANT, methods=WRITES, deleted=True)
 def restore(request: HttpRequest, tenant: Tenant) -> HttpResponse:
-    if not tenant.deleted_at:
+    """Asks, while it can be restored; afterwards the customer's page says that it cannot."""
+    if not tenant.deleted_at or (tenant.is_over and request.method != "POST"):
         return SeeOther(f"/tenants/{tenant.id}/")
     problem = ""
     if request.method == "POST":
@@ -108,7 +109,7 @@ def restore(request: HttpRequest, tenant: Tenant) -> HttpResponse:
 
 @list_view(needs=Ability.DELETE_TENANT)
 def deleted(request: HttpRequest) -> HttpResponse:
-    """Customers that can still be brought back, and those whose keys are gone."""
+    """Customers that can still be brought back, and those whose time is over, until the sweeper is through."""
     found = selectors.tenants(search=tables.search_of(request.GET), deleted=True).order_by(
         "-deleted_at", "id"
     )

@@ -3,6 +3,7 @@
 import uuid
 
 import pytest
+from django.utils import timezone
 
 from audit.models import Entry
 from replication.models import Command
@@ -254,6 +255,15 @@ def test_a_removed_customer_can_be_seen_and_restored_and_nothing_else(api: Api, 
     assert api.post(f"{one(cast)}/restore").json["deleted_at"] is None
     assert api.patch(one(cast), {"domain": "a.example"}).status == 200
     assert api.post(f"{one(cast)}/restore").status == 200
+
+
+def test_after_its_days_a_removed_customer_cannot_be_restored(api: Api, cast: Cast) -> None:
+    api.delete(one(cast), {"typed_name": "Contoso"})
+    with scope.one(cast.contoso.id):
+        Tenant.objects.update(shred_at=timezone.now())
+    refused = api.post(f"{one(cast)}/restore")
+    assert (refused.status, refused.code) == (410, "tenant_shredded")
+    assert api.get(one(cast)).json["deleted_at"]
 
 
 def test_delete_and_restore_need_the_ability(api_of: ApiMaker, cast: Cast) -> None:
