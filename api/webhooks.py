@@ -16,6 +16,7 @@ from api.links import link
 from api.permissions import every, provider
 from api.serializers import In, Nothing, Out
 from api.views import ApiView, ListView
+from core.errors import InvalidInput
 from events import selectors as events
 from events.models import Event, Type
 from tenants.abilities import Ability
@@ -168,10 +169,17 @@ class OneWebhook(ApiView):
 
     @extend_schema(operation_id="webhooks_set", request=WebhookIn, responses=WebhookOut)
     def put(self, request: Request, endpoint_id: uuid.UUID) -> Response:
-        """Change it; what is left out becomes empty. Cursor and secret stay."""
+        """Change it; what is left out becomes empty. Cursor and secret stay.
+
+        One that is limited to customers becomes everybody's by an empty `tenants` only, not by leaving it out.
+        Customers that were removed since may stay in it.
+        """
         found = selectors.endpoint(endpoint_id)
         etags.check(request, found.row_version, thing="the webhook")
-        values = {"types": [], "tenants": [], **self.body(WebhookIn)}
+        given = self.body(WebhookIn)
+        if found.tenants and "tenants" not in given:
+            raise InvalidInput(field="tenants", why="say whose events it gets; an empty list: everybody's")
+        values = {"types": [], "tenants": [], **given}
         return self._answer(request, services.change(self.actor, found, version=found.row_version, **values))
 
     @extend_schema(operation_id="webhooks_remove", responses={204: None})

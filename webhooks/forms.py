@@ -1,6 +1,7 @@
 """What a person says about a webhook."""
 
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
@@ -37,9 +38,35 @@ class EndpointForm(forms.Form):
         help_text="Names, one a line: only their events are sent. Empty: everybody's, and the provider's own.",
     )
 
+    everybody = forms.BooleanField(
+        label="All customers",
+        required=False,
+        help_text="From now on it gets everybody's events and the provider's own, no longer those of some customers.",
+    )
+
+    def __init__(self, *args: Any, endpoint: Endpoint | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._limited_to = list(endpoint.tenants) if endpoint else []
+        if not self._limited_to:
+            del self.fields["everybody"]
+
+    def clean(self) -> dict[str, Any]:
+        """An empty list makes a webhook of some customers everybody's only where somebody says so."""
+        given: dict[str, Any] = super().clean() or self.cleaned_data
+        everybody, named = given.get("everybody", False), bool(given.get("tenants"))
+        if self._limited_to and "tenants" in given and everybody == named:
+            self.add_error(
+                "tenants",
+                "Empty this, or leave All customers unticked."
+                if named
+                else "It gets the events of some customers only: name them, or tick All customers.",
+            )
+        return given
+
     def wish(self) -> dict[str, Any]:
         """What webhooks.services takes; of a valid form. Raises InvalidInput for an unknown customer."""
-        return {**self.cleaned_data, "tenants": _ids(self.cleaned_data["tenants"])}
+        given = {name: value for name, value in self.cleaned_data.items() if name != "everybody"}
+        return {**given, "tenants": _ids(given["tenants"], kept=self._limited_to)}
 
     @staticmethod
     def values_of(endpoint: Endpoint) -> dict[str, Any]:
@@ -70,17 +97,25 @@ class RotateForm(forms.Form):
 
 
 def names(endpoint: Endpoint) -> list[str]:
-    """Of the customers whose events it gets; none means all."""
+    """Of the customers whose events it gets; none means all. Of those that left the id, since others may have
+    their names by now."""
     with scope.every("names of the customers that a webhook is about"):
-        return list(
-            Tenant.objects.filter(id__in=endpoint.tenants).order_by("name").values_list("name", flat=True)
-        )
+        known = {tenant.id: tenant for tenant in Tenant.objects.filter(id__in=endpoint.tenants)}
+    here = sorted(tenant.name for tenant in known.values() if not tenant.deleted_at)
+    deleted = [f"{tenant.id} ({tenant.name}, deleted)" for tenant in known.values() if tenant.deleted_at]
+    return here + sorted(deleted) + [f"{each} (gone)" for each in endpoint.tenants if each not in known]
 
 
-def _ids(text: str) -> list[uuid.UUID]:
+def _ids(text: str, *, kept: Sequence[uuid.UUID]) -> list[uuid.UUID]:
+    """By the lines that `names` gives, or a person types. Raises InvalidInput."""
+    by_id = {str(each): each for each in kept}
     found = []
     with scope.every("customers of a webhook are found by their names"):
         for name in filter(None, (line.strip() for line in text.splitlines())):
+            first = name.split()[0]
+            if first in by_id:
+                found.append(by_id[first])
+                continue
             tenant: Tenant | None = Tenant.objects.filter(name__iexact=name, deleted_at=None).first()
             if tenant is None:
                 raise InvalidInput(field="tenants", why=f"there is no customer called {name}")

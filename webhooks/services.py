@@ -86,12 +86,16 @@ def add(
 
 @transaction.atomic
 def change(actor: Actor, endpoint: Endpoint, *, version: int | None = None, **given: Any) -> Endpoint:
-    """Raises InvalidInput naming the field, or Conflict when somebody was faster."""
+    """Customers that have left since may stay in `tenants`: without them it would become everybody's.
+
+    Raises InvalidInput naming the field, or Conflict when somebody was faster.
+    """
     locked = Endpoint.objects.select_for_update(no_key=True).get(id=endpoint.id)
     if version is not None and locked.row_version != version:
         raise Conflict("conflict_version", thing=locked.name)
     names = ("name", "url", "types", "tenants")
-    values = _cleaned(**{name: given.get(name, getattr(locked, name)) for name in names})
+    wanted = {name: given.get(name, getattr(locked, name)) for name in names}
+    values = _cleaned(**wanted, kept=locked.tenants)
     before = {name: getattr(locked, name) for name in names}
     for name, value in values.items():
         setattr(locked, name, value)
@@ -172,7 +176,14 @@ def _send(actor: Actor, endpoint: Endpoint) -> None:
             queue.submit(actor, DELIVER, None, target=str(endpoint.id))
 
 
-def _cleaned(*, name: str, url: str, types: Sequence[str], tenants: Sequence[uuid.UUID]) -> dict[str, Any]:
+def _cleaned(
+    *,
+    name: str,
+    url: str,
+    types: Sequence[str],
+    tenants: Sequence[uuid.UUID],
+    kept: Sequence[uuid.UUID] = (),
+) -> dict[str, Any]:
     name = " ".join(name.split())
     if not 1 <= len(name) <= 120 or not name.isprintable():
         raise InvalidInput(field="name", why="it needs 1 to 120 printable characters")
@@ -181,7 +192,7 @@ def _cleaned(*, name: str, url: str, types: Sequence[str], tenants: Sequence[uui
     wanted = set(tenants)
     with scope.every("customers of a webhook are looked up"):
         known = set(Tenant.objects.filter(id__in=wanted, deleted_at=None).values_list("id", flat=True))
-    if wanted - known:
+    if wanted - known - set(kept):
         raise InvalidInput(field="tenants", why="one of them is no customer")
     return {
         "name": name,

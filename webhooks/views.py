@@ -67,7 +67,8 @@ def one(request: HttpRequest, endpoint_id: uuid.UUID) -> HttpResponse:
 @provider_view(needs=Ability.MANAGE_WEBHOOKS, methods=WRITES, fresh=True)
 def edit(request: HttpRequest, endpoint_id: uuid.UUID) -> HttpResponse:
     endpoint = selectors.endpoint(endpoint_id)
-    form = EndpointForm(request.POST or None, initial=EndpointForm.values_of(endpoint) | typed(request))
+    initial = EndpointForm.values_of(endpoint) | typed(request)
+    form = EndpointForm(request.POST or None, initial=initial, endpoint=endpoint)
     if request.method == "POST" and form.is_valid():
         try:
             services.change(actor_of(request), endpoint, **form.wish())

@@ -1,16 +1,22 @@
 """Webhooks by browser and by API: who may, what is shown once, and whose events one sees."""
 
+import re
+import uuid
+from html import unescape
 from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from events.models import Type
 from events.services import tell
+from replication import sweeper
 from replication.models import Command
 from tenants import scope
 from tenants.access import SYSTEM
-from tenants.models import ProviderSecret
+from tenants.models import ProviderSecret, Tenant
+from tenants.services import add_tenant, delete_tenant
 from tests.breakers.hands import proven
 from tests.cast import Cast
 from tests.pages.helpers import SignIn, post, text_of
@@ -39,11 +45,70 @@ def test_a_provider_admin_adds_one_and_sees_its_secret_once(cast: Cast, client_o
         assert Command.objects.filter(kind="deliver_events", target=str(endpoint.id)).count() == 1
     post(pia, f"{base}edit/", {**FORM, "tenants": "Nobody"}, 422)
     post(pia, f"{base}edit/", {**FORM, "url": "http://tickets.example"}, 422)
-    post(pia, f"{base}edit/", {**FORM, "name": "Renamed"})
+    post(pia, f"{base}edit/", {**FORM, "name": "Renamed", "tenants": "contoso"})
     post(pia, f"{base}replay/", {"cursor": "-1"}, 422)
     post(pia, f"{base}replay/", {"cursor": "0"})
     post(pia, f"{base}remove/", {})
     assert not Endpoint.objects.exists()
+
+
+def leave(tenant: Tenant, *, for_good: bool = False) -> None:
+    with scope.one(tenant.id):
+        delete_tenant(SYSTEM, tenant, typed_name=tenant.name)
+        if for_good:
+            Tenant.objects.update(shred_at=timezone.now())
+    assert not for_good or sweeper.shred() == 1
+
+
+def edited(page: str) -> str:
+    """What the form says in its field Customers."""
+    (text,) = re.findall(r'<textarea name="tenants"[^>]*>([^<]*)</textarea>', page)
+    return unescape(str(text)).strip()
+
+
+@pytest.mark.parametrize("for_good", [False, True])
+def test_a_webhook_of_customers_that_left_does_not_become_everybodys(
+    cast: Cast, client_of: SignIn, for_good: bool
+) -> None:
+    endpoint, _ = services.add(SYSTEM, name="Alder's", url=FORM["url"], tenants=[cast.contoso.id])
+    leave(cast.contoso, for_good=for_good)
+    add_tenant(SYSTEM, name="Contoso", entra_tenant_id=None)
+    pia, base = client_of(cast.pia), f"/settings/webhooks/{endpoint.id}/"
+    for page in ("/settings/webhooks/", base):
+        assert str(cast.contoso.id) in text_of(pia, page), page
+    shown = edited(text_of(pia, f"{base}edit/"))
+    assert shown == f"{cast.contoso.id} ({'gone' if for_good else 'Contoso, deleted'})"
+    post(pia, f"{base}edit/", {**FORM, "name": "Renamed", "tenants": shown})
+    assert Endpoint.objects.get().tenants == [cast.contoso.id], "not the new one of the same name"
+    refused = post(pia, f"{base}edit/", {**FORM, "tenants": " \n"}, 422).content.decode()
+    assert "tick All customers" in refused
+    post(pia, f"{base}edit/", {**FORM, "tenants": shown, "everybody": "on"}, 422)
+    post(pia, f"{base}edit/", {**FORM, "tenants": str(uuid.uuid4())}, 422)
+    assert Endpoint.objects.get().tenants == [cast.contoso.id]
+    post(pia, f"{base}edit/", {**FORM, "tenants": f"{shown}\nfabrikam"})
+    assert set(Endpoint.objects.get().tenants) == {cast.contoso.id, cast.fabrikam.id}
+    post(pia, f"{base}edit/", {**FORM, "tenants": "", "everybody": "on"})
+    assert Endpoint.objects.get().tenants == []
+    assert "All customers" not in text_of(pia, f"{base}edit/"), "asked only where it was limited"
+    post(pia, f"{base}edit/", FORM)
+
+
+def test_by_the_api_neither(cast: Cast, api: Any) -> None:
+    endpoint, _ = services.add(SYSTEM, name="Alder's", url=FORM["url"], tenants=[cast.contoso.id])
+    leave(cast.contoso, for_good=True)
+    pia, url = api("pia"), f"/api/v1/webhooks/{endpoint.id}"
+
+    def put(**more: Any) -> Any:
+        tag = pia.get(url)["ETag"]
+        return pia.put(url, {**FORM, **more}, content_type="application/json", HTTP_IF_MATCH=tag)
+
+    as_read = pia.get(url).json()["tenants"]
+    assert put(tenants=as_read).json()["tenants"] == as_read, "what was read can be written back"
+    refused = put()
+    assert (refused.status_code, Endpoint.objects.get().tenants) == (422, [cast.contoso.id])
+    assert put(tenants=[str(uuid.uuid4())]).status_code == 422
+    assert put(tenants=[]).json()["tenants"] == []
+    assert put().status_code == 200
 
 
 def test_a_new_signing_secret_is_shown_once_and_the_old_one_is_ended_by_hand(
