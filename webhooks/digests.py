@@ -6,26 +6,25 @@ sent. The portal's own links only, and never a tracker between (complaint B 35).
 
 import dataclasses
 import datetime as dt
-import smtplib
 import uuid
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.core.mail import EmailMessage, get_connection
+from django.core.mail import EmailMessage
 from django.db import transaction
 from django.db.models import F, Q
+from django.db.models.functions import Now
 from django.template.loader import render_to_string
 from django.utils import timezone
 
-from accounts import branding
+from accounts import branding, delivery
 from accounts.models import User
 from audit.services import record
 from breakers.selectors import open_breakers
-from core.errors import UmpError
 from events.models import Event, Type
 from replication import services as queue
-from replication.models import OPEN, Command
+from replication.models import OPEN, Command, State
 from replication.registry import chore
 from tenants import provider_app, scope
 from tenants.abilities import Ability
@@ -38,7 +37,8 @@ SEND = "send_digest"
 HOUR = 6
 """Not before this hour, UTC."""
 LISTED = 50
-TIMEOUT = 10
+REST = dt.timedelta(hours=2)
+"""After a mail that was given up, or cancelled: its command has tried for a while already."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,12 +102,12 @@ def text_for(user: User, parts: list[Part]) -> str:
 
 
 def send(user_id: uuid.UUID, day: dt.date) -> bool:
-    """Whether there was something to say. Raises UmpError (mail_refused) when it could not go out.
+    """Whether there was something to say, to somebody who still wants it. Raises UmpError as accounts.delivery does.
 
     The Message-ID is that of the person and the day: a mail that was sent twice is shown once.
     """
     user = User.objects.filter(id=user_id, is_active=True).first()
-    if user is None:
+    if user is None or not Digest.objects.filter(user=user).exists():
         return False
     parts = parts_for(actor_of_user(user.id, str(user)))
     if not parts:
@@ -121,27 +121,31 @@ def send(user_id: uuid.UUID, day: dt.date) -> bool:
             "Message-ID": f"<digest-{day:%Y%m%d}-{user.id.hex}@{host}>",
             "Auto-Submitted": "auto-generated",
         },
-        connection=get_connection(timeout=TIMEOUT),
     )
-    try:
-        message.send()
-    except (smtplib.SMTPException, OSError) as error:
-        raise UmpError.of("mail_refused", detail={"cause": type(error).__name__}) from error
+    delivery.deliver(message)
     return True
 
 
 @chore
 def send_due() -> int:
-    """Queue the mails of today that are neither sent nor queued; how many."""
+    """Queue the mails of today that are neither sent nor queued, nor were given up just now; how many.
+
+    What only a person can mend (an address that is refused) is one suspended command, which counts as queued.
+    """
     now = timezone.now()
     if now.hour < HOUR or not settings.EMAIL_URL:
         return 0
+    behind = Digest.objects.filter(Q(done_on=None) | Q(done_on__lt=now.date()))
+    wanted = [str(user_id) for user_id in behind.values_list("user_id", flat=True)]
+    if not wanted:
+        return 0
     with scope.every("daily mails are commands of the provider as a whole"):
-        busy = set(Command.objects.filter(kind=SEND, state__in=OPEN).values_list("target", flat=True))
-        behind = Digest.objects.filter(Q(done_on=None) | Q(done_on__lt=now.date())).values_list(
-            "user_id", flat=True
-        )
-        due = [str(user_id) for user_id in behind if str(user_id) not in busy]
+        mails = Command.objects.filter(kind=SEND)
+        given_up = mails.filter(state__in=(State.FAILED, State.CANCELLED), finished_at__gt=Now() - REST)
+        busy = {
+            row.target for rows in (mails.filter(state__in=OPEN), given_up) for row in rows.only("target")
+        }
+        due = [target for target in wanted if target not in busy]
         for target in due:
             queue.submit(SYSTEM, SEND, None, target=target)
         return len(due)

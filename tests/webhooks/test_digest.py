@@ -1,17 +1,21 @@
 """The daily mail: for whom, when, about whom, and once."""
 
 import datetime as dt
+import smtplib
 from typing import Any
 
 import pytest
 import time_machine
 from django.core import mail
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from breakers.models import Breaker
+from replication import services
+from replication.models import Command, State
 from tenants import scope
 from tenants.models import Connection, Secret
-from tests.breakers.hands import claim, proven, settle
+from tests.breakers.hands import claim, make_due, proven, settle
 from tests.cast import Cast
 from tests.pages.helpers import SignIn, failed, post, text_of
 from webhooks import digests
@@ -101,6 +105,69 @@ def test_whoever_left_gets_none(cast: Cast) -> None:
     cast.olga.is_active = False
     cast.olga.save()
     assert go() == []
+
+
+def commands() -> list[Command]:
+    with scope.every("a test looks"):
+        return list(Command.objects.filter(kind=digests.SEND).order_by("id"))
+
+
+def refuses(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def send(*_: object, **__: object) -> int:
+        raise error
+
+    monkeypatch.setattr(mail.EmailMessage, "send", send)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (smtplib.SMTPRecipientsRefused({"pia@example.test": (550, b"no such person")}), "mail_address"),
+        (smtplib.SMTPAuthenticationError(535, b"wrong"), "mail_sign_in"),
+    ],
+)
+def test_what_a_person_must_mend_is_one_command_that_waits_for_him(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch, error: Exception, code: str
+) -> None:
+    wants(cast, "pia")
+    failed(cast.contoso)
+    with monkeypatch.context() as broken:
+        refuses(broken, error)
+        for hours in (0, 3, 24):
+            assert go(MORNING + dt.timedelta(hours=hours)) == []
+        (command,) = commands()
+    assert (command.state, command.error["code"]) == (State.SUSPENDED, code)
+    with scope.every("a person mends it"):
+        services.retry(cast.actor("pia"), command)
+    assert len(go()) == 1
+    assert commands()[0].state == State.SUCCEEDED
+
+
+def test_a_mail_server_that_is_away_is_asked_again_after_two_hours(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wants(cast, "pia")
+    failed(cast.contoso)
+    with monkeypatch.context() as broken:
+        refuses(broken, smtplib.SMTPServerDisconnected("away"))
+        for _ in range(8):
+            assert go() == []
+            make_due()
+        (command,) = commands()
+    assert (command.state, command.attempts) == (State.FAILED, 5)
+    with scope.every("two hours later"):
+        Command.objects.update(finished_at=Now() - digests.REST)
+    assert len(go()) == 1
+
+
+def test_who_wants_none_any_more_gets_none_that_waited(cast: Cast) -> None:
+    wants(cast, "pia")
+    failed(cast.contoso)
+    with time_machine.travel(MORNING, tick=False):
+        assert digests.send_due() == 1
+    digests.wish(cast.actor("pia"), cast.pia, wanted=False)
+    assert go() == []
+    assert commands()[0].state == State.SUCCEEDED
 
 
 def test_a_customers_own_people_are_told_of_their_customer_only(cast: Cast, client_of: SignIn) -> None:
