@@ -56,13 +56,13 @@ class DeliverEvents(Kind):
                     .first()
                 )
                 if endpoint is None or endpoint.held_at:
-                    return Done(f"{sent} events were taken; the webhook is held or gone.", outcome="partial")
+                    return _ended(sent)
                 newest = Event.objects.order_by("-id").values_list("id", flat=True).first() or 0
                 event = selectors.waiting(endpoint).first()
             if event is None:
                 self._note(ctx, endpoint, cursor=max(newest, endpoint.cursor))
                 return Done(f"{endpoint.name} has every event; {sent} were taken.", result={"events": sent})
-            failed = self._hand_over(ctx, endpoint, event)
+            failed = self._hand_over(ctx, endpoint, event, sent)
             if failed is not None:
                 return failed
             sent += 1
@@ -70,7 +70,7 @@ class DeliverEvents(Kind):
             if ctx.should_yield():
                 return Again()
 
-    def _hand_over(self, ctx: Context, endpoint: Endpoint, event: Event) -> Outcome | None:
+    def _hand_over(self, ctx: Context, endpoint: Endpoint, event: Event, sent: int) -> Outcome | None:
         """None when it was taken."""
         began = time.monotonic()
         status, problem = _post(ctx, endpoint, event)
@@ -88,7 +88,8 @@ class DeliverEvents(Kind):
             )
             return None
         since = endpoint.failing_since or timezone.now()
-        self._note(ctx, endpoint, delivery, failures=F("failures") + 1, failing_since=since)
+        if not self._note(ctx, endpoint, delivery, failures=F("failures") + 1, failing_since=since):
+            return _ended(sent)
         if status == GONE or timezone.now() - since >= HOLD_AFTER:
             why = (
                 "It answered that it is gone"
@@ -102,9 +103,14 @@ class DeliverEvents(Kind):
         return Again(problem, wait=dt.timedelta(minutes=minutes * random.uniform(0.8, 1.2)))  # noqa: S311  jitter
 
     @staticmethod
-    def _note(ctx: Context, endpoint: Endpoint, delivery: Delivery | None = None, **fields: object) -> None:
-        """Where it stands now, while this worker still holds the command and nobody asked for a replay."""
+    def _note(ctx: Context, endpoint: Endpoint, delivery: Delivery | None = None, **fields: object) -> bool:
+        """Where it stands now, while this worker still holds the command and nobody asked for a replay.
+
+        False, and nothing is noted, when somebody removed it while it was called.
+        """
         with ctx.transaction():
+            if not Endpoint.objects.select_for_update(no_key=True).filter(id=endpoint.id).exists():
+                return False
             Endpoint.objects.filter(id=endpoint.id, cursor=endpoint.cursor).update(**fields)
             if delivery is not None:
                 delivery.save()
@@ -112,6 +118,11 @@ class DeliverEvents(Kind):
                 Delivery.objects.filter(
                     endpoint=endpoint, id__lte=next(iter(old[KEPT : KEPT + 1]), 0)
                 ).delete()
+        return True
+
+
+def _ended(sent: int) -> Done:
+    return Done(f"{sent} events were taken; the webhook is held or gone.", outcome="partial")
 
 
 @register

@@ -108,9 +108,13 @@ def change(actor: Actor, endpoint: Endpoint, *, version: int | None = None, **gi
 
 @transaction.atomic
 def remove(actor: Actor, endpoint: Endpoint) -> None:
-    sealed = [each for each in (endpoint.secret, endpoint.former_secret) if each is not None]
-    note(actor, "webhook.removed", endpoint, {"URL": (endpoint.url, None)})
-    endpoint.delete()
+    """Nothing where it is gone already. A delivery that is under way is noted before it, or not at all."""
+    locked = Endpoint.objects.select_for_update(no_key=True).filter(id=endpoint.id).first()
+    if locked is None:
+        return
+    sealed = [each for each in (locked.secret, locked.former_secret) if each is not None]
+    note(actor, "webhook.removed", locked, {"URL": (locked.url, None)})
+    locked.delete()
     for each in sealed:
         each.delete()
 

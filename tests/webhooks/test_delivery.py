@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from audit.models import Entry
 from core.errors import Conflict, InvalidInput, LeaseLost
 from events.models import Event, Type
 from events.services import tell
@@ -194,6 +195,30 @@ def test_gone_means_gone(receiver: Receiver, endpoint: Endpoint) -> None:
     receiver.answers = [410]
     deliver()
     assert fresh(endpoint).held_at
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("status", [204, 500, 410])
+def test_one_that_is_removed_while_it_is_called_leaves_no_trouble(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    """Committed, because whether a delivery has its webhook is asked at the commit."""
+    endpoint, _ = services.add(SYSTEM, name="Tickets", url=receiver.url)
+    happen(proven("Alder"))
+    receiver.answers = [status]
+    signed = signing.headers
+
+    def meanwhile(*given: Any) -> dict[str, str]:
+        services.remove(SYSTEM, fresh(endpoint))
+        return signed(*given)
+
+    monkeypatch.setattr(signing, "headers", meanwhile)
+    (command,) = deliver()
+    assert len(receiver.got) == 1
+    assert (command.state, command.error) == (State.SUCCEEDED, None)
+    assert not Delivery.objects.exists()
+    with scope.every("the trail"):
+        assert not Entry.objects.filter(action="webhook.held").exists()
 
 
 def test_it_gets_its_customers_and_its_types_only(receiver: Receiver) -> None:
