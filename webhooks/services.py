@@ -121,7 +121,7 @@ def remove(actor: Actor, endpoint: Endpoint) -> None:
 
 @transaction.atomic
 def hold(actor: Actor, endpoint: Endpoint, because: str) -> None:
-    """Nothing is sent until somebody resumes it; events wait, and none is skipped."""
+    """Nothing is sent until somebody resumes it; events wait as long as they are kept (events.services.KEPT)."""
     Endpoint.objects.filter(id=endpoint.id, held_at=None).update(held_at=Now(), held_because=because[:300])
     note(actor, "webhook.held", endpoint, {"because": (None, because)})
 

@@ -154,7 +154,7 @@ hold = _act(
     "hold",
     "Hold",
     "{name} is held; events wait.",
-    "Nothing is sent until somebody resumes it. Events wait meanwhile, and none is skipped.",
+    "Nothing is sent until somebody resumes it. Events wait meanwhile for up to 90 days; older ones are forgotten.",
     lambda actor, endpoint: services.hold(actor, endpoint, f"Held by {actor.label}."),
 )
 resume = _act(
