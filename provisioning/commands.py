@@ -1,5 +1,6 @@
 """What the worker may do for people's changes: work out what would be written, write it, and read it back."""
 
+import datetime as dt
 import json
 import uuid
 from typing import Any, ClassVar
@@ -27,7 +28,7 @@ from provisioning.models import (
 from provisioning.services import APPLY
 from replication import plans, services
 from replication.context import Again, Context, Done, Outcome
-from replication.models import OPEN, Command, LaneName
+from replication.models import OPEN, Command, LaneName, State
 from replication.registry import Kind, chore, register
 from telephony import ways
 from tenants import lines, scope
@@ -36,6 +37,9 @@ from tenants.access import SYSTEM, Actor
 from tenants.models import Tenant
 
 A_SWEEP = 50
+AT_WORK = (State.QUEUED, State.EXECUTING)
+WAITS = "Another command is writing changes of this customer; this one goes on after it"
+WAIT = dt.timedelta(seconds=10)
 READ_AFTER = {
     "number": ("teams_users", "number_assignments"),
     "policy": ("teams_policies",),
@@ -106,15 +110,17 @@ class _Run:
     def slice(self) -> Outcome:
         """Done at the end, Again at a slice's end."""
         step = self.ctx.state.get("step", "begin")
+        if step == "end":  # a worker died before it could say so
+            return self._ended(self.ctx.state["figures"])
+        waits = self._left_behind() if step != "apply" else None
+        if waits is not None:
+            return waits
         if step == "begin":
-            waits = self._left_behind()
-            if waits is not None:
-                return waits
             if self.ctx.params.get("settle"):
                 return Done("What a command that ended had under way was read back; the rest waits again.")
             self._begin()
         plan = Plan.objects.get(uid=self.ctx.state["plan"])
-        if plan.state == PlanState.STALE:
+        if plan.state == PlanState.STALE or (step == "apply" and plan.state != PlanState.APPLYING):
             return self._replaced(plan)
         if self.ctx.state["step"] == "draw" and not self._draw(plan):
             return Again()
@@ -130,10 +136,18 @@ class _Run:
     def _left_behind(self) -> Again | None:
         """What a command that ended in the middle has left: the sent is read back, the rest waits as before.
 
-        Commands of a customer's lane run one after another, so whoever was at it has ended. Again while Microsoft
-        has not shown what was sent.
+        Between two slices of a command others of its lane run, so whoever is at a plan may only be waiting for
+        Microsoft: then this one waits for it, and a dry run, which writes nothing, draws beside it. Nobody waits in
+        a circle, because who carries out a plan waits for no command. One that is suspended has a person to wait
+        for, and is not waited for. Again also while Microsoft has not shown what was sent.
         """
+        at_work = Command.objects.filter(tenant=self.tenant, kind=APPLY, state__in=AT_WORK)
+        busy = set(at_work.exclude(id=self.ctx.command_id).values_list("id", flat=True))
         for plan in Plan.objects.filter(tenant=self.tenant, state=PlanState.APPLYING):
+            if plan.command_id in busy:
+                if self.ctx.dry_run:
+                    continue
+                return Again(WAITS, wait=WAIT)
             waits = Applying(self.ctx, self.graph, plan, app=self.app).settle()
             if waits is not None:
                 return waits
@@ -143,7 +157,10 @@ class _Run:
         return None
 
     def _replaced(self, plan: Plan) -> Outcome:
-        """While this command lay with a person another one drew a plan, and may have written what is in this one."""
+        """While this command lay with a person another one drew a plan, and may have written what is in this one.
+
+        Or took over what this one had begun. Raises changes_moved where a person said yes to just this plan.
+        """
         if self.ctx.params.get("plan") is not None:
             raise UmpError.of("changes_moved", why="the plan was carried out or replaced meanwhile")
         return self._anew(plan)
@@ -278,6 +295,11 @@ class _Run:
                 services.submit(SYSTEM, kind, self.tenant)
             plan.refresh_from_db()
             telling.applied(plan, PlanState(plan.state), figures)
+            self.ctx.checkpoint(step="end", figures=figures)
+        return self._ended(figures)
+
+    def _ended(self, figures: dict[str, int]) -> Done:
+        plan = Plan.objects.get(uid=self.ctx.state["plan"])
         outcome = "complete" if plan.state == PlanState.APPLIED else "partial"
         return Done(_result(figures), outcome=outcome, result={"plan": str(plan.uid), "lines": figures})
 

@@ -164,5 +164,6 @@ def _differs(old: Line, new: Line) -> bool:
 
 
 def give_up(plan_uid: uuid.UUID) -> None:
-    """The plan will never be carried out. Call it under the fence."""
-    Plan.objects.filter(uid=plan_uid).update(state=PlanState.STALE, finished_at=Now())
+    """The plan will never be carried out; one that was, as far as it went, stays. Call it under the fence."""
+    drawn = Plan.objects.filter(uid=plan_uid, state__in=[PlanState.DRAWING, PlanState.READY])
+    drawn.update(state=PlanState.STALE, finished_at=Now())

@@ -15,7 +15,7 @@ from core.errors import UmpError
 from directory.models import DirectoryUser
 from m365 import identity, pacing, permissions
 from m365.graph import GraphClient
-from provisioning import applying, commands, sending, services
+from provisioning import applying, commands, planning, sending, services
 from provisioning.aspects import Answers, Desk, Intent
 from provisioning.models import Change, ChangeState, Line, LineState, PlanState
 from replication import services as queue
@@ -392,3 +392,101 @@ def test_what_was_taken_back_after_the_plan_was_drawn_is_left_out(stage: Stage) 
         services.withdraw(ANNA, stage.tenant, [stage.changes()[0].id])
         applying.start(plan)
     assert [line.state for line in stage.lines(plan)] == [LineState.SKIPPED, LineState.PLANNED]
+
+
+@pytest.fixture
+def paused(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """A command that waits for Microsoft to show the first of its two numbers; the second is not sent yet."""
+    monkeypatch.setattr(applying, "CHUNK", 1)
+    monkeypatch.setattr(applying, "MOST_UNDER_WAY", 1)
+    monkeypatch.setattr(applying, "LOOK_AGAIN", dt.timedelta(hours=1))
+    stage.give(stage.without_number(2), stage.free(2))
+    with stage.customer.directory.lock:
+        stage.customer.directory.lag = 30.0
+    with scope.one(stage.tenant.id):
+        command = Command.objects.get(tenant=stage.tenant, kind="apply_changes")
+    stage.finish(command, most=4)
+    assert [line.state for line in stage.lines(stage.plan())] == [LineState.ACCEPTED, LineState.PLANNED]
+    return command
+
+
+def goes_on(stage: Stage, command: Command) -> Command:
+    """Microsoft shows at once from now on."""
+    with stage.customer.directory.lock:
+        stage.customer.directory.lag = 0.0
+    stage.pass_time(31)
+    return stage.finish(command)
+
+
+def test_another_command_waits_until_a_plan_is_carried_out(stage: Stage, paused: Command) -> None:
+    plan, (other,) = stage.plan(), stage.with_number(1)
+    asked = stage.ask([(other, "user:city", "Bern")])
+    assert asked.command is not None
+    assert asked.command.id != paused.id
+    second = stage.finish(asked.command, most=2)
+    assert (second.state, second.message) == ("queued", commands.WAITS)
+    assert [line.state for line in stage.lines(plan)] == [LineState.ACCEPTED, LineState.PLANNED]
+    first = goes_on(stage, paused)
+    assert (first.outcome, first.result["lines"]) == ("complete", {"written": 2})
+    second = stage.finish(second)
+    assert (second.outcome, second.result["lines"]) == ("complete", {"written": 1})
+    assert len(stage.orders()) == 2
+
+
+def test_a_plan_may_be_looked_at_while_another_is_carried_out(stage: Stage, paused: Command) -> None:
+    under_way, (other,) = stage.plan(), stage.with_number(1)
+    stage.ask([(other, "user:city", "Bern")])
+    _command, plan = stage.draw()
+    assert (plan.state, plan.figures) == (PlanState.READY, {"change": 1})
+    assert [line.state for line in stage.lines(under_way)] == [LineState.ACCEPTED, LineState.PLANNED]
+    assert goes_on(stage, paused).outcome == "complete"
+
+
+def test_what_a_suspended_command_was_at_goes_to_the_next_and_it_writes_nothing_more(
+    stage: Stage, paused: Command
+) -> None:
+    plan, users = stage.plan(), [line.subject_id for line in stage.lines(stage.plan())]
+    with scope.every("what the sweeper does after the third death"):
+        states.move(paused.id, from_=State.QUEUED, to=State.SUSPENDED, reason=Reason.POISON)
+    second = stage.ask([(users[0], "user:city", "Bern")]).command
+    assert second is not None
+    assert goes_on(stage, second).outcome == "complete"
+    assert len(stage.orders()) == 2
+    with scope.one(stage.tenant.id):
+        paused.refresh_from_db()
+        queue.retry(SYSTEM, paused)
+    first = stage.finish(paused)
+    assert (first.state, first.message) == ("succeeded", "Nothing had to be written.")
+    with scope.one(stage.tenant.id):
+        plan.refresh_from_db()
+    assert plan.state == PlanState.PARTIAL
+    assert len(stage.orders()) == 2
+
+
+def test_one_that_had_not_begun_to_write_waits_for_whoever_has(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Microsoft was away when the first wanted to draw; the second came in between."""
+    (user, other), given = stage.without_number(2), stage.free(2)
+    first = stage.give([user], given[:1]).command
+    assert first is not None
+    with monkeypatch.context() as patched:
+        patched.setattr(planning, "observe", _away)
+        stage.finish(first, most=1)
+    assert (first.state, first.reason) == ("queued", Reason.BACKING_OFF)
+    monkeypatch.setattr(applying, "LOOK_AGAIN", dt.timedelta(hours=1))
+    second = stage.give([other], given[1:]).command
+    assert second is not None
+    with stage.customer.directory.lock:
+        stage.customer.directory.lag = 30.0
+    stage.finish(second, most=2)
+    under_way = stage.plan()
+    assert [line.state for line in stage.lines(under_way)] == [LineState.ACCEPTED] * 2
+    stage.ask([(user, "number", given[0] + "1")])
+    assert stage.finish(first, most=2).message == commands.WAITS
+    assert goes_on(stage, second).outcome == "complete"
+    assert stage.finish(first).outcome == "complete"
+
+
+def _away(*_: object) -> None:
+    raise UmpError.of("graph_unavailable")
