@@ -49,6 +49,11 @@ MOST_SENDS = 3
 LOOK_ANYWAY = 30.0
 """Seconds after which a line is looked at though Microsoft says that its order runs."""
 LOOK_AGAIN = dt.timedelta(seconds=2)
+SHOWS_SOON = dt.timedelta(minutes=5)
+"""After a write; what does not show by then is looked at less often."""
+LOOK_LATER = dt.timedelta(seconds=30)
+LONGEST_RUN = 3600.0
+"""Seconds after which it does not count any more that Microsoft, or an SBC's command, is said to be at a line yet."""
 _CHANGE_OF = {
     LineState.DONE: ChangeState.APPLIED,
     LineState.UNSEEN: ChangeState.APPLIED,
@@ -76,7 +81,7 @@ class Applying:
             elif not under_way:
                 return None
             elif not self._follow():
-                return Again("Waiting for Microsoft to show what it accepted", wait=LOOK_AGAIN)
+                return self._look_again()
             else:
                 self._tell()
             if self.ctx.should_yield():
@@ -86,10 +91,15 @@ class Applying:
         """Only read back what is under way; None once nothing is. Nothing is sent."""
         while self.lines.filter(state__in=UNDER_WAY).exists():
             if not self._follow():
-                return Again("Waiting for Microsoft to show what it accepted", wait=LOOK_AGAIN)
+                return self._look_again()
             if self.ctx.should_yield():
                 return Again()
         return None
+
+    def _look_again(self) -> Again:
+        late = not self.lines.filter(state__in=UNDER_WAY, sent_at__gt=Now() - SHOWS_SOON).exists()
+        wait = LOOK_LATER if late else LOOK_AGAIN
+        return Again("Waiting for Microsoft to show what it accepted", wait=wait)
 
     # --- The intent -----------------------------------------------------------------------------------------
     def _intend(self, under_way: Collection[Line]) -> list[Line]:
@@ -245,22 +255,23 @@ class Applying:
     def _judge(self, line: Line, found: Found, progress: Progress) -> bool:
         """Of a line that does not show: FAILED when Microsoft says so, otherwise patience, to an end.
 
-        Whether it is under way no more.
+        Longer where somebody is at it, but not for ever: all other changes of the customer wait for it. Whether it
+        is under way no more.
         """
         thing, family, who = Thing(line.subject_id, line.aspect), aspect_of(line.aspect), line.subject_name
-        age = 0.0 if progress.running else _age(line)
+        age = _age(line)
         if progress.error is not None:
             self._end(line, LineState.FAILED, progress.error)
         elif thing not in found:
             self._end(line, LineState.FAILED, UmpError.of("user_gone", thing=who))
-        elif age < settings.WRITE_SETTLE_SECONDS:
+        elif age < (LONGEST_RUN if progress.running else settings.WRITE_SETTLE_SECONDS):
             return False
         elif not family.same(found[thing], line.before):
             self._end(line, LineState.FAILED, UmpError.of("changed_meanwhile", thing=who))
         elif line.state == LineState.SENT:
             self._again(line)
         elif age >= settings.WRITE_SHOWN_SECONDS:
-            self._end(line, LineState.UNSEEN, UmpError.of("write_unseen", thing=who))
+            self._end(line, LineState.UNSEEN, family.unseen(thing, who))
         else:
             return False
         return True

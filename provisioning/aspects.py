@@ -155,6 +155,10 @@ class Aspect(abc.ABC):
         """How far accepted writes have come, where that can be asked; by line, each with where to ask."""
         return {}
 
+    def unseen(self, thing: Thing, who: str) -> UmpError:
+        """What is said of a write that was accepted and does not show in all the time it was given."""
+        return UmpError.of("write_unseen", thing=who)
+
     @abc.abstractmethod
     def have(self, tenant_id: uuid.UUID) -> int:
         """How many of these the customer has, by the copy."""
@@ -708,7 +712,14 @@ class Route(Aspect):
             return Progress(
                 error=UmpError.of("route_failed", number=number, why=str(told.get("message", "")))
             )
+        if site_numbers.waits_in_vain(row):
+            why = "it waits to be written, and its command was cancelled or is suspended"
+            return Progress(error=UmpError.of("route_failed", number=number, why=why))
         return Progress(running=row.state != PrefixState.PRESENT)
+
+    def unseen(self, thing: Thing, who: str) -> UmpError:
+        why = "what was read of the device last does not have its rule yet"
+        return UmpError.of("route_failed", number=thing.key.partition(":")[2], why=why)
 
     @staticmethod
     def _site(one: Intent) -> tuple[Site, str]:

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
+from django.db.models import Exists, QuerySet
 
 from audiocodes import dialplan
 from audiocodes.dialplan import GrammarError
 from core.errors import Conflict, InvalidInput
 from core.words import first_of
 from replication import services as queue
-from replication.models import OPEN, Command
+from replication.models import OPEN, Command, State
 from sbc.models import Rule, Sbc
 from sites import number_rules
 from sites.models import Prefix, PrefixState, Site, SiteState
@@ -208,6 +208,19 @@ def command_of(site: Site) -> Command | None:
 def is_writing(site: Site) -> bool:
     command = command_of(site)
     return command is not None and command.state in OPEN
+
+
+def waits_in_vain(row: Prefix) -> bool:
+    """Whether it waits to be written and no command is going to: that was cancelled, or lies with a person.
+
+    By one statement: a wish is kept with its command, and what a command wrote before its own end.
+    """
+    target = f"{row.sbc_id}/{row.site.uid}"
+    with scope.every("a command about a device is the provider's own"):
+        going = Command.objects.filter(
+            tenant=None, kind=WRITE, target=target, state__in=[State.QUEUED, State.EXECUTING]
+        )
+        return Prefix.objects.filter(~Exists(going), id=row.id, state__in=UNWRITTEN).exists()
 
 
 # --- Inside ----------------------------------------------------------------------------------------------------

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models import F
+from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -233,6 +235,33 @@ def test_a_write_that_shows_late_is_waited_for(stage: Stage) -> None:
     stage.pass_time(31)
     assert stage.finish(command).outcome == "complete"
     assert stage.orders() == [(given[0], str(users[0]))]
+
+
+def test_an_order_that_never_ends_keeps_nobody_waiting_for_ever(stage: Stage) -> None:
+    """After some minutes it is looked at less often, and after an hour it counts as any that is not seen."""
+    users, given = stage.without_number(1), stage.free(1)
+    command = stage.give(users, given).command
+    assert command is not None
+    behaviour = stage.customer.pretend.behaviour
+    behaviour.order_looks, behaviour.order_seconds = 10**9, 1e12
+    stage.finish(command, most=3)
+    assert _waits(command) <= applying.LOOK_AGAIN
+    stage.pass_time(applying.SHOWS_SOON.total_seconds())
+    assert stage.finish(command, most=1).state == "queued"
+    assert applying.LOOK_AGAIN < _waits(command) <= applying.LOOK_LATER
+    stage.pass_time(applying.LONGEST_RUN)
+    done = stage.finish(command)
+    assert (done.state, done.outcome, done.result["lines"]) == ("succeeded", "partial", {"unseen": 1})
+    (line,) = stage.lines(stage.plan())
+    assert (line.state, line.problem["code"]) == (LineState.UNSEEN, "write_unseen")
+
+
+def _waits(command: Command) -> dt.timedelta:
+    """How long from the last slice's end."""
+    with scope.one(command.tenant_id):
+        rows = Command.objects.annotate(waits=F("not_before") - Now())
+        waits: dt.timedelta = rows.get(id=command.id).waits
+    return waits
 
 
 def test_a_user_who_was_deleted_in_between_stops_nobody_else(stage: Stage) -> None:

@@ -1,8 +1,14 @@
 """A number that is given at Microsoft and led to a site on the SBC, in one plan."""
 
-import pytest
+import datetime as dt
 
-from provisioning import services
+import pytest
+from django.utils import timezone
+
+from provisioning import applying, services
+from provisioning.models import LineState
+from replication import states
+from replication.models import Command, Lane, Reason, State
 from sbc.models import Sbc
 from simulator.sbc.device import Device
 from sites.models import Prefix
@@ -47,3 +53,45 @@ def test_a_site_that_is_not_on_its_sbc_leads_nowhere(sbc: Sbc, stage: Stage) -> 
     site = place(stage.tenant, sbc, sbc_state="")
     assert codes(stage.ask([(user, f"route:{site.uid}:{number}", True)])) == ["route_failed"]
     assert stage.changes() == []
+
+
+@pytest.mark.parametrize("state", [State.CANCELLED, State.SUSPENDED])
+def test_a_rule_that_nobody_is_going_to_write_has_failed(
+    sbc: Sbc, device: Device, stage: Stage, state: State
+) -> None:
+    """Its command waits while the device is away, and is cancelled, or suspended."""
+    site = place(stage.tenant, sbc)
+    (user,), (number,) = stage.without_number(1), stage.free(1)
+    command = stage.ask([(user, f"route:{site.uid}:{number}", True)], actor=SYSTEM).command
+    assert command is not None
+    stage.finish(command, most=1)
+    (line,) = stage.lines(stage.plan())
+    assert (command.state, line.state) == ("queued", LineState.ACCEPTED)
+    with scope.every("a test stops what writes the rule"):
+        writes = Command.objects.get(kind="write_numbers")
+        states.move(writes.id, from_=State.QUEUED, to=state, reason=Reason.PERSON)
+    done = stage.finish(command, most=1)
+    assert (done.state, done.outcome) == ("succeeded", "partial")
+    (change,) = stage.changes()
+    assert (change.state, change.problem["code"]) == ("failed", "route_failed")
+    assert "its command was cancelled or is suspended" in change.problem["message"]
+    assert rules(device) == []
+
+
+def test_an_sbc_that_is_away_for_long_keeps_no_other_change_waiting(
+    sbc: Sbc, device: Device, stage: Stage
+) -> None:
+    site = place(stage.tenant, sbc)
+    (user,), (number,) = stage.without_number(1), stage.free(1)
+    command = stage.ask([(user, f"route:{site.uid}:{number}", True)], actor=SYSTEM).command
+    assert command is not None
+    stage.finish(command, most=1)
+    with scope.every("a test lets the rule wait"):
+        lanes = Lane.objects.filter(id__in=Command.objects.filter(kind="write_numbers").values("lane_id"))
+        assert lanes.update(not_before=timezone.now() + dt.timedelta(days=1)) == 1
+    stage.pass_time(applying.LONGEST_RUN - 60)
+    assert stage.finish(command, most=1).state == "queued"
+    stage.pass_time(60)
+    assert stage.finish(command, most=1).outcome == "partial"
+    (line,) = stage.lines(stage.plan())
+    assert (line.state, line.problem["code"]) == (LineState.UNSEEN, "route_failed")
