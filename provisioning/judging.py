@@ -17,7 +17,7 @@ from directory.models import DirectoryGroup, DirectoryUser, SubscribedSku
 from m365.activation import PHONE_PLANS, RESOURCE_PLANS, TEAMS_PLANS
 from m365.user_writes import ATTRIBUTES
 from provisioning.aspects import TITLES, Found, Thing, Value, aspect_of, by_family
-from provisioning.models import OPEN_CHANGES, Change, Line, LineState
+from provisioning.models import OPEN_CHANGES, Change, ChangeState, Line, LineState
 from sites.models import Prefix, Site, SiteState
 from sites.number_rules import Wish as SitePrefix
 from sites.number_rules import judge as judge_prefixes
@@ -40,6 +40,7 @@ from tenants.models import Tenant
 BATCH = 2_000
 WITH_NUMBER = PHONE_PLANS | RESOURCE_PLANS
 IN_TEAMS = TEAMS_PLANS | WITH_NUMBER
+UNDER_WAY = "It was asked for already and is being written just now."
 NOT_READ = "Teams was not read lately, so the plan finds out whether it has this user."
 NOT_LISTED = "Teams does not list this user, as resource accounts and new users; the plan asks Microsoft."
 
@@ -58,7 +59,7 @@ class Wish:
 
 @dataclasses.dataclass
 class Verdict:
-    """What is to be said of a wish. `same`: it is so already. `hint`: it can be done, and should be known."""
+    """What is to be said of a wish. `same`: it is so already, or about to be. `hint`: what should be known."""
 
     wish: Wish
     name: str = ""
@@ -84,7 +85,7 @@ def judge(
     """A verdict for each, in their order; in the customer's scope.
 
     `by` wants it; some of it is for the provider's people only. What Microsoft has just shown (`seen`) is not doubted
-    because the copy lacks it.
+    because the copy lacks it. A number that the user is just being given is the `same`.
     """
     verdicts = [_cleaned(wish) for wish in wishes]
     _refuse_twice(verdicts)
@@ -199,7 +200,7 @@ def _rules(tenant: Tenant, verdicts: Sequence[Verdict], by: Actor, seen: Collect
 
 def _reached(tenant: Tenant, verdicts: Sequence[Verdict]) -> None:
     """Where telephony needs PowerShell and no worker has it, nobody would ever write these."""
-    good = [each for each in verdicts if each.problem is None]
+    good = [each for each in verdicts if each.counts]
     barrier = ways.barrier(ways.cloud_of(tenant)) if good else None
     for verdict in good:
         verdict.problem = barrier
@@ -221,15 +222,18 @@ def _numbers(tenant: Tenant, verdicts: Sequence[Verdict], led: Collection[str]) 
     read = TeamsStream.objects.filter(tenant=tenant, stream=Stream.USERS, synced_at__isnull=False).exists()
     for verdict in wanted:
         number, subject = str(_number(verdict)), verdict.wish.thing.subject_id
-        row = known.get(number)
+        row, waits = known.get(number), awaited.get(number)
+        if waits is not None and waits.applying and waits.subject_id == subject:
+            verdict.same, verdict.hint = True, UNDER_WAY
+            continue
         verdict.problem = (
             _not_this_number(tenant, verdict, row, elsewhere, leaving)
-            or _waits_for(number, subject, awaited)
+            or _waits_for(number, subject, waits)
             or (_no_phone(verdict, teams.get(subject)) if read else None)
         )
         if row is not None and verdict.problem is None:
             verdict.wish.wanted["kind"] = row.kind
-    _hint_rules(tenant, [each for each in wanted if each.problem is None], led)
+    _hint_rules(tenant, [each for each in wanted if each.counts], led)
 
 
 def _known(tenant: Tenant, claimed: Collection[str]) -> Iterable[PhoneNumber]:
@@ -253,15 +257,25 @@ def _elsewhere(tenant: Tenant, claimed: Collection[str]) -> set[str]:
     return found
 
 
-def _awaited(tenant: Tenant, claimed: Collection[str]) -> dict[str, tuple[uuid.UUID, str]]:
-    """Numbers that a change waits for, anybody's: by whom, and his name where he is the customer's own."""
+@dataclasses.dataclass(frozen=True)
+class _Awaited:
+    """Whom a change that is open gives a number; his name where he is the customer's own."""
+
+    subject_id: uuid.UUID
+    name: str
+    applying: bool
+    """Whether that is being written by now."""
+
+
+def _awaited(tenant: Tenant, claimed: Collection[str]) -> dict[str, _Awaited]:
+    """Numbers that a change waits for, anybody's."""
     listed, found = sorted(claimed), {}
     with scope.every("two customers may not wait for the same number"):
         for at in range(0, len(listed), BATCH):
             rows = Change.objects.filter(number__in=listed[at : at + BATCH], state__in=OPEN_CHANGES)
             for row in rows:
-                own = row.tenant_id == tenant.id
-                found[str(row.number)] = (row.subject_id, row.subject_name if own else "another customer")
+                name = row.subject_name if row.tenant_id == tenant.id else "another customer"
+                found[str(row.number)] = _Awaited(row.subject_id, name, row.state == ChangeState.APPLYING)
     return found
 
 
@@ -296,10 +310,10 @@ def _not_this_number(
     return None
 
 
-def _waits_for(number: str, subject: uuid.UUID, awaited: dict[str, tuple[uuid.UUID, str]]) -> UmpError | None:
-    if number not in awaited or awaited[number][0] == subject:
+def _waits_for(number: str, subject: uuid.UUID, waits: _Awaited | None) -> UmpError | None:
+    if waits is None or waits.subject_id == subject:
         return None
-    return UmpError.of("number_awaited", number=number, thing=awaited[number][1])
+    return UmpError.of("number_awaited", number=number, thing=waits.name)
 
 
 def _no_phone(verdict: Verdict, row: TeamsUser | None) -> UmpError | None:

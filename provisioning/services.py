@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
@@ -81,6 +81,25 @@ def ask(
     With `all_or_none` nothing is kept unless everything can be. Raises InvalidInput for too many.
     """
     judging.lock(tenant)
+    about = (wishes, source, title, all_or_none, undo_of)
+    try:
+        with transaction.atomic():
+            return _ask(actor, tenant, *about)
+    except (
+        IntegrityError
+    ):  # another customer asked for one of these numbers meanwhile: now that is to be seen
+        return _ask(actor, tenant, *about)
+
+
+def _ask(
+    actor: Actor,
+    tenant: Tenant,
+    wishes: Sequence[Wish],
+    source: Source,
+    title: str,
+    all_or_none: bool,
+    undo_of: Plan | None,
+) -> Asked:
     asked = preview(tenant, wishes, by=actor)
     if not asked.verdicts or (all_or_none and asked.refused):
         return asked

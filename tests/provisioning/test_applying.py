@@ -17,7 +17,7 @@ from core.errors import UmpError
 from directory.models import DirectoryUser
 from m365 import identity, pacing, permissions
 from m365.graph import GraphClient
-from provisioning import applying, commands, planning, sending, services
+from provisioning import applying, commands, judging, planning, sending, services
 from provisioning.aspects import Answers, Desk, Intent
 from provisioning.models import Change, ChangeState, Line, LineState, PlanState
 from replication import services as queue
@@ -519,3 +519,35 @@ def test_one_that_had_not_begun_to_write_waits_for_whoever_has(
 
 def _away(*_: object) -> None:
     raise UmpError.of("graph_unavailable")
+
+
+def test_what_is_being_written_just_now_is_not_asked_for_twice(stage: Stage, paused: Command) -> None:
+    """The same file again; and with another number in between, which that takes back."""
+    first, second = stage.lines(stage.plan())
+    users, given = [first.subject_id, second.subject_id], [first.after["number"], second.after["number"]]
+    stage.give(users[:1], stage.free(3)[2:])
+    asked = stage.give(users, given)
+    assert [(each.same, each.hint, each.problem) for each in asked.verdicts] == [
+        (True, judging.UNDER_WAY, None)
+    ] * 2
+    assert [row.state for row in stage.changes()] == ["applying", "applying", "withdrawn"]
+    other = stage.without_number(3)[2]
+    assert codes(stage.give([other], given[:1])) == ["number_awaited"]
+    assert goes_on(stage, paused).result["lines"] == {"written": 2}
+
+
+def test_of_two_who_ask_for_a_number_at_one_moment_the_second_is_refused(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another customer, whose act was not to be seen when this one was judged."""
+    users, given, real = stage.without_number(3), stage.free(2), judging._awaited
+    stage.give(users[:1], given[:1])
+    blind = iter([True])
+
+    def awaited(*about: Any) -> Any:
+        return {} if next(blind, False) else real(*about)
+
+    monkeypatch.setattr(judging, "_awaited", awaited)
+    assert codes(stage.give(users[1:], given)) == ["number_awaited", ""]
+    waits = [(row.subject_id, row.number) for row in stage.changes() if row.state == ChangeState.PENDING]
+    assert waits == [(users[0], given[0]), (users[2], given[1])]
