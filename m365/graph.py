@@ -19,11 +19,11 @@ from urllib.parse import quote, urlencode, urlsplit
 import orjson
 import requests
 
-from core.errors import NotFound, OutcomeUnknown, Throttled, UmpError, WriteRefused
+from core.errors import LeaseLost, NotFound, OutcomeUnknown, Throttled, UmpError, WriteRefused
 from core.http import NEVER_SENT, Outbound
 from core.kinds import Remedy
 from m365.clouds import Cloud
-from m365.errors import from_graph
+from m365.errors import from_graph, renamed
 from m365.pacing import NOTHING, Cost, Pacer, cost_of, number
 from m365.replies import Page, check_link, check_path, in_parts, json_object, read_in_parts, read_page
 
@@ -274,7 +274,8 @@ class GraphClient:
         """The answers to at most 20 steps, in the order asked; each has its own status and error.
 
         A throttled step does not fail the others; repeat it after its `retry_after`. A read-only client
-        refuses a batch with a write in it. Steps whose token ended on the way are sent once more with another.
+        refuses a batch with a write in it. Steps whose token ended on the way are sent once more with another;
+        where that fails after others were written, why it failed is their answer, and those of the others are told.
         """
         answers = self._batch(steps, turn)
         refused = {
@@ -282,9 +283,16 @@ class GraphClient:
         }
         if not refused:
             return answers
-        self._token_source(True)
         left = [step for step in steps if step.id in refused]
-        again = {answer.id: answer for answer in self._batch(left, turn)}
+        try:
+            self._token_source(True)
+            again = {answer.id: answer for answer in self._batch(left, turn)}
+        except LeaseLost:
+            raise
+        except UmpError as error:
+            if len(left) == len(steps) or all(step.method == "GET" for step in steps):
+                raise
+            again = {one.id: replace(one, error=renamed(error)) for one in answers if one.id in refused}
         return [again.get(answer.id, answer) for answer in answers]
 
     def _batch(self, steps: Sequence[BatchRequest], turn: TurnBody | None) -> list[BatchResponse]:

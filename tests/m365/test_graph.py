@@ -23,7 +23,7 @@ from core.errors import (
     WriteRefused,
 )
 from m365.clouds import CLOUDS
-from m365.graph import BatchRequest, segment, template
+from m365.graph import BatchRequest, Written, segment, template
 from m365.pacing import Cost
 from m365.replies import Page
 from tests.m365.desk import GLOBAL, ROOT, answer_with, desk, graph_error
@@ -472,6 +472,69 @@ def test_steps_whose_token_ended_on_the_way_are_sent_once_more(wire: responses.R
     assert True in place.tokens
     sent = [json.loads(call.request.body or b"")["requests"] for call in wire.calls]
     assert [[step["id"] for step in steps] for steps in sent] == [["S0", "S1"], ["S1"]]
+
+
+@pytest.mark.parametrize(
+    ("second", "code"),
+    [((429, {"Retry-After": "3000"}, graph_error("TooManyRequests")), "throttled"),
+     ((503, {}, {}), "outcome_unknown")],
+)  # fmt: skip
+def test_what_was_written_is_told_though_the_rest_is_not_sent_once_more(
+    wire: responses.RequestsMock, second: Any, code: str
+) -> None:
+    answer_with(wire, "POST", f"{ROOT}/$batch", (200, {}, _half_refused()), second)
+    done, first, other = desk().client.write_all(_patches(3))
+    assert isinstance(done, Written)
+    assert (done.status, done.client_request_id) == (204, "S0")
+    assert isinstance(first, UmpError)
+    assert isinstance(other, UmpError)
+    assert [(one.code, one.detail["client_request_id"]) for one in (first, other)] == [
+        (code, "S1"),
+        (code, "S2"),
+    ]
+    assert [one.retry_after for one in (first, other)] == [3000.0 if code == "throttled" else None] * 2
+
+
+def test_what_was_written_is_told_though_there_is_no_other_token(wire: responses.RequestsMock) -> None:
+    answer_with(wire, "POST", f"{ROOT}/$batch", (200, {}, _half_refused()))
+
+    place = desk()
+
+    def source(fresh: bool) -> str:
+        if fresh:
+            raise UmpError.of("secret_expired")
+        return "eyJkept.token.value"
+
+    place.client._token_source = source
+    answers = place.client.write_all(_patches(3))
+    assert [one.code if isinstance(one, UmpError) else one.status for one in answers] == [
+        204,
+        "secret_expired",
+        "secret_expired",
+    ]
+
+
+def test_whoever_lost_the_command_hears_of_nothing_else(wire: responses.RequestsMock) -> None:
+    answer_with(wire, "POST", f"{ROOT}/$batch", (200, {}, _half_refused()))
+    ours = iter([True])
+
+    def before_write() -> None:
+        if not next(ours, False):
+            raise LeaseLost
+
+    with pytest.raises(LeaseLost):
+        desk(before_write=before_write).client.write_all(_patches(3))
+
+
+def _patches(count: int) -> list[BatchRequest]:
+    return [BatchRequest(f"S{n}", f"/users/{USER}", "PATCH", body={"city": "Oslo"}) for n in range(count)]
+
+
+def _half_refused() -> dict[str, Any]:
+    old = {"status": 401, "headers": {}, "body": graph_error("InvalidAuthenticationToken")}
+    return {
+        "responses": [{"id": "S0", "status": 204, "headers": {}}, {"id": "S1", **old}, {"id": "S2", **old}]
+    }
 
 
 def test_a_batch_with_a_write_is_a_write(wire: responses.RequestsMock) -> None:
