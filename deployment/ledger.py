@@ -44,13 +44,18 @@ class Book:
         self.row: VoiceWrite | None = None
 
     def note(self, step: Step) -> None:
-        """What is about to be written. A write that an earlier run began and never heard of is begun again."""
+        """What is about to be written. A write that an earlier run began and never heard of is begun again.
+
+        It is this run's from then on. Where it differs, both stay begun: either may be what Teams shows later.
+        """
         call = step.call
         with self.ctx.transaction():
-            self.row = self._begun(step)
-            if self.row is not None:
-                self.row.attempts += 1
-                self.row.save(update_fields=["attempts"])
+            begun = self._begun(step)
+            attempts = begun.attempts + 1 if begun is not None else 1
+            if begun is not None and voice_plan.from_json(begun.step) == step:
+                begun.attempts, begun.run, begun.command = attempts, self.run, self.ctx.command_id
+                begun.save(update_fields=["attempts", "run", "command"])
+                self.row = begun
                 return
             self.row = VoiceWrite.objects.create(
                 tenant_id=self.run.tenant_id,
@@ -60,6 +65,7 @@ class Book:
                 step=voice_plan.to_json(step),
                 cmdlet=call.cmdlet if call else "",
                 command=self.ctx.command_id,
+                attempts=attempts,
             )
 
     def _begun(self, step: Step) -> VoiceWrite | None:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from core.errors import Conflict, InvalidInput, UmpError
+from core.errors import Conflict, InvalidInput, OutcomeUnknown, UmpError
 from deployment import commands, ledger, plans, services
-from deployment.models import Act, Run, RunState, VoiceWrite
+from deployment.models import Act, Run, RunState, SiteVoice, VoiceWrite
 from events.models import Event
 from m365.powershell import cmdlets
 from m365.powershell.calls import Call
@@ -211,6 +211,61 @@ def test_a_lost_answer_is_found_out_about_by_reading(ready: Tenant, teams: Prete
     deployed(ready)
     assert len(teams.model.writes) == 3, "each was written once"
     assert {state for _, state in writes(ready)} == {"done"}
+
+
+def stopped(tenant: Tenant) -> Run:
+    """A run that somebody stops after the answer to its first new voice route was lost."""
+    run = looked(tenant)
+    with scope.one(tenant.id):
+        services.decide(SYSTEM, tenant_now(tenant), Act.DEPLOY, run.plan)
+    for _ in range(2):
+        run_due()
+        make_due()
+    assert ("voice route", "begun") in writes(tenant)
+    with scope.one(tenant.id):
+        run = now(run)
+        for one in (run.command, run.voice_command):
+            services.queue.cancel(SYSTEM, Command.objects.get(id=one))
+    assert services.find_interrupted() == 1
+    return now(run)
+
+
+def test_what_an_earlier_run_began_counts_as_written_by_this_one(ready: Tenant, teams: PretendTeams) -> None:
+    """It was there all the time, and is shown late to both."""
+    teams.lost, teams.hidden = ["New-CsOnlineVoiceRoute"], {"UMP-Zurich"}
+    assert stopped(ready).state == RunState.FAILED
+    run = looked(ready)
+    with scope.one(ready.id):
+        services.decide(SYSTEM, tenant_now(ready), Act.DEPLOY, run.plan)
+    for _ in range(6):
+        run_due()
+        make_due()
+    assert (now(run).state, now(run).problem) == (RunState.RUNNING, None)
+    teams.hidden = set()
+    to_the_end()
+    assert (now(run).state, now(run).problem) == (RunState.DONE, None)
+
+
+def test_what_is_begun_again_otherwise_is_the_portals_own(
+    ready: Tenant, teams: PretendTeams, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first never arrived; the answer to the second, with another pattern, is lost."""
+
+    def lose(session: PretendSession, call: Call) -> list[dict[str, Any]]:
+        if call.cmdlet == "New-CsOnlineVoiceRoute":
+            raise OutcomeUnknown(thing="the route")
+        return session._asked(call)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(PretendSession, "write", lose)
+        stopped(ready)
+    with scope.one(ready.id):
+        SiteVoice.objects.update_or_create(site=site, defaults={"tenant": ready, "pattern": "^9"})
+    teams.lost = ["New-CsOnlineVoiceRoute"]
+    deployed(ready)
+    assert teams.model.kept["OnlineVoiceRoute"]["ump-zurich"]["NumberPattern"] == "^9"
+    assert decided(looked(ready, Act.UNDO)).state == RunState.DONE
+    assert teams.names()["OnlineVoiceRoute"] == []
 
 
 def test_what_teams_shows_late_is_waited_for(ready: Tenant, teams: PretendTeams) -> None:
