@@ -471,6 +471,25 @@ def test_a_plan_may_be_looked_at_while_another_is_carried_out(stage: Stage, paus
     assert goes_on(stage, paused).outcome == "complete"
 
 
+def test_a_worker_that_dies_after_all_was_written_leaves_it_to_the_next_to_say_so(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.give(stage.without_number(1), stage.free(1))
+
+    def dies(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(commands._Run, "_ended", dies)
+        stage.process()
+    stage.worker.take_back()
+    done = stage.process()
+    assert (done.outcome, done.result) == (
+        "complete",
+        {"plan": str(stage.plan().uid), "lines": {"written": 1}},
+    )
+
+
 def test_what_a_suspended_command_was_at_goes_to_the_next_and_it_writes_nothing_more(
     stage: Stage, paused: Command
 ) -> None:
