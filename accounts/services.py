@@ -16,7 +16,7 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import connection, transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.http import HttpRequest, QueryDict
 from django.utils import timezone
 
@@ -198,8 +198,9 @@ def _clean_email(email: str, *, but: User | None = None) -> str:
         raise InvalidInput(field="email", why="it is not an email address") from None
     if len(email) > 254:
         raise InvalidInput(field="email", why="it has more than 254 characters")
+    proven = EmailAddress.objects.filter(email=email, verified=True).values("user")  # second addresses, too
     others = User.objects.exclude(pk=but.pk) if but else User.objects.all()
-    if others.filter(email__iexact=email).exists():
+    if others.filter(Q(email__iexact=email) | Q(pk__in=proven)).exists():
         raise InvalidInput(field="email", why="there is a person with this email address already")
     return email
 

@@ -5,6 +5,7 @@ import threading
 from typing import Any
 
 import pytest
+from allauth.account.models import EmailAddress
 from django.db import connection, transaction
 
 from accounts.models import ApiToken, User
@@ -307,6 +308,28 @@ def test_one_address_is_one_person(cast: Cast) -> None:
     with pytest.raises(InvalidInput) as refused:
         people.edit_person(SYSTEM, cast.adam, email="Vera@example.test", name="")
     assert refused.value.field == "email"
+
+
+def test_a_second_address_that_somebody_has_proven_is_nobody_elses(cast: Cast) -> None:
+    mine = {"user": cast.max, "primary": False}
+    EmailAddress.objects.create(email="alias@example.test", verified=True, **mine)
+    EmailAddress.objects.create(email="claimed@example.test", verified=False, **mine)
+    with pytest.raises(InvalidInput) as refused:
+        add_user(SYSTEM, email="Alias@example.test", name="", password=None)
+    assert refused.value.field == "email"
+    with pytest.raises(InvalidInput) as refused:
+        people.edit_person(SYSTEM, cast.adam, email="alias@example.test", name="")
+    assert refused.value.field == "email"
+    assert people.edit_person(SYSTEM, cast.adam, email="claimed@example.test", name="").email.startswith(
+        "claimed"
+    )
+    assert people.edit_person(SYSTEM, cast.max, email="alias@example.test", name="").email.startswith("alias")
+
+
+def test_nobody_proves_the_address_of_somebody_else_as_his_second_one(cast: Cast) -> None:
+    add_user(SYSTEM, email="ana@example.test", name="", password=None)
+    claim = EmailAddress.objects.create(user=cast.max, email="ana@example.test")
+    assert not claim.set_verified()
 
 
 def test_another_address_ends_sessions(cast: Cast) -> None:
