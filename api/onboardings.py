@@ -239,7 +239,8 @@ class Retry(ApiView):
     @extend_schema(operation_id="onboarding_retry", request=Nothing, responses=RetriedOut)
     @idempotent
     def post(self, request: Request, uid: str) -> Response:
-        """Try the step again: check the credentials, send the mail again, or invite again."""
+        """Try the step again: check the credentials (`connection:verify`), or send the mail or invite again
+        (`invitation:manage`)."""
         self.body(Nothing)
         return Response({"done": services.retry(self.actor, self.tenant)})
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 from audit.services import record
 from authstatus import services as access
 from authstatus import shared_app
-from core.errors import Conflict, InvalidInput, UmpError
+from core.errors import Conflict, Forbidden, InvalidInput, UmpError
 from deployment.selectors import done_since as deployed_since
 from domains import services as domains
 from domains.selectors import current as current_domain
@@ -28,6 +28,7 @@ from replication.models import OPEN, Command
 from replication.registry import chore
 from tenants import scope
 from tenants import services as customers
+from tenants.abilities import Ability
 from tenants.access import SYSTEM, Actor
 from tenants.models import Cloud, Connection, DeployState, Plan, Tenant, Verification
 
@@ -193,7 +194,10 @@ def _choose(tenant: Tenant, way: Way) -> Onboarding:
 
 @transaction.atomic
 def retry(actor: Actor, tenant: Tenant) -> str:
-    """Try the step again, whatever it waits for; what was done, in words. Raises Conflict when nothing can be."""
+    """Try the step again, whatever it waits for; what was done, in words.
+
+    Raises Conflict when nothing can be, and Forbidden where what would be done needs an ability that is not there.
+    """
     onboarding = _locked(tenant)
     now = standing.of(onboarding)
     if not now.may_retry:
@@ -207,7 +211,11 @@ def retry(actor: Actor, tenant: Tenant) -> str:
 
 def _again(actor: Actor, tenant: Tenant, now: standing.Standing) -> str:
     letter = now.invitation
-    if now.access in {Access.FAILED, Access.UNCHECKED}:
+    checks = now.access in {Access.FAILED, Access.UNCHECKED}
+    needs = Ability.VERIFY_CONNECTION if checks else Ability.INVITE
+    if not actor.may(needs, tenant.id):
+        raise Forbidden(action=needs.words)
+    if checks:
         access.check(actor, tenant)
         return "The credentials are being checked."
     assert letter is not None  # noqa: S101  may_retry says so

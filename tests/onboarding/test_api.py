@@ -1,23 +1,28 @@
 """Onboarding by programs: every choice at once, then followed, retried, finished or cancelled."""
 
+import datetime as dt
 import uuid
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from events.models import Event
+from invitations.models import Invitation
 from onboarding import services
 from onboarding.models import Onboarding
-from replication.models import State
+from replication.models import Command, State
 from tenants import scope
 from tenants.abilities import Ability, Role
 from tenants.models import Tenant
 from tests.api.conftest import Api, make_token
 from tests.cast import Cast
-from tests.pages.helpers import commands, verified
+from tests.pages.helpers import commands, failed, verified
 
 pytestmark = pytest.mark.django_db
 SECRET = "Tz~8Q~a-very-long-client-secret-of-microsoft"
+LETTER = {"email": "a@tailspin.example"}
+OTHER = str(uuid.UUID(int=10))
 APP = {"client_id": str(uuid.UUID(int=5)), "client_secret": SECRET}
 
 
@@ -78,6 +83,34 @@ def test_retry_and_cancel(api: Api) -> None:
     assert found["cancelled_at"]
     assert api.post(f"{base}/retry").code == "conflict"
     assert api.get("onboardings?open=true").json["results"] == []
+
+
+def test_a_retry_needs_the_ability_of_what_it_does(cast: Cast, api: Api) -> None:
+    tenant = tenant_of(api.post("onboardings", body(invitation={"email": "a@tailspin.example"})))
+    retry = f"tenants/{tenant.id}/onboarding/retry"
+    may_edit = {Ability.VIEW_TENANT, Ability.EDIT_TENANT}
+    inviting = Api(make_token(scopes=may_edit | {Ability.INVITE}))
+    verifying = Api(make_token(scopes=may_edit | {Ability.VERIFY_CONNECTION}))
+    assert Api(make_token(scopes=may_edit)).post(retry).code == "not_allowed"
+    refused = verifying.post(retry)
+    assert (refused.status, refused.code) == (403, "not_allowed")
+    assert "manage (invitation)" in refused.json["detail"]
+    assert inviting.post(retry).status == 200
+    with scope.one(tenant.id):
+        Invitation.objects.update(expires_at=timezone.now() - dt.timedelta(minutes=1))
+    assert verifying.post(retry).code == "not_allowed"
+    assert inviting.post(retry).json == {"done": "A new invitation is on its way to a@tailspin.example."}
+
+    tenant = tenant_of(api.post("onboardings", body(name="Wingtip", connection=APP, entra_tenant_id=OTHER)))
+    retry = f"tenants/{tenant.id}/onboarding/retry"
+    with scope.one(tenant.id):
+        Command.objects.filter(tenant=tenant).update(
+            state=State.FAILED, finished_at=timezone.now(), dedupe_key=None
+        )
+    failed(tenant, "secret_wrong")
+    assert inviting.post(retry).code == "not_allowed"
+    assert len(commands(tenant)) == 1
+    assert verifying.post(retry).json == {"done": "The credentials are being checked."}
 
 
 def test_what_does_not_go_together_is_refused_and_nothing_is_kept(api: Api, settings: Any) -> None:
