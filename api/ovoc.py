@@ -162,6 +162,7 @@ class DialPlan(OvocView):
     def get(self, request: Request, uid: str, site_id: uuid.UUID, plan: str) -> Response:
         """Those that were on the SBC when it was read last, and are this site's."""
         site = _site(self.tenant, site_id)
+        _named(plan)
         rows = Prefix.objects.filter(site=site, plan=plan, state=PrefixState.PRESENT).order_by("prefix")
         told = [
             {"name": row.written_name or row.name, "prefix": row.prefix, "tag": row.written_tag or row.tag}
@@ -175,6 +176,7 @@ class DialPlan(OvocView):
         if given.get("dialPlanId", plan) != plan:
             raise InvalidInput(field="dialPlanId", why="the address names another dial plan")
         site = _site(self.tenant, site_id)
+        _named(plan)
         wishes = [
             Wish(rule["prefix"], plan, rule.get("name", ""), rule.get("tag", ""))
             for rule in given.get("add", ())
@@ -237,6 +239,12 @@ def _site(of: Tenant, uid: uuid.UUID) -> Site:
     if found is None:
         raise NotFound(thing="site")
     return found
+
+
+def _named(plan: str) -> None:
+    """No dial plan has such a name, and PostgreSQL takes no NUL. Raises NotFound."""
+    if not plan.isprintable():
+        raise NotFound(thing="dial plan")
 
 
 def _may_build(actor: Actor) -> None:

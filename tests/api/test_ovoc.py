@@ -149,6 +149,10 @@ def test_numbers_of_a_site_and_nobody_elses(api: Api, cast: Cast, sbc: Sbc, devi
         {"add": [{"prefix": 5}]},
     ):
         assert api.patch(url, wrong).status == 422, wrong
+    for strange in ("%00", "Cust%00DialPlan"):
+        named = url.replace("CustDialPlan", strange)
+        assert api.get(named).code == "not_found"
+        assert api.patch(named, {"remove": [rule]}).code == "not_found"
     assert api.patch(url, {}).json == {"taskId": None}
     assert api.patch(url, {"remove": [rule]}).status == 202
     run_due()
