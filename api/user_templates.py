@@ -209,7 +209,7 @@ class UserTemplatePreviewOut(Out):
 
     row_version = serializers.IntegerField(help_text="`start` wants it.")
     figures = UserTemplateFiguresOut()
-    more = serializers.BooleanField(help_text="There are more users than one round takes.")
+    more = serializers.BooleanField(help_text="These are the first users; the others follow in the same run.")
     rows = serializers.IntegerField(help_text="How many there are in all.")
     results = UserTemplateRowOut(many=True, help_text="What is not possible comes first.")
 

@@ -1,5 +1,7 @@
 """What the worker may do about templates: ask for what members lack."""
 
+import uuid
+
 from core.errors import UmpError
 from replication.context import Again, Context, Done, Outcome
 from replication.registry import Kind, register
@@ -37,12 +39,18 @@ class ApplyTemplates(Kind):
                 return Done(
                     f"{asked:,} changes asked for." if asked else "Everybody has what the templates give."
                 )
+            place = ctx.state.get("place") or {}
+            begun = place.get("template") == left[0].id
             try:
-                found = services.run(left[0])
+                found = services.run(left[0], (place["name"], uuid.UUID(place["user"])) if begun else None)
             except UmpError as error:  # such as a range that is gone: this one stops, the others go on
                 UserTemplate.objects.filter(id=left[0].id).update(on=False, told={"error": error.message})
                 ctx.checkpoint(done=[*done, left[0].id])
                 return Again()
             asked = int(ctx.state.get("asked", 0)) + len(found.wishes) + len(found.leavers)
-            ctx.checkpoint(asked=asked, done=done if found.more and found.wishes else [*done, left[0].id])
+            if found.last is None:
+                ctx.checkpoint(asked=asked, done=[*done, left[0].id])
+            else:  # of those who are refused or left out nothing is kept, so the place says who had his turn
+                name, user = found.last
+                ctx.checkpoint(asked=asked, place={"template": left[0].id, "name": name, "user": str(user)})
         return Again()

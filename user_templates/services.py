@@ -23,7 +23,7 @@ from tenants.access import SYSTEM, Actor
 from tenants.models import Tenant
 from user_templates import work
 from user_templates.models import TAKE, Given, UserTemplate
-from user_templates.work import Work
+from user_templates.work import Place, Work
 
 KIND = "apply_templates"
 MOST = 100
@@ -162,16 +162,22 @@ def move(actor: Actor, template: UserTemplate, *, to: int) -> None:
 
 
 # --- A run ----------------------------------------------------------------------------------------------------
-def run(template: UserTemplate) -> Work:
-    """Ask for what its members lack, and for what leavers have too much. In a transaction."""
+def run(template: UserTemplate, after: Place | None = None) -> Work:
+    """One round: ask for what its members behind this place lack, and in the first for what leavers have too much.
+
+    In a transaction. Raises what `provisioning.ask` does, and NotFound for a range that is gone.
+    """
     tenant = template.tenant
-    found = work.of_template(tenant, template)
+    found = work.of_template(tenant, template, after)
     wishes: Sequence[Any] = [*found.wishes, *found.leavers]
     if wishes:
         title = f"Template {template.name}"
         asked = provisioning.ask(_asker(template), tenant, wishes, source=Source.TEMPLATE, title=title)
         _keep(template, [each.wish for each in asked.kept])
-    UserTemplate.objects.filter(id=template.id).update(ran_at=Now(), told=found.figures)
+    told = found.figures
+    if after:  # the rounds of a run are told as one; whom it covers each of them knows
+        told |= {name: told[name] + template.told.get(name, 0) for name in told if name != "covered"}
+    UserTemplate.objects.filter(id=template.id).update(ran_at=Now(), told=told)
     return found
 
 

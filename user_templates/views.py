@@ -187,11 +187,15 @@ def start(request: HttpRequest, tenant: Tenant, user_template_id: uuid.UUID) -> 
         return queue_words.url(command)
 
     def ask() -> str:
-        told = work.of_template(tenant, row).figures
+        found = work.of_template(tenant, row)
+        told, rest = (
+            found.figures,
+            " These are the first; the others follow in the same run." if found.more else "",
+        )
         return (
             f"{told['covered']:,} users are covered. {told['changes']:,} changes are asked for now, "
-            f"{told['refused']:,} are not possible, {told['left_out']:,} are left out. From then on new members "
-            f"of {row.group_name} get the same after each replication."
+            f"{told['refused']:,} are not possible, {told['left_out']:,} are left out.{rest} From then on new "
+            f"members of {row.group_name} get the same after each replication."
         )
 
     return _dialog(request, row, "Start", ask, does)

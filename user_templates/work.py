@@ -7,12 +7,13 @@ nothing is put back behind anybody's back (docs/decisions/0017).
 import dataclasses
 import uuid
 from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
 from django.db import connection
 
 from directory.models import DirectoryUser, MemberType
 from provisioning import editing, judging, services
-from provisioning.aspects import Thing, aspect_of
+from provisioning.aspects import Thing, Value, aspect_of
 from provisioning.editing import Order
 from provisioning.judging import Verdict, Wish
 from provisioning.models import Change, ChangeState, Source
@@ -22,21 +23,31 @@ from tenants.models import Tenant
 from user_templates.models import TAKE, Given, Leaving, UserTemplate
 
 BATCH = 2_000
+NUMBER = "number"
+DONE = "it was given"
 MOST_USERS = 5_000
-"""Users of one round; further ones have their turn in the next."""
+"""Users who are dealt a number in one round; whoever is behind the last one has his turn in the next."""
+MOST_WISHES = services.MOST // 2
+"""Likewise for everything else that a round asks for."""
+Place = tuple[str, uuid.UUID]
+"""Where a user stands in the order in which the covered ones have their turns."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Work:
-    """What there is to ask for, and why not for the others: (name, reason)."""
+    """What there is to ask for in a round, and why not for the others: (name, reason)."""
 
     template: UserTemplate
     covered: int
     verdicts: list[Verdict]
     left_out: list[tuple[str, str]]
     leavers: list[Wish]
-    more: bool = False
-    """Whether the round was full."""
+    last: Place | None = None
+    """Of a round that was full: behind whom the next one begins. Nothing where nobody is left."""
+
+    @property
+    def more(self) -> bool:
+        return self.last is not None
 
     @property
     def wishes(self) -> list[Wish]:
@@ -97,48 +108,124 @@ def in_order(tenant: Tenant) -> list[UserTemplate]:
     return list(UserTemplate.objects.filter(tenant=tenant, on=True).order_by("rank", "id"))
 
 
-def of_template(tenant: Tenant, template: UserTemplate) -> Work:
-    """As if it were on, behind those that come before it. In the customer's scope; nothing is kept."""
+def of_template(tenant: Tenant, template: UserTemplate, after: Place | None = None) -> Work:
+    """One round, as if it were on, behind those that come before it; of the users behind this place, or of all.
+
+    In the customer's scope; nothing is kept. Who left is looked at in the first round only.
+    """
     before = [each for each in in_order(tenant) if each.id != template.id and _key(each) < _key(template)]
     mine = covered(tenant, [*before, template])[template.id]
-    users = _users(tenant, mine)
-    newest = _newest(tenant, [user.object_id for user in users])
-    givers = _givers(tenant, [user.object_id for user in users])
-    left_out: list[tuple[str, str]] = []
-    asked: list[Wish] = []
-    takers: list[DirectoryUser] = []
-    for user in users:
-        for aspect, value in template.values:
-            thing = Thing(user.object_id, aspect)
-            why = _settled(template, newest.get(thing), givers.get(thing))
-            if not why:
-                asked.append(Wish(thing, value, str(user)))
-            elif why != DONE:
-                left_out.append((str(user), f"{aspect_of(aspect).title(aspect)}: {why}"))
-        if template.numbers:
-            thing = Thing(user.object_id, "number")
-            why = _settled(template, newest.get(thing), givers.get(thing))
-            if not why:
-                takers.append(user)
-            elif why != DONE:
-                left_out.append((str(user), f"Phone number: {why}"))
-    more = len(takers) > MOST_USERS or len(asked) > services.MOST // 2
-    asked = asked[: services.MOST // 2]
-    dealt, without = _numbers(tenant, template, takers[:MOST_USERS])
-    verdicts = [*dealt, *services.preview(tenant, asked).verdicts]
-    return Work(template, len(mine), verdicts, left_out + without, _leavers(tenant, template, mine), more)
+    found = _round(tenant, template, _users(tenant, mine, after))
+    dealt, without = _numbers(tenant, template, found.takers)
+    verdicts = [*dealt, *services.preview(tenant, found.asked).verdicts]
+    leavers = [] if after else _leavers(tenant, template, mine)
+    return Work(template, len(mine), verdicts, found.left_out + without, leavers, found.last)
 
 
 def _key(template: UserTemplate) -> tuple[int, int]:
     return template.rank, template.id or 0
 
 
-def _users(tenant: Tenant, ids: Collection[uuid.UUID]) -> list[DirectoryUser]:
+def _place(user: DirectoryUser) -> Place:
+    return user.search, user.object_id
+
+
+def _users(tenant: Tenant, ids: Collection[uuid.UUID], after: Place | None) -> list[DirectoryUser]:
     listed = sorted(ids)
     found: list[DirectoryUser] = []
     for at in range(0, len(listed), BATCH):
-        found += DirectoryUser.objects.filter(tenant=tenant, object_id__in=listed[at : at + BATCH])
-    return sorted(found, key=lambda user: (user.search, user.object_id))
+        rows = DirectoryUser.objects.filter(tenant=tenant, object_id__in=listed[at : at + BATCH])
+        found += rows.only("object_id", "display_name", "user_principal_name", "search")
+    return sorted((user for user in found if after is None or _place(user) > after), key=_place)
+
+
+@dataclasses.dataclass
+class Turn:
+    """What a user lacks, and what he is not given and why."""
+
+    user: DirectoryUser
+    wishes: list[Wish] = dataclasses.field(default_factory=list)
+    number: bool = False
+    left_out: list[tuple[str, str]] = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass
+class Round:
+    """The turns that fit; `last` as in Work."""
+
+    asked: list[Wish] = dataclasses.field(default_factory=list)
+    takers: list[DirectoryUser] = dataclasses.field(default_factory=list)
+    left_out: list[tuple[str, str]] = dataclasses.field(default_factory=list)
+    last: Place | None = None
+
+    def has_room(self, turn: Turn) -> bool:
+        if not self.asked and not self.takers:
+            return True
+        return (
+            len(self.takers) + turn.number <= MOST_USERS and len(self.asked) + len(turn.wishes) <= MOST_WISHES
+        )
+
+    def take(self, turn: Turn) -> None:
+        self.asked += turn.wishes
+        self.left_out += turn.left_out
+        if turn.number:
+            self.takers.append(turn.user)
+
+
+def _round(tenant: Tenant, template: UserTemplate, users: Sequence[DirectoryUser]) -> Round:
+    """As many of these as fit. Whoever lacks nothing takes nobody's place."""
+    found, last = Round(), None
+    for at in range(0, len(users), BATCH):
+        for turn in _turns(tenant, template, users[at : at + BATCH]):
+            if not found.has_room(turn):
+                found.last = last
+                return found
+            found.take(turn)
+            last = _place(turn.user)
+    return found
+
+
+def _turns(tenant: Tenant, template: UserTemplate, users: Sequence[DirectoryUser]) -> list[Turn]:
+    ids = [user.object_id for user in users]
+    newest, givers = _newest(tenant, ids), _givers(tenant, ids)
+    gives = [*template.values, *([(NUMBER, None)] if template.numbers else [])]
+    turns = []
+    for user in users:
+        turn = Turn(user)
+        for aspect, value in gives:
+            thing = Thing(user.object_id, aspect)
+            why = _settled(template, newest.get(thing), givers.get(thing))
+            if not why:
+                turn.wishes.append(Wish(thing, value, str(user)))
+            elif why != DONE:
+                turn.left_out.append((str(user), f"{aspect_of(aspect).title(aspect)}: {why}"))
+        turns.append(turn)
+    _drop_what_is_there(tenant, template, turns)
+    return turns
+
+
+def _drop_what_is_there(tenant: Tenant, template: UserTemplate, turns: Sequence[Turn]) -> None:
+    """Leave what each lacks; the wish for a number becomes `number`, since which one is dealt later."""
+    now = judging.current([wish.thing for turn in turns for wish in turn.wishes], tenant)
+    span = None
+    if template.replace and template.numbers != TAKE and any(thing.aspect == NUMBER for thing in now):
+        span = ranges.get(tenant, uuid.UUID(template.numbers)).span
+    for turn in turns:
+        lacking = []
+        for wish in turn.wishes:
+            held = now.get(wish.thing)
+            if wish.thing.aspect == NUMBER:
+                turn.number = _takes_part(template, span, held)
+            elif not aspect_of(wish.thing.aspect).same(held, wish.wanted):
+                lacking.append(wish)
+        turn.wishes = lacking
+
+
+def _takes_part(template: UserTemplate, span: Any, held: Value) -> bool:
+    """Whether somebody with this number is to get one, or to lose it; `span` where one from outside is replaced."""
+    if template.numbers == TAKE:
+        return held is not None
+    return held is None or (span is not None and place_of(held["number"]) not in span)
 
 
 def _newest(tenant: Tenant, ids: Sequence[uuid.UUID]) -> dict[Thing, Change]:
@@ -149,9 +236,6 @@ def _newest(tenant: Tenant, ids: Sequence[uuid.UUID]) -> dict[Thing, Change]:
         for row in rows.select_related("edit").order_by("id"):
             found[Thing(row.subject_id, row.aspect)] = row
     return found
-
-
-DONE = "it was given"
 
 
 def _givers(tenant: Tenant, ids: Sequence[uuid.UUID]) -> dict[Thing, int]:
@@ -184,26 +268,11 @@ def _settled(template: UserTemplate, newest: Change | None, giver: int | None) -
 def _numbers(
     tenant: Tenant, template: UserTemplate, takers: Sequence[DirectoryUser]
 ) -> tuple[list[Verdict], list[tuple[str, str]]]:
-    """Next free numbers for those who have none; with `replace` also for those whose number is of another range."""
+    """The next free numbers for these, or none any more."""
     if not template.numbers or not takers:
         return [], []
-    if template.numbers != TAKE and template.replace:
-        takers = _outside(tenant, template, takers)
-    order = Order(numbers=template.numbers, only_without=template.numbers != TAKE and not template.replace)
-    batch = editing.batch(tenant, takers, order)
-    left = [(name, f"Phone number: {why}") for name, why in batch.left_out if why != "has a number already"]
-    return batch.verdicts, left
-
-
-def _outside(tenant: Tenant, template: UserTemplate, takers: Sequence[DirectoryUser]) -> list[DirectoryUser]:
-    row = ranges.get(tenant, uuid.UUID(template.numbers))
-    now = judging.current([Thing(user.object_id, "number") for user in takers], tenant)
-
-    def inside(user: DirectoryUser) -> bool:
-        held = now.get(Thing(user.object_id, "number"))
-        return held is not None and place_of(held["number"]) in row.span
-
-    return [user for user in takers if not inside(user)]
+    batch = editing.batch(tenant, takers, Order(numbers=template.numbers, only_without=False))
+    return batch.verdicts, [(name, f"Phone number: {why}") for name, why in batch.left_out]
 
 
 def _leavers(tenant: Tenant, template: UserTemplate, mine: Collection[uuid.UUID]) -> list[Wish]:

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from core.errors import Conflict, UmpError
-from directory.models import GroupMember
+from directory.models import DirectoryUser, GroupMember
 from provisioning import services as provisioning
 from provisioning.models import Change, ChangeState, Source
 from replication import plans
 from replication import services as queue
 from replication.models import Command
 from telephony import intervals, ranges
-from telephony.models import NumberKind
+from telephony.models import NumberKind, TeamsUser
 from tenants import scope
 from tenants.abilities import Role
 from tenants.access import SYSTEM, Actor
@@ -196,6 +196,77 @@ def test_who_leaves_gives_back_what_the_template_gave_and_nothing_else(stage: St
     assert stage.process().outcome == "complete"
     assert str(users[0]) not in stage.held().values()
     assert str(users[1]) in stage.held().values()
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A round is full with three users, or three wishes, and looks at two users at a time."""
+    monkeypatch.setattr(work, "MOST_USERS", 3)
+    monkeypatch.setattr(work, "MOST_WISHES", 3)
+    monkeypatch.setattr(work, "BATCH", 2)
+
+
+def in_order(stage: Stage, users: list[uuid.UUID]) -> list[uuid.UUID]:
+    """Those whose details are changed here, as they have their turns."""
+    with scope.one(stage.tenant.id):
+        rows = DirectoryUser.objects.filter(object_id__in=users, on_premises=False)
+        return list(rows.values_list("object_id", flat=True))
+
+
+def told(row: UserTemplate) -> dict[str, int]:
+    row.refresh_from_db()
+    return dict(row.told)
+
+
+@pytest.mark.usefixtures("few")
+def test_whoever_is_behind_those_who_have_it_already_has_his_turn(stage: Stage) -> None:
+    users = in_order(stage, stage.without_number(40))[:11]
+    stage.ask([(user, "user:city", "Olten") for user in users[:7]])
+    stage.process()
+    row = template(stage, group_of(stage, *users), values=[["user:city", "Olten"]])
+    with scope.one(stage.tenant.id):
+        first = work.of_template(stage.tenant, row)
+        assert ([wish.thing.subject_id for wish in first.wishes], first.more) == (users[7:10], True)
+        assert first.figures["covered"] == 11
+    start(stage, row)
+    assert [each.subject_id for each in asked(stage)] == users[7:]
+    with scope.one(stage.tenant.id):
+        assert told(row) == {"covered": 11, "changes": 4, "refused": 0, "left_out": 0, "leavers": 0}
+
+
+@pytest.mark.usefixtures("few")
+def test_whoever_is_behind_those_with_numbers_gets_one(stage: Stage) -> None:
+    have, lack = stage.with_number(7), stage.without_number(5)
+    numbers = pool(stage)
+    row = template(stage, group_of(stage, *have, *lack), numbers=numbers)
+    start(stage, row)
+    assert {each.subject_id for each in asked(stage)} == set(lack)
+    assert len({each.number for each in asked(stage)}) == 5
+    assert stage.process().outcome == "complete"
+    assert asks_again(stage) == 0
+    with scope.one(stage.tenant.id):
+        row.refresh_from_db()
+        row = services.change(SYSTEM, row, replace=True)
+        found = work.of_template(stage.tenant, row)
+        assert (found.figures["changes"], found.more) == (3, True)
+        assert {wish.thing.subject_id for wish in found.wishes} <= set(have), (
+            "the others have one of the range"
+        )
+        row = services.change(SYSTEM, row, numbers="take", replace=False)
+    start(stage, row)
+    assert sum(each.wanted is None for each in asked(stage)) == 12
+
+
+@pytest.mark.usefixtures("few")
+def test_those_who_are_refused_keep_nobody_waiting(stage: Stage) -> None:
+    users = in_order(stage, stage.without_number(40))[:9]
+    with scope.one(stage.tenant.id):
+        TeamsUser.objects.filter(object_id__in=users[:5]).update(features="Teams")
+    row = template(stage, group_of(stage, *users), numbers=pool(stage))
+    start(stage, row)
+    assert [each.subject_id for each in asked(stage)] == users[5:]
+    with scope.one(stage.tenant.id):
+        assert told(row) == {"covered": 9, "changes": 4, "refused": 5, "left_out": 0, "leavers": 0}
 
 
 def test_a_range_that_runs_out_says_who_got_none(stage: Stage) -> None:
