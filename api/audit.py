@@ -21,7 +21,7 @@ class EntryOut(Out):
     id = serializers.IntegerField()
     at = serializers.DateTimeField()
     tenant_id = serializers.UUIDField(allow_null=True)
-    actor_kind = serializers.CharField(help_text="person, token or system.")
+    actor_kind = serializers.CharField(help_text="person, token, invitation, cli or system.")
     actor_id = serializers.CharField()
     actor_label = serializers.CharField()
     address = serializers.CharField(allow_null=True)

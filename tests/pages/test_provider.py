@@ -15,11 +15,12 @@ from django.test.utils import CaptureQueriesContext
 from accounts import installation
 from accounts.models import ApiToken
 from accounts.services import token_of
+from audit.services import record
 from directory.models import DirectoryGroup, DirectoryUser
 from replication import services as queue
 from replication.models import Command
 from tenants import scope, services
-from tenants.access import SYSTEM
+from tenants.access import SYSTEM, Actor
 from tenants.models import Tenant
 from tests.cast import CANARY_CONTOSO, CANARY_FABRIKAM, Cast
 from tests.pages.helpers import SignIn, post, text_of, url, verified
@@ -67,6 +68,19 @@ def test_filters_search_and_csv_of_the_trail(cast: Cast, client_of: SignIn) -> N
     ]
     assert "Command queued" in text_of(client, "/audit/?period=hour&q=contoso")
     text_of(client, f"/audit/?q={uuid.uuid4()}")
+
+
+def test_the_trail_by_whoever_acted(cast: Cast, client_of: SignIn) -> None:
+    for kind in ("cli", "invitation"):
+        who = Actor(kind=kind, id=kind, label=f"A deed of {kind}")
+        record(who, "webhook.held", tenant_id=None, object_kind="webhook", object_id=1)
+    page = text_of(client_of(cast.olga), "/audit/?actor=cli&action=webhook.held")
+    assert "A deed of cli" in page
+    assert "A deed of invitation" not in page
+    assert "Webhook held" in page
+    page = text_of(client_of(cast.olga), "/audit/?actor=invitation")
+    assert "A deed of invitation" in page
+    assert "A deed of cli" not in page
 
 
 def test_a_customers_history_is_its_own(cast: Cast, client_of: SignIn) -> None:

@@ -37,6 +37,14 @@ WORDS: Mapping[str, str] = MappingProxyType(
         "tenant.shredded": "Key of a deleted customer destroyed",
         "tenant.paused": "Customer paused",
         "tenant.resumed": "Customer resumed",
+        "tenant.deployed": "Customer deployed",
+        "tenant.undeployed": "Customer no longer deployed",
+        "deploy.decided": "Deploy confirmed",
+        "deploy.verified": "Deploy: output of the Verify script taken",
+        "deploy.stopped": "Deploy stopped",
+        "undo_deploy.decided": "Undo deploy confirmed",
+        "undo_deploy.verified": "Undo deploy: output of the Verify script taken",
+        "undo_deploy.stopped": "Undo deploy stopped",
         "connection.set": "Connection set",
         "connection.sign_in_begun": "Sign-in at Microsoft begun",
         "connection.sign_in_refused": "Sign-in at Microsoft refused",
@@ -49,7 +57,12 @@ WORDS: Mapping[str, str] = MappingProxyType(
         "connection.migrating": "Migration to another app registration begun",
         "connection.rolled_back": "Migration taken back",
         "connection.standby_forgotten": "App registration in waiting forgotten",
+        "connection.migrated": "Migration to another app registration done",
+        "connection.secret_renewed": "Secret of a connection renewed",
+        "connection.helper_removing": "Provider's app being removed from a customer",
         "registration.creating": "App registration being created",
+        "registration.key_named": "Use of a registration's secret noted",
+        "registration.key_removing": "Secret of a registration being removed",
         "organization.confirmed": "Organisation confirmed",
         "invitation.created": "Invitation made",
         "invitation.sent": "Invitation mailed",
@@ -67,6 +80,8 @@ WORDS: Mapping[str, str] = MappingProxyType(
         "filter.changed": "CsOnlineUser Filter changed",
         "qoe.set": "QOE application set",
         "qoe.removed": "QOE application removed",
+        "breaker.opened": "Provider's own line stopped working",
+        "breaker.closed": "Provider's own line works again",
         "onboarding.started": "Onboarding begun",
         "onboarding.way": "Onboarding: way in chosen",
         "onboarding.retried": "Onboarding: step tried again",
@@ -98,6 +113,7 @@ WORDS: Mapping[str, str] = MappingProxyType(
         "site.deployed": "Site deployed",
         "site.removing": "Site being removed from its SBC",
         "site.removed": "Site removed from its SBC",
+        "site.voice_changed": "Voice routing of a site changed",
         "resource_account.designed": "Resource account designed",
         "resource_account.changed": "Design of a resource account changed",
         "resource_account.deleted": "Design of a resource account deleted",
@@ -122,11 +138,22 @@ WORDS: Mapping[str, str] = MappingProxyType(
         "verify_run.started": "Verify All started",
         "verify_run.cancelled": "Verify All cancelled",
         "provider_app.changed": "Provider's app registration changed",
+        "provider_app.secret_renewed": "Secret of the provider's app renewed",
         "command.queued": "Command queued",
         "command.cancelled": "Command cancelled",
         "command.resumed": "Command tried again",
         "command.repeated": "Command repeated",
         "plan.approved": "Plan confirmed",
+        "changes.asked": "Changes of users asked for",
+        "changes.withdrawn": "Changes of users withdrawn",
+        "plan.confirmed": "Plan of changes confirmed",
+        "user.written": "User changed at Microsoft",
+        "template.added": "Template added",
+        "template.changed": "Template changed",
+        "template.started": "Template started",
+        "template.stopped": "Template stopped",
+        "template.removed": "Template removed",
+        "template.moved": "Template moved in the order",
         "queue.paused": "Whole queue paused",
         "queue.resumed": "Whole queue resumed",
         "queue.processed": "Process All",
@@ -140,14 +167,35 @@ WORDS: Mapping[str, str] = MappingProxyType(
         "link.made": "Sign-in link made",
         "factor.removed": "Second factor removed",
         "session.ended": "Session ended",
+        "session.timed_out": "Session ended after doing nothing",
         "token.created": "API token created",
         "token.revoked": "API token revoked",
         "view.saved": "View of a list saved",
         "view.deleted": "View of a list deleted",
+        "digest.wanted": "Daily mail wanted",
+        "digest.unwanted": "Daily mail no longer wanted",
         "setting.changed": "Setting changed",
         "invitation_settings.changed": "Invitation Settings changed",
         "invitation_settings.tested": "Test mail sent",
         "brand.changed": "Branding changed",
+        "webhook.added": "Webhook added",
+        "webhook.changed": "Webhook changed",
+        "webhook.removed": "Webhook removed",
+        "webhook.held": "Webhook held",
+        "webhook.resumed": "Webhook resumed",
+        "webhook.replayed": "Webhook: events sent again",
+        "webhook.tested": "Webhook: test event sent",
+        "webhook.secret_renewed": "Signing secret of a webhook renewed",
+        "webhook.old_secret_ended": "Old signing secret of a webhook ended",
+    }
+)
+ACTORS: Mapping[str, str] = MappingProxyType(
+    {
+        "person": "People",
+        "token": "API clients",
+        "invitation": "Invited administrators",
+        "cli": "The command line",
+        "system": "The portal",
     }
 )
 PERIODS = {
@@ -158,7 +206,7 @@ PERIODS = {
 }
 CHOICES: dict[str, tuple[str, Sequence[tuple[str, str]]]] = {
     "action": ("What", sorted(WORDS.items(), key=lambda pair: pair[1])),
-    "actor": ("By", [("person", "People"), ("token", "API clients"), ("system", "The portal")]),
+    "actor": ("By", list(ACTORS.items())),
     "period": ("When", [(name, label) for name, (label, _) in PERIODS.items()]),
 }
 HEAD = ("When", "Who", "Kind", "Address", "What", "Object", "Name", "Customer Name", "Changes", "Request id")
@@ -205,7 +253,7 @@ def wanted(params: QueryDict, tenant: Tenant | None) -> QuerySet[Entry]:
         found = found.filter(tenant_id__in=list(now.tenants))
     if action := tables.choice_of(params, "action", WORDS):
         found = found.filter(action=action)
-    if actor := tables.choice_of(params, "actor", ("person", "token", "system")):
+    if actor := tables.choice_of(params, "actor", ACTORS):
         found = found.filter(actor_kind=actor)
     if period := tables.choice_of(params, "period", PERIODS):
         found = found.filter(at__gte=timezone.now() - PERIODS[period][1])
