@@ -41,7 +41,8 @@ def submit(
 ) -> Command:
     """Queue a command, or join the waiting one that wants the same; rings the worker after the commit.
 
-    With a `delay` this is the debounce: each further wish moves the waiting command, up to the longest wait.
+    With a `delay` this is the debounce: each further wish moves the waiting command, up to the longest wait, unless
+    it was made due meanwhile.
     Raises UmpError: unknown_kind, or invalid_input for a dry run of a kind that has none.
     """
     kind = kind_of(kind_name)

@@ -93,8 +93,9 @@ def insert(
 ) -> tuple[int, bool]:
     """Queue a wish; (id, whether it is a new row). A wish with the key of a waiting one joins it.
 
-    Joining moves the waiting one: by the debounce's delay from now, but never past the longest wait since it
-    was queued, and a wish without a delay makes it due at once.
+    Joining moves what waits for further changes: by the debounce's delay from now, but never past the longest wait
+    since it was queued, which is no shorter than the delay. What was made due stays due, and a wish without a delay
+    makes it so.
     """
     sql = """
         INSERT INTO replication_command AS c (tenant_id, lane_id, kind, target, params, dry_run, dedupe_key,
@@ -105,7 +106,10 @@ def insert(
             '', '', '{}', 0, 0, 0, '{}', '{}', '', 0)
         ON CONFLICT (lane_id, dedupe_key) WHERE dedupe_key IS NOT NULL DO UPDATE
             SET not_before = CASE WHEN %(delay)s = interval '0' THEN least(c.not_before, statement_timestamp())
-                                  ELSE least(statement_timestamp() + %(delay)s, c.queued_at + %(longest)s) END
+                                  WHEN c.reason = 'debounce' THEN
+                                      least(statement_timestamp() + %(delay)s, c.queued_at + %(longest)s)
+                                  ELSE c.not_before END,
+                reason = CASE WHEN %(delay)s = interval '0' AND c.reason = 'debounce' THEN '' ELSE c.reason END
         RETURNING c.id, c.fence = 0 AND c.xmax = 0
     """
     lock_lane(lane_id)
@@ -120,7 +124,7 @@ def insert(
             "key": dedupe_key,
             "reason": Reason.DEBOUNCE if delay else Reason.NONE,
             "delay": delay,
-            "longest": longest_wait,
+            "longest": max(longest_wait, delay),
             "max": max_attempts,
             "ak": actor[0],
             "ai": actor[1],
@@ -159,7 +163,8 @@ _MANY = """
             '', '', '{}', 0, 0, 0, '{}', '{}', '', 0
         FROM replication_lane l WHERE l.id = ANY(%(lanes)s) AND l.suspended_code = ''
         ON CONFLICT (lane_id, dedupe_key) WHERE dedupe_key IS NOT NULL DO UPDATE
-            SET not_before = least(c.not_before, statement_timestamp())
+            SET not_before = least(c.not_before, statement_timestamp()),
+                reason = CASE WHEN c.reason = 'debounce' THEN '' ELSE c.reason END
         RETURNING c.id, c.tenant_id, c.lane_id, c.fence = 0 AND c.xmax = 0 AS created
     ), told AS (
         INSERT INTO replication_step (tenant_id, command_id, attempt, level, text, detail)

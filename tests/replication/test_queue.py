@@ -480,6 +480,59 @@ def test_debounce_waits_for_quiet_but_not_for_ever(contoso: Tenant, settings: An
     assert len(seen) == 1
 
 
+def test_a_delay_longer_than_the_longest_wait_is_kept(contoso: Tenant) -> None:
+    """A customer whose changes are to be collected for a day has them collected for a day."""
+    delay = dt.timedelta(days=1)
+    with scripted():
+        first = submit(contoso, delay=delay)
+        with scope.every("the first change was an hour ago"), connection.cursor() as cursor:
+            cursor.execute("UPDATE replication_command SET queued_at = queued_at - interval '1 hour'")
+        later(first, hours=1)
+        moved = submit(contoso, delay=delay)
+        assert (moved.id, moved.not_before - moved.queued_at) == (first.id, delay)
+        assert claim() == []
+
+
+def test_what_process_all_made_due_is_not_put_off_again(contoso: Tenant) -> None:
+    """It may stand behind long work in its lane while somebody makes another change."""
+    delay = dt.timedelta(minutes=5)
+    with scripted(name="long"), scripted():
+        submit(contoso, "long")
+        (held,) = claim()
+        waiting = submit(contoso, delay=delay)
+        with scope.one(contoso.id):
+            assert services.process_all(SYSTEM, contoso) == 1
+        joined = submit(contoso, delay=delay)
+        assert (joined.id, joined.reason) == (waiting.id, Reason.NONE)
+        settle(held)
+        assert [found.id for found in claim()] == [waiting.id]
+
+
+def test_what_the_connection_let_go_is_not_put_off_again(contoso: Tenant) -> None:
+    delay = dt.timedelta(minutes=5)
+    with scripted():
+        waiting = submit(contoso, delay=delay)
+        with scope.one(contoso.id):
+            services.suspend_for(contoso.id, "consent_missing")
+            assert submit(contoso).reason == Reason.CONNECTION, "whoever joins does not hide why it waits"
+            services.resume_for(contoso.id)
+        joined = submit(contoso, delay=delay)
+        assert (joined.id, joined.reason) == (waiting.id, Reason.NONE)
+        assert [found.id for found in claim()] == [waiting.id]
+
+
+def test_a_wish_without_delay_ends_the_wait_and_its_reason(cast: Cast) -> None:
+    delay = dt.timedelta(minutes=5)
+    with scripted():
+        for tenant in (cast.contoso, cast.fabrikam):
+            assert submit(tenant, delay=delay).reason == Reason.DEBOUNCE
+        assert submit(cast.contoso).reason == Reason.NONE
+        with scope.every("many at once"):
+            assert len(services.submit_many(SYSTEM, "scripted", [cast.fabrikam.id])) == 1
+            assert not Command.objects.filter(reason=Reason.DEBOUNCE).exists()
+        assert len(claim()) == 2
+
+
 def test_process_all_makes_the_waiting_one_due(contoso: Tenant) -> None:
     with scripted():
         submit(contoso, delay=dt.timedelta(minutes=5))
