@@ -14,6 +14,7 @@ import socket
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
@@ -325,48 +326,54 @@ def _settled(command: Claimed, verdict: Verdict, *, patient: bool) -> bool:
 
 
 def _settle(command: Claimed, verdict: Verdict) -> None:
-    """Exactly one move, fenced, with its line in the history."""
+    """Exactly one move, fenced, with its line in the history. Raises LeaseLost."""
     if verdict.error is not None and isinstance(verdict.error, LeaseLost):
         raise verdict.error
     told = {} if verdict.progress is None else {"progress": verdict.progress}
     with scope.every("a worker settles a command"):
-        verdict = _weighed(command, verdict)
-        to, verdict = _with_wishes(command, verdict)
+        verdict = _with_wishes(command, _weighed(command, verdict))
         if verdict.suspend_lane and command.tenant_id:
             breakers.note_held(command.tenant_id)
-        moved = states.move(
-            command.id,
-            from_=State.EXECUTING,
-            to=to,
-            fence=command.fence,
-            lane_id=command.lane_id,
-            delay=verdict.delay,
-            told=_line(command, to, verdict),
-            reason=verdict.reason,
-            message=verdict.message[:500],
-            error=dict(verdict.error.to_dict()) if verdict.error else None,
-            outcome=verdict.outcome,
-            result=verdict.result,
-            attempts=command.attempts + verdict.attempt_used,
-            deaths=0,  # those in a row count: whoever comes to an end here stops no worker
-            **told,
-        )
-        if not moved:
-            raise LeaseLost
+        if not _moved(command, verdict, told):
+            # Perhaps somebody asked to cancel it since. The lane is locked by now, so nobody asks after this.
+            wished = _with_wishes(command, verdict)
+            if wished is verdict or not _moved(command, wished, told):
+                raise LeaseLost
         if verdict.sleep_lane:
             states.sleep_lane(command.lane_id, verdict.delay)
         if verdict.suspend_lane and verdict.error and command.tenant_id:
             _suspend(command, verdict.error.code)
 
 
-def _line(command: Claimed, to: State, verdict: Verdict) -> Line | None:
+def _moved(command: Claimed, verdict: Verdict, told: dict[str, Any]) -> bool:
+    """False when the command is not ours any more, or somebody wants it cancelled that would wait on."""
+    return states.move(
+        command.id,
+        from_=State.EXECUTING,
+        to=verdict.to,
+        fence=command.fence,
+        lane_id=command.lane_id,
+        delay=verdict.delay,
+        told=_line(command, verdict),
+        reason=verdict.reason,
+        message=verdict.message[:500],
+        error=dict(verdict.error.to_dict()) if verdict.error else None,
+        outcome=verdict.outcome,
+        result=verdict.result,
+        attempts=command.attempts + verdict.attempt_used,
+        deaths=0,  # those in a row count: whoever comes to an end here stops no worker
+        **told,
+    )
+
+
+def _line(command: Claimed, verdict: Verdict) -> Line | None:
     """What the history says of it; nothing of a slice that simply goes on."""
-    if to == State.QUEUED and verdict.error is None:
+    if verdict.to == State.QUEUED and verdict.error is None:
         return None
     return Line(
-        _sentence(to, verdict),
+        _sentence(verdict),
         attempt=command.attempts + 1,
-        level="info" if verdict.error is None else "warning" if to == State.QUEUED else "error",
+        level="info" if verdict.error is None else "warning" if verdict.to == State.QUEUED else "error",
         detail=dict(verdict.error.to_dict()) if verdict.error else {},
     )
 
@@ -394,16 +401,16 @@ def _weighed(command: Claimed, verdict: Verdict) -> Verdict:
     return Verdict(State.QUEUED, Reason.BACKING_OFF, error.message, breakers.PROBE_FIRST, error)
 
 
-def _with_wishes(command: Claimed, verdict: Verdict) -> tuple[State, Verdict]:
+def _with_wishes(command: Claimed, verdict: Verdict) -> Verdict:
     """A person's wish to cancel is honoured now, unless the work is over anyway."""
-    if verdict.to in {State.QUEUED, State.SUSPENDED} and states.cancel_wanted(command.id):
-        return State.CANCELLED, Verdict(State.CANCELLED, Reason.PERSON, "Cancelled at a safe point.")
-    return verdict.to, verdict
+    if verdict.to in states.WAITING and states.cancel_wanted(command.id):
+        return Verdict(State.CANCELLED, Reason.PERSON, "Cancelled at a safe point.")
+    return verdict
 
 
-def _sentence(to: State, verdict: Verdict) -> str:
-    text = verdict.message or to.label
-    if to == State.QUEUED and verdict.delay:
+def _sentence(verdict: Verdict) -> str:
+    text = verdict.message or verdict.to.label
+    if verdict.to == State.QUEUED and verdict.delay:
         return f"{text} Next attempt in {_span(verdict.delay)}."
     return text
 

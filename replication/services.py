@@ -210,7 +210,13 @@ def _go_on(command: Command, told: str) -> None:
     if code:
         raise UmpError.of(code)
     states.move(
-        command.id, from_=State.SUSPENDED, to=State.QUEUED, reason=Reason.PERSON, deaths=0, attempts=0
+        command.id,
+        from_=State.SUSPENDED,
+        to=State.QUEUED,
+        reason=Reason.PERSON,
+        deaths=0,
+        attempts=0,
+        cancel_requested_at=None,  # whoever wants it to go on does not want that any more
     )
     states.add_step(command.id, command.tenant_id, told)
     doorbell.ring_after_commit()

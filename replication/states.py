@@ -314,6 +314,8 @@ _ALWAYS = {
     State.QUEUED: "not_before = statement_timestamp() + %(delay)s, ",
     **dict.fromkeys(FINAL, "finished_at = statement_timestamp(), dedupe_key = NULL, "),
 }
+WAITING = frozenset({State.QUEUED, State.SUSPENDED})
+"""Where a wish to cancel that was made of a running command would outlive it: nobody looks at it there."""
 _JSON = {"error", "result", "progress"}
 
 
@@ -322,6 +324,7 @@ def _moving(from_: State, to: State, columns: tuple[str, ...], told: bool) -> st
     """Lock the lane and after it, on a younger snapshot, move and tell the history: one message to the database."""
     leaves = "lease_until = NULL, lease_owner = '', " if from_ == State.EXECUTING else ""
     given = "".join(f"{column} = %({column})s, " for column in columns)
+    heeds = "AND cancel_requested_at IS NULL " if leaves and to in WAITING else ""
     line = """, told AS (
         INSERT INTO replication_step (tenant_id, command_id, attempt, level, text, detail)
         SELECT tenant_id, id, %(line_attempt)s, %(line_level)s, %(line_text)s, %(line_detail)s FROM moved)"""
@@ -329,7 +332,7 @@ def _moving(from_: State, to: State, columns: tuple[str, ...], told: bool) -> st
     {_LOCK};
     WITH moved AS (
         UPDATE replication_command SET {_ALWAYS.get(to, "")}{leaves}{given}state = %(to)s
-        WHERE id = %(id)s AND state = %(from)s AND fence = coalesce(%(fence)s, fence) RETURNING tenant_id, id
+        WHERE id = %(id)s AND state = %(from)s AND fence = coalesce(%(fence)s, fence) {heeds}RETURNING tenant_id, id
     ){line if told else ""}
     SELECT count(*) FROM moved
     """  # noqa: S608  columns by the names of our own arguments
@@ -348,6 +351,7 @@ def move(
 ) -> bool:
     """Move one command; False when it was not in that state (or not under that fence) any more.
 
+    False, too, when a running one would go back to waiting and somebody has asked meanwhile to cancel it.
     `lane_id` saves whoever knows it a look; `told` is written if it moved; `fields` are further columns. Raises
     ValueError for a move that is not in the table.
     """
@@ -427,15 +431,22 @@ _LOST_LANES = """
 """
 _TAKE_BACK = """
     WITH lost AS (
-        SELECT id, lease_owner AS worker, deaths + 1 >= %(deadly)s AS deadly FROM replication_command
+        SELECT id, lease_owner AS worker,
+               CASE WHEN cancel_requested_at IS NOT NULL THEN 'cancelled'
+                    WHEN deaths + 1 >= %(deadly)s THEN 'suspended' ELSE 'queued' END AS becomes
+          FROM replication_command
         WHERE lane_id = ANY(%(lanes)s) AND state = 'executing' AND lease_until < statement_timestamp()
         FOR NO KEY UPDATE SKIP LOCKED
     ), taken AS (
         UPDATE replication_command c
-           SET state = CASE WHEN deadly THEN 'suspended' ELSE 'queued' END,
-               reason = CASE WHEN deadly THEN 'poison' ELSE 'worker_lost' END,
-               message = CASE WHEN deadly THEN %(poison)s ELSE %(lost)s END,
-               error = CASE WHEN deadly THEN %(poison_error)s ELSE %(lost_error)s END::jsonb,
+           SET state = becomes,
+               reason = CASE becomes WHEN 'cancelled' THEN 'person' WHEN 'suspended' THEN 'poison'
+                                     ELSE 'worker_lost' END,
+               message = CASE becomes WHEN 'cancelled' THEN %(cancelled)s WHEN 'suspended' THEN %(poison)s
+                                      ELSE %(lost)s END,
+               error = CASE becomes WHEN 'suspended' THEN %(poison_error)s::jsonb
+                                    WHEN 'queued' THEN %(lost_error)s::jsonb END,
+               finished_at = CASE becomes WHEN 'cancelled' THEN statement_timestamp() END,
                deaths = deaths + 1, lease_until = NULL, lease_owner = ''
           FROM lost WHERE c.id = lost.id
         RETURNING c.id, c.tenant_id, c.attempts, c.message, lost.worker
@@ -447,9 +458,14 @@ _TAKE_BACK = """
 """
 
 
+CANCELLED_LOST = "Cancelled. Its worker had stopped in the midst of it, so what it had begun may be done."
+
+
 def take_back(deadly: int, lost: UmpError, poison: UmpError, limit: int = 500) -> int:
     """Commands whose worker let the lease run out are queued again, or suspended at that many deaths; how many.
 
+    Those that somebody asked to cancel end here: another slice would write what nobody wants any more. It is as if
+    they had been cancelled while they waited; what they left behind is found as it is then, by whoever comes next.
     Their lanes keep the place that they had when they were claimed: whoever was served since then comes after them.
     What somebody locks is left for the next look: a worker that was frozen may hold a row until the database cuts it
     off, and another look-out may be at the same.
@@ -459,7 +475,7 @@ def take_back(deadly: int, lost: UmpError, poison: UmpError, limit: int = 500) -
         lanes = [row[0] for row in cursor.fetchall()]
         if not lanes:
             return 0
-        values: dict[str, Any] = {"lanes": lanes, "deadly": deadly}
+        values: dict[str, Any] = {"lanes": lanes, "deadly": deadly, "cancelled": CANCELLED_LOST}
         for name, error in (("lost", lost), ("poison", poison)):
             values |= {name: error.message, f"{name}_error": json.dumps(error.to_dict())}
         cursor.execute(_TAKE_BACK, values)

@@ -448,6 +448,72 @@ def test_cancelling(contoso: Tenant) -> None:
     assert row(running).state == State.CANCELLED
 
 
+def lose() -> None:
+    """Whoever holds a command dies, and the lease runs out."""
+    with scope.every("the lease runs out"):
+        Command.objects.filter(state=State.EXECUTING).update(
+            lease_until=dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
+        )
+    assert sweeper.take_back() == 1
+
+
+@pytest.mark.parametrize("deaths", [0, sweeper.DEADLY - 1], ids=["lost", "deadly"])
+def test_what_is_to_be_cancelled_runs_no_further_slice_after_its_worker_was_lost(
+    contoso: Tenant, deaths: int
+) -> None:
+    with scripted() as seen, scripted(name="other"):
+        command, other = submit(contoso), submit(contoso, "other")
+        for _ in range(deaths):
+            claim()
+            lose()
+        claim()
+        with scope.one(contoso.id):
+            services.cancel(SYSTEM, command)
+        lose()
+        ended = row(command)
+        assert (ended.state, ended.reason, ended.error) == (State.CANCELLED, Reason.PERSON, None)
+        assert (ended.message, ended.deaths) == (states.CANCELLED_LOST, deaths + 1)
+        assert ended.finished_at
+        assert [found.id for found in claim()] == [other.id], "its lane goes on"
+    assert seen == []
+
+
+@pytest.mark.parametrize(
+    "after", [Again(), UmpError.of("teams_phone_missing")], ids=["waits", "is set aside"]
+)
+def test_a_wish_to_cancel_that_comes_while_a_slice_is_settled_is_honoured(
+    contoso: Tenant, monkeypatch: pytest.MonkeyPatch, after: Any
+) -> None:
+    real = states.cancel_wanted
+    asks: list[bool] = []
+
+    def wanted(command_id: int) -> bool:
+        asks.append(real(command_id))
+        if len(asks) == 1:
+            with scope.one(contoso.id):
+                services.cancel(SYSTEM, command)
+        return asks[-1]
+
+    monkeypatch.setattr(states, "cancel_wanted", wanted)
+    with scripted(after):
+        command = submit(contoso)
+        run_due()
+    assert (row(command).state, asks) == (State.CANCELLED, [False, True])
+
+
+def test_who_tries_again_does_not_want_it_cancelled_any_more(contoso: Tenant) -> None:
+    """Rows of an earlier version were set aside with a wish that nobody had looked at."""
+    with scripted(UmpError.of("teams_phone_missing"), Again()):
+        command = submit(contoso)
+        run_due()
+        with scope.one(contoso.id):
+            Command.objects.filter(id=command.id).update(cancel_requested_at=Now())
+            services.retry(SYSTEM, row(command))
+        assert row(command).cancel_requested_at is None
+        run_due()
+    assert row(command).state == State.SUCCEEDED
+
+
 def test_a_failed_one_is_repeated_as_a_new_one(contoso: Tenant) -> None:
     with scripted(UmpError.of("graph_unsupported")):
         command = submit(contoso)
