@@ -9,6 +9,7 @@ from authstatus import checking, findings, keys_on_file, organization, registrat
 from authstatus import expiry as expiry  # noqa: PLC0414  registers its chore
 from authstatus import provider_check as provider_check  # noqa: PLC0414  registers its kind
 from authstatus.models import FindingKind, Result
+from authstatus.turn import in_turn
 from core.errors import UmpError
 from events.models import Type as Told
 from events.services import tell
@@ -86,7 +87,7 @@ class VerifyCredentials(Kind):
         """When the app's secret really ends, where Microsoft lets us read it (decision 3); renewed in time."""
         found = keys_on_file.look(line, ctx.stop)
         if found is not None:
-            with ctx.transaction():
+            with in_turn(ctx):
                 keys_on_file.note(ctx.customer, found)
                 registration_keys.remember(ctx.customer, found)
                 if keys_on_file.ends_soon(ctx.customer) and keys_on_file.may_change(line):

@@ -23,13 +23,13 @@ from accounts import installation
 from authstatus.commands import VERIFY
 from authstatus.models import Check
 from authstatus.trail import record_connection
+from authstatus.turn import in_turn
 from core.errors import InvalidInput, Remedy, UmpError
 from m365 import clouds
 from m365.errors import from_oauth
 from m365.identity import ORGANIZATIONS
 from m365.identity_delegated import Grant, Proof, authorize_url, scopes
 from replication import services as queue
-from replication import states
 from replication.context import Context, Done, Outcome
 from replication.models import Command, LaneName
 from replication.registry import Kind, chore, register
@@ -292,14 +292,10 @@ class RedeemCode(Kind):
 
 @contextlib.contextmanager
 def keeping(ctx: Context) -> Iterator[None]:
-    """A transaction of the command's in which its customer's connection may change."""
-    with scope.one(ctx.customer), transaction.atomic():
-        # The order of everybody's locks: the connection, the data lane, this lane, and last the command.
-        list(Connection.objects.select_for_update(no_key=True).filter(tenant_id=ctx.customer))
+    """A transaction of the command's in which its customer's connection changes, so that the data work waits."""
+    with in_turn(ctx):
         queue.suspend_for(ctx.customer, "connection_unverified")
-        states.lock_lane_of(ctx.command_id)
-        with ctx.transaction():
-            yield
+        yield
 
 
 def keep(ctx: Context, flow: SignInFlow, grant: Grant) -> None:

@@ -15,6 +15,7 @@ from authstatus import checking, keys_on_file, registration_keys, registrations
 from authstatus.commands import VERIFY
 from authstatus.provider_check import VERIFY_APP
 from authstatus.renewal import LOOK_AGAIN, NOT_IN_FORCE_YET, Holder, Renewal, Waiting, is_young
+from authstatus.turn import in_turn
 from core.errors import Remedy, UmpError
 from m365 import registrations as far
 from m365.registrations import KeyOnFile
@@ -325,7 +326,7 @@ class Migrate(Kind):
                     candidate.save(update_fields=["problem"])
             raise
         actor = ctx.asker()
-        with ctx.transaction():
+        with in_turn(ctx):
             former = registrations.switch(actor, candidate)
             services.note_check(ctx.customer, verification=Verification.SUCCESSFUL, problem=None)
             queue.resume_for(ctx.customer)
@@ -374,7 +375,7 @@ class Migrate(Kind):
     @staticmethod
     def _roll_back(ctx: Context, tenant: Tenant, fault: UmpError) -> Outcome:
         actor = ctx.asker()
-        with ctx.transaction():
+        with in_turn(ctx):
             registrations.restore(actor, tenant, problem=dict(fault.to_dict()))
             ctx.checkpoint(rolled_back=fault.message)
         raise UmpError.of("migration_rolled_back", why=fault.message, detail=fault.detail)

@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from accounts import installation
 from authstatus import keys_on_file
+from authstatus.turn import in_turn
 from core.errors import PermissionMissing, Remedy, UmpError
 from m365 import permissions
 from m365 import registrations as far
@@ -238,7 +239,7 @@ class Renewal:
             if error.remedy == Remedy.LATER and cause not in NOT_IN_FORCE_YET:
                 raise
             return self._give_up(candidate, line, error)
-        with ctx.transaction():
+        with in_turn(ctx):
             if holder.replaced(candidate):
                 return self._withdraw(candidate, what)
             holder.switch(ctx.asker(), candidate)
@@ -408,7 +409,7 @@ def add_secret(
         ctx, lambda ends: far.add_secret(graph, found.object_id, name=name, ends=ends), life_setting
     )
     try:
-        with ctx.transaction():
+        with in_turn(ctx):
             keep(ctx, new)
             ctx.checkpoint(adding="")
     except UmpError:

@@ -1,10 +1,13 @@
 """What the worker may do for people's changes: work out what would be written, write it, and read it back."""
 
+import contextlib
 import datetime as dt
 import json
 import uuid
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
+from django.db import transaction
 from django.db.models import Q
 from psycopg2.sql import SQL
 
@@ -26,7 +29,7 @@ from provisioning.models import (
     PlanState,
 )
 from provisioning.services import APPLY
-from replication import plans, services
+from replication import plans, services, states
 from replication.context import Again, Context, Done, Outcome
 from replication.models import OPEN, Command, LaneName, State
 from replication.registry import Kind, chore, register
@@ -284,7 +287,7 @@ class _Run:
 
     # --- The end ----------------------------------------------------------------------------------------------
     def _finish(self, plan: Plan) -> Outcome:
-        with self.ctx.transaction():
+        with self._lanes_first(), self.ctx.transaction():
             figures = applying.finish(plan)
             families = Line.objects.filter(plan=plan, state__in=ENDED).exclude(act="nothing")
             touched = {
@@ -302,6 +305,13 @@ class _Run:
         plan = Plan.objects.get(uid=self.ctx.state["plan"])
         outcome = "complete" if plan.state == PlanState.APPLIED else "partial"
         return Done(_result(figures), outcome=outcome, result={"plan": str(plan.uid), "lines": figures})
+
+    @contextlib.contextmanager
+    def _lanes_first(self) -> Iterator[None]:
+        """Whoever cancels the command has its lane and waits for its row: no lane may be locked after that."""
+        with transaction.atomic():
+            states.lock_lanes_of_connection(self.ctx.customer)
+            yield
 
 
 @chore

@@ -274,6 +274,8 @@ def _bulk(request: HttpRequest, tenant: Tenant | None, action: str) -> HttpRespo
     here = f"{views.base(tenant)}bulk/{action}/"
     if "confirm" in request.POST:
         left = _behind(every, str(found[-1].id)).count() if found and "all" in request.POST else 0
+        if tenant is None:  # one transaction, as the scope of many customers is
+            services.take_turn(found)
         request.session[BULK_KEY] = {
             "action": action,
             "results": [_apply(actor, action, each) for each in found],

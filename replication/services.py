@@ -148,6 +148,14 @@ def cancel(actor: Actor, command: Command) -> None:
     _audit(actor, "command.cancelled", command)
 
 
+def take_turn(found: Iterable[Command]) -> None:
+    """Before many are cancelled or tried again in one transaction: who queues for many customers takes turns with it.
+
+    Otherwise each would hold lanes that the other wants next.
+    """
+    states.lock_lanes_of([command.id for command in found])
+
+
 @transaction.atomic
 def retry(actor: Actor, command: Command) -> Command:
     """A suspended command goes on; a final one is repeated as a new command.

@@ -3,6 +3,9 @@
 A worker that was frozen past its lease must write nothing, on no path, also on those that no scenario of
 tests/chaos takes. What it sends to others stands right after it asked whether the lease is still its own. A room
 takes part by having `fenced` in its conftest.py.
+
+Looked at, too, is the order of locks: whoever has its command's row and only then asks for the command's lane meets a
+person's Cancel, which has the lane and waits for the row.
 """
 
 import re
@@ -34,6 +37,8 @@ FREE = {
 """What a run may write without holding its lease, and why that does no harm."""
 
 
+LANE = "FROM replication_lane WHERE id = %(lane)s FOR NO KEY UPDATE"
+LANES = re.compile(r'FROM "replication_lane" .* FOR NO KEY UPDATE')
 SIGN_IN = re.compile(r"/oauth2/|/common/discovery/")
 """Where a POST changes nothing but what the caller may do."""
 
@@ -42,8 +47,9 @@ class Seen:
     """Which writes of one run stood in no transaction that checked the fence, before them or after, and what was
     sent to others without asking for the lease first."""
 
-    def __init__(self, kind: str) -> None:
-        self.kind, self.outside, self.held = kind, len(connection.atomic_blocks), False
+    def __init__(self, claimed: states.Claimed) -> None:
+        self.kind, self.outside, self.held = claimed.kind, len(connection.atomic_blocks), False
+        self.claimed, self.has_lane = claimed, False
         self.asked = False
         """Since something was sent last."""
         self.open: list[str] = []
@@ -56,6 +62,9 @@ class Seen:
         told = f"{self.kind}: {text.strip()}"
         if WRITE.match(text) and "fence" not in text and not any(re.match(one, told) for one in FREE):
             self.open += [told[:300]] if _by_the_worker() else []
+        if self._own_lane(text, *rest) and _by_the_worker():
+            self.bare += [f"{self.kind}: its lane after its row"] if self.held and not self.has_lane else []
+            self.has_lane = True
         return execute(sql, *rest)
 
     def sends(self, told: str, *, writes: bool) -> None:
@@ -64,8 +73,15 @@ class Seen:
         )
         self.asked = False
 
+    def _own_lane(self, text: str, asked: Any, *rest: Any) -> bool:
+        """Whether this locks the lane of the command that runs, alone or with the others of its connection."""
+        if LANE in text:
+            return bool(asked["lane"] == self.claimed.lane_id)
+        return bool(LANES.search(text)) and self.claimed.lane in states.OF_CONNECTION
+
     def ended(self) -> None:
         """So has the transaction of what was written until now."""
+        self.has_lane = False
         self.bare += [] if self.held else self.open
         self.open, self.held = [], False
 
@@ -99,7 +115,7 @@ def fenced(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
         if kind is None or type(kind).__module__.startswith("tests."):
             return run_one(claimed)
         ran.add(claimed.kind)
-        here.seen = seen = Seen(claimed.kind)
+        here.seen = seen = Seen(claimed)
         try:
             with connection.execute_wrapper(seen):
                 verdict = run_one(claimed)
@@ -131,5 +147,8 @@ def fenced(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
     monkeypatch.setattr(states, "hold", holding)
     yield ran
     assert not bare, "\n".join(
-        ["write it inside ctx.transaction(), send it after ctx.still_ours():", *dict.fromkeys(bare)]
+        [
+            "write it inside ctx.transaction(), send it after ctx.still_ours(), lock its lane before its row:",
+            *dict.fromkeys(bare),
+        ]
     )

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
 from core.errors import UmpError
@@ -202,6 +203,22 @@ def test_many_are_cancelled_after_saying_which_with_a_result_for_each(cast: Cast
     result = text_of(client, "/queue/bulk/result/")
     assert "2 done, 1 not" in result
     assert state_of(mine) == state_of(theirs) == State.CANCELLED
+
+
+def test_many_at_once_take_the_lanes_first_and_in_the_order_of_everybody(
+    cast: Cast, client_of: SignIn
+) -> None:
+    """Whoever queues for many customers meanwhile holds none that this wants next, or both would wait for ever."""
+    chosen = [submit(tenant).id for tenant in (cast.contoso, cast.fabrikam)]
+    client = client_of(cast.olga)
+    with CaptureQueriesContext(connection) as asked:
+        client.post("/queue/bulk/cancel/", {"id": chosen, "confirm": "1"})
+    locks = [
+        one["sql"] for one in asked if re.search("FROM replication_lane .*FOR NO KEY UPDATE", one["sql"])
+    ]
+    assert "ORDER BY name = 'identity', id FOR NO KEY UPDATE" in locks[0]
+    assert all(str(number) in locks[0] for number in chosen)
+    assert len(locks) > 1, "each cancel locks its own again"
 
 
 def test_bulk_reaches_nobody_elses_commands(cast: Cast, client_of: SignIn) -> None:
