@@ -19,11 +19,16 @@ def hold(tenant_id: uuid.UUID, code: str) -> int:
     """Suspend the data lane; how many commands wait now. Call it in the tenant's scope, in a transaction."""
     held = states.suspend_lane(tenant_id, code)
     if code != UNPROVEN and not _told_degraded(tenant_id):
-        error = UmpError.of(code if code in CATALOGUE else UNPROVEN, tenant=_name(tenant_id))
+        error = UmpError.of(known(code), tenant=_name(tenant_id))
         degraded = Connection.objects.filter(tenant_id=tenant_id, degraded_at__isnull=False).exists()
         told = {"code": code, "message": error.message, "advice": error.advice, "who": error.who.value}
         tell(Type.DEGRADED, tenant_id, {**told, "degraded": degraded, "commands_waiting": held})
     return held
+
+
+def known(code: str) -> str:
+    """The code as this version can tell it: perhaps a newer one suspended the lane."""
+    return code if code in CATALOGUE else UNPROVEN
 
 
 def release(tenant_id: uuid.UUID) -> tuple[int, bool]:

@@ -17,7 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import DatabaseError, DataError, InterfaceError, connection
 
 from breakers import services as breakers
 from breakers.services import Meaning
@@ -228,7 +228,12 @@ def _run(command: Claimed, context: Context) -> Verdict:
         if is_away(error):
             return _database_away(error)
         log.exception("a command stopped on a fault of ours", extra={"command": command.id})
-        return verdict_on(command, UmpError.of("internal", detail={"type": type(error).__name__}))
+        return verdict_on(command, _of_ours(error))
+
+
+def _of_ours(error: Exception) -> UmpError:
+    """What people are told of a fault of ours; the log says the rest."""
+    return UmpError.of("internal", detail={"type": type(error).__name__})
 
 
 def _database_away(error: Exception) -> Verdict:
@@ -274,12 +279,11 @@ def back_off(attempts: int) -> dt.timedelta:
 
 
 def _after(outcome: Outcome) -> Verdict:
+    message = outcome.message.replace("\0", "")  # names come from outside, and PostgreSQL keeps none of these
     if isinstance(outcome, Done):
-        return Verdict(
-            State.SUCCEEDED, message=outcome.message, outcome=outcome.outcome, result=outcome.result
-        )
+        return Verdict(State.SUCCEEDED, message=message, outcome=outcome.outcome, result=outcome.result)
     reason = Reason.BACKING_OFF if outcome.wait else Reason.SLICE
-    return Verdict(State.QUEUED, reason, outcome.message, outcome.wait)
+    return Verdict(State.QUEUED, reason, message, outcome.wait)
 
 
 def _context(command: Claimed) -> Context:
@@ -299,19 +303,32 @@ def _context(command: Claimed) -> Context:
 
 
 def _carry_out(command: Claimed) -> None:
-    """One slice in a pool's thread. What cannot even be written down is left to the lease and the sweeper."""
-    _refresh_connection()
-    verdict = run_one(command)
-    ends = time.monotonic() + settings.COMMAND_LEASE_SECONDS
-    while not _settled(command, verdict, patient=time.monotonic() < ends and not _process.stopping.is_set()):
-        time.sleep(SETTLE_AGAIN)
+    """One slice in a pool's thread. What cannot even be written down is left to the lease and the sweeper.
+
+    Nobody asks the thread what became of it: a fault of ours is in the log, or nowhere.
+    """
+    try:
+        _refresh_connection()
+        verdict = run_one(command)
+        ends = time.monotonic() + settings.COMMAND_LEASE_SECONDS
+        while not _settled(
+            command, verdict, patient=time.monotonic() < ends and not _process.stopping.is_set()
+        ):
+            time.sleep(SETTLE_AGAIN)
+    except Exception:
+        log.exception("a command is left to the sweeper by a fault of ours", extra={"command": command.id})
     _thread.worked = time.monotonic()
 
 
 def _settled(command: Claimed, verdict: Verdict, *, patient: bool) -> bool:
     """False when the database is away, and there is still time to try again."""
     try:
-        _settle(command, verdict)
+        try:
+            _settle(command, verdict)
+        except (TypeError, ValueError, DataError) as error:
+            # What the slice brought cannot be kept as it is: without it the same slice would run again and again.
+            log.exception("an outcome cannot be written down", extra={"command": command.id})
+            _settle(command, verdict_on(command, _of_ours(error)))
     except LeaseLost:
         log.warning("a command was taken over by another worker", extra={"command": command.id})
     except (DatabaseError, InterfaceError) as error:

@@ -126,8 +126,8 @@ def _created(actor: Actor, command_id: int, tenant_id: uuid.UUID | None, lane_id
             from_=State.QUEUED,
             to=State.SUSPENDED,
             reason=Reason.CONNECTION,
-            error=dict(UmpError.of(code).to_dict()),
-            message=UmpError.of(code).message,
+            error=dict(UmpError.of(holds.known(code)).to_dict()),
+            message=UmpError.of(holds.known(code)).message,
         )
     if actor.kind != "system":  # the schedule's own commands are told by the queue itself
         record(
@@ -216,7 +216,7 @@ def _go_on(command: Command, told: str) -> None:
     """A suspended command is queued again with all its attempts. Raises UmpError while its lane is suspended."""
     code = states.lane_suspension(command.lane_id)
     if code:
-        raise UmpError.of(code)
+        raise UmpError.of(holds.known(code))
     states.move(
         command.id,
         from_=State.SUSPENDED,

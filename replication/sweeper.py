@@ -20,6 +20,7 @@ from replication.registry import chores
 from tenants import scope, shredding
 from tenants.access import SYSTEM
 from tenants.models import Tenant
+from tenants.outage import is_away
 from tenants.selectors import to_shred
 
 log = logging.getLogger(__name__)
@@ -34,17 +35,25 @@ TOGETHER = 20
 
 
 def sweep() -> None:
-    """One round. Safe to run twice at once: every step is conditional."""
-    take_back()
+    """One round. Safe to run twice at once: every step is conditional.
+
+    A step that fails by a fault of ours is told in the log and keeps none of the others. Raises DatabaseError or
+    InterfaceError while the database is away.
+    """
+    for step in (take_back, end_yielding, probe, schedule, schedule_checks, forget, shred, *chores()):
+        try:
+            step()
+        except Exception as error:
+            if is_away(error):
+                raise
+            name = f"{step.__module__}.{step.__qualname__}"
+            log.exception("a step of the sweeper stopped on a fault of ours", extra={"step": name})
+
+
+def end_yielding() -> None:
+    """Lanes that yielded for their time are as good as the others."""
     with scope.every("the sweeper ends the yielding of lanes"):
         states.yield_no_longer()
-    probe()
-    schedule()
-    schedule_checks()
-    forget()
-    shred()
-    for chore in chores():
-        chore()
 
 
 def take_back() -> int:

@@ -275,6 +275,80 @@ def test_a_fault_of_ours_is_caught_and_named(contoso: Tenant) -> None:
     assert "secret detail" not in str(waiting.error)
 
 
+@pytest.mark.parametrize(
+    "result", [{"at": dt.timedelta(1)}, {"name": "a\0b"}], ids=["no JSON", "no text of the database's"]
+)
+def test_an_outcome_that_cannot_be_written_is_a_fault_of_ours_and_no_lost_worker(
+    contoso: Tenant, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, result: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(connection, "close", lambda: None)  # it is the test's own
+    with scripted(Done("Done.", result=result)):
+        command = submit(contoso)
+        (found,) = claim()
+        runner._carry_out(found)
+    aside = row(command)
+    assert (aside.state, (aside.error or {}).get("code"), aside.deaths) == (State.SUSPENDED, "internal", 0)
+    assert "an outcome cannot be written down" in caplog.text
+
+
+def test_a_name_with_a_sign_that_the_database_refuses_harms_nothing(contoso: Tenant) -> None:
+    with scripted(Again("A\0B waits."), Done("A\0B is done.")):
+        command = submit(contoso)
+        run_due()
+    assert (row(command).state, row(command).message) == (State.SUCCEEDED, "AB is done.")
+
+
+def test_what_nobody_expected_of_a_thread_is_in_the_log(
+    contoso: Tenant, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def breaks(command: states.Claimed) -> None:
+        raise RuntimeError("of ours")
+
+    monkeypatch.setattr(runner, "run_one", breaks)
+    with scripted():
+        submit(contoso)
+        runner._carry_out(claim()[0])
+    assert "a command is left to the sweeper" in caplog.text
+
+
+def test_a_step_of_the_sweeper_that_fails_keeps_none_of_the_others(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ran: list[str] = []
+
+    def breaks() -> None:
+        raise KeyError("of ours")
+
+    def away() -> None:
+        raise OperationalError("gone")
+
+    monkeypatch.setattr(sweeper, "schedule", breaks)
+    monkeypatch.setattr(sweeper, "chores", lambda: (breaks, lambda: ran.append("after it")))
+    sweeper.sweep()
+    assert ran == ["after it"]
+    assert caplog.text.count("a step of the sweeper stopped") == 2
+    monkeypatch.setattr(sweeper, "schedule", away)
+    with pytest.raises(OperationalError):
+        sweeper.sweep()
+    assert ran == ["after it"]
+
+
+def test_a_lane_that_a_newer_version_suspended_takes_wishes_and_says_why(contoso: Tenant) -> None:
+    with scripted(UmpError.of("teams_phone_missing")):
+        aside = submit(contoso)
+        run_due()
+        with scope.one(contoso.id):
+            states.suspend_lane(contoso.id, "of_a_newer_version")
+            waiting = submit(contoso)
+            assert (waiting.state, (waiting.error or {}).get("code")) == (
+                State.SUSPENDED,
+                "connection_unverified",
+            )
+            with pytest.raises(UmpError) as error:
+                services.retry(SYSTEM, row(aside))
+    assert error.value.code == "connection_unverified"
+
+
 def test_a_dead_worker_loses_nothing(contoso: Tenant) -> None:
     with scripted() as seen:
         command = submit(contoso)
