@@ -548,7 +548,7 @@ def sleep_lane(lane_id: int, delay: dt.timedelta) -> None:
 
 def suspend_lane(tenant_id: uuid.UUID, code: str) -> int:
     """Hold all data work of a customer until its connection is proven again; how many commands wait now."""
-    lanes = lock_lanes_of_connection(tenant_id)
+    lanes = _lanes_of_connection(tenant_id)
     Lane.objects.filter(id__in=lanes).update(suspended_code=code)
     held = Command.objects.filter(lane_id__in=lanes, state=State.QUEUED).update(
         state=State.SUSPENDED, reason=Reason.CONNECTION
@@ -557,12 +557,17 @@ def suspend_lane(tenant_id: uuid.UUID, code: str) -> int:
     return held
 
 
+def _lanes_of_connection(tenant_id: uuid.UUID) -> list[int]:
+    """As `lock_lanes_of_connection`, and the one of data is made where there is none yet."""
+    lane_for(tenant_id, LaneName.DATA)
+    return lock_lanes_of_connection(tenant_id)
+
+
 def lock_lanes_of_connection(tenant_id: uuid.UUID) -> list[int]:
     """Those whose work waits for the customer's connection, locked in the order in which everybody does; their ids.
 
     Whoever wants the lane of identity besides takes it after them.
     """
-    lane_for(tenant_id, LaneName.DATA)
     found = Lane.objects.filter(tenant_id=tenant_id, name__in=OF_CONNECTION).order_by("id")
     return list(found.select_for_update(no_key=True).values_list("id", flat=True))
 
@@ -587,7 +592,7 @@ def is_held(tenant_id: uuid.UUID) -> bool:
 
 def resume_lane(tenant_id: uuid.UUID) -> int:
     """The connection works (again): what waited for it is due now; how many that were."""
-    lanes = lock_lanes_of_connection(tenant_id)
+    lanes = _lanes_of_connection(tenant_id)
     Lane.objects.filter(id__in=lanes).update(suspended_code="", not_before=Now())
     waiting = Command.objects.filter(lane_id__in=lanes, state=State.SUSPENDED, reason=Reason.CONNECTION)
     freed = waiting.update(state=State.QUEUED, reason=Reason.NONE, error=None, message="", not_before=Now())

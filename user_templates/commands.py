@@ -1,15 +1,34 @@
 """What the worker may do about templates: ask for what members lack."""
 
+import contextlib
 import uuid
+from collections.abc import Iterator
+
+from django.db import transaction
 
 from core.errors import UmpError
+from replication import states
 from replication.context import Again, Context, Done, Outcome
 from replication.registry import Kind, register
-from tenants import offers
+from tenants import offers, scope
 from tenants.abilities import Ability
 from tenants.models import Tenant
 from user_templates import services, work
 from user_templates.models import UserTemplate
+
+
+@contextlib.contextmanager
+def _in_turn(ctx: Context) -> Iterator[None]:
+    """The command's transaction. Locked in the order of everybody who starts templates, asks for changes or cancels
+    this: the templates, the customer, its lanes, and last the command.
+    """
+    with scope.one(ctx.customer), transaction.atomic():
+        templates = UserTemplate.objects.select_for_update(no_key=True).filter(tenant_id=ctx.customer)
+        list(templates.order_by("rank", "id"))
+        Tenant.objects.select_for_update(no_key=True).get(id=ctx.customer)
+        states.lock_lanes_of_connection(ctx.customer)
+        with ctx.transaction():
+            yield
 
 
 @register
@@ -26,7 +45,7 @@ class ApplyTemplates(Kind):
 
     def run(self, ctx: Context) -> Outcome:
         """One round of one template a slice."""
-        with ctx.transaction():
+        with _in_turn(ctx):
             tenant: Tenant = Tenant.objects.get(id=ctx.customer)
             may, why = offers.offered(tenant, "templates")
             if not may:
