@@ -94,8 +94,8 @@ def insert(
     """Queue a wish; (id, whether it is a new row). A wish with the key of a waiting one joins it.
 
     Joining moves what waits for further changes: by the debounce's delay from now, but never past the longest wait
-    since it was queued, which is no shorter than the delay. What was made due stays due, and a wish without a delay
-    makes it so.
+    since it was queued, or twice the delay where that is longer. What was made due stays due, and a wish without a
+    delay makes it so.
     """
     sql = """
         INSERT INTO replication_command AS c (tenant_id, lane_id, kind, target, params, dry_run, dedupe_key,
@@ -124,7 +124,7 @@ def insert(
             "key": dedupe_key,
             "reason": Reason.DEBOUNCE if delay else Reason.NONE,
             "delay": delay,
-            "longest": max(longest_wait, delay),
+            "longest": max(longest_wait, 2 * delay),
             "max": max_attempts,
             "ak": actor[0],
             "ai": actor[1],

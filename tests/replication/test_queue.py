@@ -620,16 +620,23 @@ def test_debounce_waits_for_quiet_but_not_for_ever(contoso: Tenant, settings: An
     assert len(seen) == 1
 
 
-def test_a_delay_longer_than_the_longest_wait_is_kept(contoso: Tenant) -> None:
-    """A customer whose changes are to be collected for a day has them collected for a day."""
+def test_a_delay_longer_than_the_longest_wait_starts_anew(contoso: Tenant) -> None:
+    """A customer whose changes are to be collected for a day has them collected for a day, and for two at most."""
     delay = dt.timedelta(days=1)
     with scripted():
         first = submit(contoso, delay=delay)
-        with scope.every("the first change was an hour ago"), connection.cursor() as cursor:
-            cursor.execute("UPDATE replication_command SET queued_at = queued_at - interval '1 hour'")
-        later(first, hours=1)
-        moved = submit(contoso, delay=delay)
-        assert (moved.id, moved.not_before - moved.queued_at) == (first.id, delay)
+        waits = []
+        for hours in (1, 40):
+            with scope.every("hours go by"), connection.cursor() as cursor:
+                cursor.execute(
+                    "UPDATE replication_command SET queued_at = queued_at - %s", [dt.timedelta(hours=hours)]
+                )
+            later(first, hours=hours)
+            moved = submit(contoso, delay=delay)
+            assert moved.id == first.id
+            waits.append(moved.not_before - moved.queued_at)
+        assert dt.timedelta(hours=25) <= waits[0] < dt.timedelta(hours=26)
+        assert waits[1] == 2 * delay
         assert claim() == []
 
 

@@ -215,7 +215,7 @@ def _replication() -> list[Setting]:
             "Longest wait",
             _span(settings.QUICK_REPLICATION_LONGEST_WAIT),
             "QUICK_REPLICATION_LONGEST_WAIT",
-            "Constant editing cannot hold a change back for longer than this, or than a longer delay.",
+            "Constant editing cannot hold a change back for longer than this, or than twice a longer delay.",
         ),
         Setting(
             "Automatic cycle",
