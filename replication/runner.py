@@ -42,7 +42,8 @@ SETTLE_AGAIN = 0.5
 LONGEST_TICK = 10.0
 LOOK = 1.0
 """Seconds at most between two looks of a living worker: what a lost one held goes on within five of its lease."""
-POLL = 0.05
+POLL, LONGEST_POLL = 0.05, 0.2
+"""Seconds between two claims while slices run and threads are free; longer the more often there was nothing."""
 GATHER = 0.02
 """Seconds in which threads come free before the next claim, while there is more than they can take at once."""
 RESTED = 1.0
@@ -112,7 +113,7 @@ def drain(longest: float = LONGEST_TICK) -> bool:
 def _drain(longest: float) -> bool:
     pool = _process.start()
     ends = time.monotonic() + longest
-    called = False
+    called, poll = False, POLL
     while not _process.stopping.is_set():
         slices = frozenset(one for one in _process.slices if not one.done())
         free = settings.WORKER_THREADS - len(slices)
@@ -124,20 +125,18 @@ def _drain(longest: float) -> bool:
             return True
         if time.monotonic() >= ends:
             return False
-        if claimed and len(claimed) == free:
+        if not claimed:
+            concurrent.futures.wait(slices, timeout=poll, return_when=concurrent.futures.FIRST_COMPLETED)
+            poll = min(1.5 * poll, LONGEST_POLL)
+            continue
+        poll = POLL
+        if len(claimed) == free:
             if not called:  # one ring may stand for many commands
                 doorbell.ring_own()
                 called = True
             concurrent.futures.wait(slices, timeout=GATHER)
-        elif not claimed:
-            _wait(slices)
     finish()
     return True
-
-
-def _wait(slices: frozenset[Future[None]]) -> None:
-    """Until one ends, or for a moment: a command that was queued meanwhile must not wait for a long one."""
-    concurrent.futures.wait(slices, timeout=POLL, return_when=concurrent.futures.FIRST_COMPLETED)
 
 
 def _claim(limit: int) -> list[Claimed]:
