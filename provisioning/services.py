@@ -85,9 +85,8 @@ def ask(
     try:
         with transaction.atomic():
             return _ask(actor, tenant, *about)
-    except (
-        IntegrityError
-    ):  # another customer asked for one of these numbers meanwhile: now that is to be seen
+    except IntegrityError:
+        # Another customer asked for one of these numbers meanwhile: now that is to be seen.
         return _ask(actor, tenant, *about)
 
 
