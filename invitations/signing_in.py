@@ -122,6 +122,8 @@ def accept(ctx: Context, flow: SignInFlow, line: lines.Line, grant: Grant) -> Ou
     if str(tenant.entra_tenant_id) != grant.tid:  # it became known while the person was at Microsoft
         raise UmpError.of("wrong_tenant", tenant=tenant.name)
     with scope.one(ctx.customer), transaction.atomic():
+        # The customer, his invitation, the connection: as whoever else writes of an invitation (`finishing`).
+        Tenant.objects.select_for_update(no_key=True).get(id=ctx.customer)
         invitation = visits.locked(tenant, number, flow.browser_hash)
         with delegated.keeping(ctx):
             # By the clock that queues the check, and before it: `finishing` asks what came after.

@@ -718,7 +718,7 @@ class Route(Aspect):
         return Progress(running=row.state != PrefixState.PRESENT)
 
     def unseen(self, thing: Thing, who: str) -> UmpError:
-        why = "what was read of the device last does not have its rule yet"
+        why = "what was read of the device last does not show the change yet"
         return UmpError.of("route_failed", number=thing.key.partition(":")[2], why=why)
 
     @staticmethod

@@ -106,7 +106,7 @@ def insert(
             '', '', '{}', 0, 0, 0, '{}', '{}', '', 0)
         ON CONFLICT (lane_id, dedupe_key) WHERE dedupe_key IS NOT NULL DO UPDATE
             SET not_before = CASE WHEN %(delay)s = interval '0' THEN least(c.not_before, statement_timestamp())
-                                  WHEN c.reason = 'debounce' THEN
+                                  WHEN c.reason = 'debounce' AND c.not_before > statement_timestamp() THEN
                                       least(statement_timestamp() + %(delay)s, c.queued_at + %(longest)s)
                                   ELSE c.not_before END,
                 reason = CASE WHEN %(delay)s = interval '0' AND c.reason = 'debounce' THEN '' ELSE c.reason END

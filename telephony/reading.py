@@ -142,6 +142,7 @@ class Reading:
         self.ctx.checkpoint(
             reading={
                 "at": self.at,
+                "begun": True,  # which is what a worker of the version before asks
                 "owner": str(self.owner),
                 "whole": self.whole,
                 "left_out": self.left_out,

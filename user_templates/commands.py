@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from django.db import transaction
 
-from core.errors import UmpError
+from core.errors import LeaseLost, UmpError
 from replication import states
 from replication.context import Again, Context, Done, Outcome
 from replication.registry import Kind, register
@@ -44,32 +44,44 @@ class ApplyTemplates(Kind):
     )
 
     def run(self, ctx: Context) -> Outcome:
-        """One round of one template a slice."""
-        with _in_turn(ctx):
+        """One round of one template a slice. What there is to ask for is worked out first, while nobody waits."""
+        with scope.one(ctx.customer):
             tenant: Tenant = Tenant.objects.get(id=ctx.customer)
             may, why = offers.offered(tenant, "templates")
-            if not may:
-                UserTemplate.objects.filter(tenant=tenant).update(on=False)
-                return Done(f"Templates are off. {why}", outcome="partial")
             done: list[int] = ctx.state.get("done", [])
             left = [each for each in work.in_order(tenant) if each.id not in done]
-            if not left:
-                asked = int(ctx.state.get("asked", 0))
-                return Done(
-                    f"{asked:,} changes asked for." if asked else "Everybody has what the templates give."
-                )
-            place = ctx.state.get("place") or {}
-            begun = place.get("template") == left[0].id
-            try:
-                found = services.run(left[0], (place["name"], uuid.UUID(place["user"])) if begun else None)
-            except UmpError as error:  # such as a range that is gone: this one stops, the others go on
+        if not may:
+            with _in_turn(ctx):
+                UserTemplate.objects.filter(tenant=tenant).update(on=False)
+            return Done(f"Templates are off. {why}", outcome="partial")
+        if not left:
+            asked = int(ctx.state.get("asked", 0))
+            return Done(
+                f"{asked:,} changes asked for." if asked else "Everybody has what the templates give."
+            )
+        try:
+            self._round(ctx, left[0], done)
+        except UmpError as error:  # such as a range that is gone: this one stops, the others go on
+            if isinstance(error, LeaseLost):
+                raise
+            with _in_turn(ctx):
                 UserTemplate.objects.filter(id=left[0].id).update(on=False, told={"error": error.message})
                 ctx.checkpoint(done=[*done, left[0].id])
-                return Again()
+        return Again()
+
+    @staticmethod
+    def _round(ctx: Context, template: UserTemplate, done: list[int]) -> None:
+        """Raises as `services.carry_out`, and NotFound for a range that is gone."""
+        place = ctx.state.get("place") or {}
+        after = (place["name"], uuid.UUID(place["user"])) if place.get("template") == template.id else None
+        with scope.one(ctx.customer):
+            found = work.of_template(template.tenant, template, after)
+        with _in_turn(ctx):
+            if not services.carry_out(found, begun=after is not None):
+                return  # somebody has changed or stopped it meanwhile: it is looked at again, or no more
             asked = int(ctx.state.get("asked", 0)) + len(found.wishes) + len(found.leavers)
             if found.last is None:
-                ctx.checkpoint(asked=asked, done=[*done, left[0].id])
+                ctx.checkpoint(asked=asked, done=[*done, template.id])
             else:  # of those who are refused or left out nothing is kept, so the place says who had his turn
                 name, user = found.last
-                ctx.checkpoint(asked=asked, place={"template": left[0].id, "name": name, "user": str(user)})
-        return Again()
+                ctx.checkpoint(asked=asked, place={"template": template.id, "name": name, "user": str(user)})

@@ -23,7 +23,7 @@ from tenants.access import SYSTEM, Actor
 from tenants.models import Tenant
 from user_templates import work
 from user_templates.models import TAKE, Given, UserTemplate
-from user_templates.work import Place, Work
+from user_templates.work import Work
 
 KIND = "apply_templates"
 MOST = 100
@@ -162,23 +162,27 @@ def move(actor: Actor, template: UserTemplate, *, to: int) -> None:
 
 
 # --- A run ----------------------------------------------------------------------------------------------------
-def run(template: UserTemplate, after: Place | None = None) -> Work:
-    """One round: ask for what its members behind this place lack, and in the first for what leavers have too much.
+def carry_out(found: Work, *, begun: bool) -> bool:
+    """Ask for what a round found that its members lack, and leavers have too much.
 
-    In a transaction. Raises what `provisioning.ask` does, and NotFound for a range that is gone.
+    In a transaction. False, and nothing is asked for, where the template is not any more what the round looked at;
+    `begun` says that it had rounds before. Raises what `provisioning.ask` does.
     """
+    template = found.template
     tenant = template.tenant
-    found = work.of_template(tenant, template, after)
+    same = UserTemplate.objects.filter(id=template.id, on=True, row_version=template.row_version)
+    if not same.exists():
+        return False
     wishes: Sequence[Any] = [*found.wishes, *found.leavers]
     if wishes:
         title = f"Template {template.name}"
         asked = provisioning.ask(_asker(template), tenant, wishes, source=Source.TEMPLATE, title=title)
         _keep(template, [each.wish for each in asked.kept])
     told = found.figures
-    if after:  # the rounds of a run are told as one; whom it covers each of them knows
+    if begun:  # the rounds of a run are told as one; whom it covers each of them knows
         told |= {name: told[name] + template.told.get(name, 0) for name in told if name != "covered"}
-    UserTemplate.objects.filter(id=template.id).update(ran_at=Now(), told=told)
-    return found
+    same.update(ran_at=Now(), told=told)
+    return True
 
 
 def _asker(template: UserTemplate) -> Actor:
