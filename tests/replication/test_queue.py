@@ -626,7 +626,7 @@ def test_a_delay_longer_than_the_longest_wait_starts_anew(contoso: Tenant) -> No
     with scripted():
         first = submit(contoso, delay=delay)
         waits = []
-        for hours in (1, 40):
+        for hours in (1, 20, 20):
             with scope.every("hours go by"), connection.cursor() as cursor:
                 cursor.execute(
                     "UPDATE replication_command SET queued_at = queued_at - %s", [dt.timedelta(hours=hours)]
@@ -636,7 +636,7 @@ def test_a_delay_longer_than_the_longest_wait_starts_anew(contoso: Tenant) -> No
             assert moved.id == first.id
             waits.append(moved.not_before - moved.queued_at)
         assert dt.timedelta(hours=25) <= waits[0] < dt.timedelta(hours=26)
-        assert waits[1] == 2 * delay
+        assert waits[2] == 2 * delay
         assert claim() == []
 
 
