@@ -66,8 +66,9 @@ TABLES = (
 )
 BY_PATH = {each.path: each for each in TABLES}
 BY_WORD = {each.word: each for each in TABLES}
-INI = frozenset(each.ini for each in TABLES if each.name)
-"""The tables to read from a device (audiocodes.inifile.read) before a script is resolved."""
+INI = frozenset(each.ini for each in TABLES if not each.inside)
+"""The tables to read from a device (audiocodes.inifile.read) before a script is resolved: all in which rows are
+found by name, or free ones counted."""
 
 AREAS = ("voip", "network")
 """What `configure` may open; the others hold the device's own accounts and addresses."""

@@ -76,6 +76,11 @@ _KINDS = (
         {"name": "Name", "prefix": "Prefix", "tag": "Tag"},
         inside="sbc dial-plan",
     ),
+    Kind(
+        "MessageManipulations",
+        "message message-manipulations",
+        {"manipulation-set-id": "ManSetID", "action-value": "ActionValue"},
+    ),
 )
 KINDS = {kind.command: kind for kind in _KINDS}
 _NAMES = {"proxy-set": "ProxyName", "ip-group": "Name", "sbc dial-plan": "Name"}

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from audiocodes import inifile, script
 from audiocodes.script import MASK, Kind, RefusedValueError, ScriptError, Variable
+from audiocodes.script_tables import TABLES
 from simulator.sbc.cli import Session
 from simulator.sbc.tables import Configuration
 
@@ -107,6 +108,21 @@ def test_several_free_rows() -> None:
         "new:proxy-set:2": "3",
         "new:proxy-set:3": "4",
     }
+
+
+def test_a_new_row_is_free_also_where_rows_have_no_name() -> None:
+    device = Configuration()
+    device.put("message message-manipulations", (1,), {"ManSetID": "4", "ActionValue": "a"})
+    text = "message message-manipulations {{new:message-manipulations}}"
+    assert script.resolve(text, tables(device), {}) == {"new:message-manipulations:1": "2"}
+
+
+def test_every_table_that_new_rows_are_counted_in_is_read() -> None:
+    for each in TABLES:
+        text = f'[ {each.ini} ]\nFORMAT Index = Some;\n{each.ini} 1 = "x";\n[ \\{each.ini} ]\n'
+        if not each.inside:
+            found = script.resolve(f"{{{{new:{each.word}}}}}", inifile.read(text, script.INI), {})
+            assert found == {f"new:{each.word}:1": "2"}
 
 
 @pytest.mark.parametrize(

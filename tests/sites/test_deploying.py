@@ -16,8 +16,8 @@ from replication.models import Command, State, Step
 from sbc.models import Link, Sbc
 from simulator.sbc.cli import Session
 from simulator.sbc.device import Device
-from sites import services
-from sites.models import Site, SiteState
+from sites import services, templates
+from sites.models import Purpose, Site, SiteState
 from tenants import scope
 from tenants.access import SYSTEM
 from tests.breakers.hands import make_due, row, run_due
@@ -302,6 +302,33 @@ def test_a_pair_that_copies_its_configuration_is_waited_for(device: Device, site
     make_due()
     run_due()
     assert again(site).sbc_state == SiteState.DEPLOYED
+
+
+def with_template(add_site: Callable[..., Site], more: str) -> Site:
+    """A site whose template makes a proxy set, and does more."""
+    text = f"configure voip\n{more}proxy-set {{{{new:proxy-set}}}}\nname PS_{{{{SiteKey}}}}\nactivate\nexit\nexit\n"
+    template = templates.add(SYSTEM, name="More", purpose=Purpose.ONBOARDING, script=text)
+    return add_site(template=template, values={}, secrets_={}, name="Bern")
+
+
+def test_a_row_of_others_that_has_no_name_is_not_taken_for_a_free_one(
+    device: Device, add_site: Callable[..., Site]
+) -> None:
+    Session(device.running).run(
+        "configure voip\nmessage message-manipulations 1\nmanipulation-set-id 9\naction-value others\nactivate"
+    )
+    before = tables(device)
+    site = with_template(
+        add_site,
+        "message message-manipulations {{new:message-manipulations}}\naction-value ours\nactivate\nexit\n",
+    )
+    found = deployed(site)
+    assert tables(device)["MessageManipulations", (1,)] == before["MessageManipulations", (1,)]
+    assert tables(device)["MessageManipulations", (2,)]["ActionValue"] == "ours"
+    assert ("MessageManipulations", (2,)) in objects.from_json(found.footprint)
+    act(services.remove, site)
+    run_due()
+    assert tables(device) == before
 
 
 @pytest.mark.parametrize(
