@@ -52,7 +52,7 @@ _COLUMNS: Mapping[str, Mapping[str, str]] = {
         "served-ip-group-name": "ServedIPGroupName",
     },
 }
-"""Parameters of the command line by their columns (facts 5.2); what is not here is set and not compared."""
+"""Parameters of the command line by their columns (facts 5.2); what is not here can be set in new rows only."""
 _POINTS: Mapping[str, Mapping[str, str]] = {
     "SIPInterface": {"MediaRealm": "CpMediaRealm"},
     "IPGroup": {"ProxySetName": "ProxySet", "IpProfileName": "IpProfile"},
@@ -132,12 +132,15 @@ def meant(lines: Sequence[str], now: Mapping[Key, Values]) -> Meant:
     makes: Rows = {}
     at: dict[Key, int] = {}
     uses: dict[Key, None] = {}
-    for line, key, values in _Reader().acts(lines):
+    for line, key, values, untold in _Reader().acts(lines):
         there = now.get(key)
         if there is None:
             merged = {**makes.pop(key, {}), **values}
             _check_name(line, key, merged, now)
             makes[key], at[key] = merged, line
+        elif odd := [*untold, *(column for column in values if column not in there)]:
+            what = f"it would set {odd[0]} of {name_of(key, there)}, which is there already"
+            raise NotMeantError(line, f"{what}, and nobody can read what it is now")
         elif fits(there, values):
             uses[key] = None
         else:
@@ -182,10 +185,12 @@ class _Reader:
         self.area = ""
         self.place: list[Key] = []
         self.values: Values = {}
+        self.untold: list[str] = []
+        """Parameters that were set and of which no reading tells what they were: unknown ones and secrets."""
         self.open_since = 0
         """The line that began what no `activate` has kept yet."""
 
-    def acts(self, lines: Sequence[str]) -> Iterator[tuple[int, Key, Values]]:
+    def acts(self, lines: Sequence[str]) -> Iterator[tuple[int, Key, Values, list[str]]]:
         for number, line in enumerate(lines, 1):
             try:
                 words = shlex.split(line)
@@ -197,7 +202,7 @@ class _Reader:
                 if not self.place:
                     raise NotMeantError(number, "there is no row to activate")
                 self.open_since = 0
-                yield number, self.place[-1], dict(self.values)
+                yield number, self.place[-1], dict(self.values), list(self.untold)
             else:
                 self.step(number, words)
         self.leave()
@@ -224,8 +229,10 @@ class _Reader:
     def set(self, number: int, parameter: str, value: str) -> None:
         self.open_since = self.open_since or number
         column = _COLUMNS.get(self.place[-1][0], {}).get(parameter)
+        hidden = parameter in SECRET_PARAMETERS or MASK in value
+        if column is None or hidden:
+            self.untold.append(parameter)
         if column is not None:
-            hidden = parameter in SECRET_PARAMETERS or MASK in value
             self.values[column] = HIDDEN if hidden else value
 
     def enter(self, number: int, known: Known, index: int) -> None:
@@ -240,14 +247,14 @@ class _Reader:
             if not self.place:
                 raise NotMeantError(number, f"{known.path} belongs into a row of {known.inside}")
             self.place.append((known.ini, (self.place[-1][1][0], index)))
-        self.values, self.open_since = {}, 0
+        self.values, self.untold, self.open_since = {}, [], 0
 
     def leave(self) -> None:
         if self.open_since:
             raise NotMeantError(
                 self.open_since, "what is set here is never activated, so the device drops it"
             )
-        self.values = {}
+        self.values, self.untold = {}, []
 
 
 # --- Taking away ----------------------------------------------------------------------------------------------

@@ -44,6 +44,7 @@ _KINDS = (
             "tags": "Tags",
             "call-setup-rules-set-id": "CallSetupRulesSetId",
             "cac-profile": "AdmProfile",
+            "outbound-mesg-manipulation-set": "OutboundManSet",
         },
         {"ProxySetName": "proxy-set"},
     ),

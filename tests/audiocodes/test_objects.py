@@ -129,6 +129,46 @@ def test_a_row_that_is_there_as_it_is_wanted_is_only_used(device: Configuration)
     assert (meant.makes, meant.uses) == ({}, (("IPGroup", (0,)),))
 
 
+@pytest.mark.parametrize(
+    ("lines", "line", "why"),
+    [
+        (["ip-group 0", "outbound-mesg-manipulation-set 4", "activate"], 4, "outbound-mesg-manipulation-set"),
+        (["ip-group 0", "activate", "made-up 1", "activate"], 5, "made-up"),
+        (["ip-group 0", f"tags {MASK}", "activate"], 4, "tags"),
+        (["sip-definition account 0", f'password "{MASK}"', "activate"], 4, "password"),
+        (["message message-manipulations 1", "action-value b", "activate"], 4, "action-value"),
+    ],
+)
+def test_a_row_that_is_there_gets_nothing_of_which_nobody_can_tell_what_it_was(
+    device: Configuration, lines: list[str], line: int, why: str
+) -> None:
+    device.put("ip-group", (0,), {"Name": "IPG_Teams", "ProxySetName": "PS_Teams", "Tags": "x"})
+    device.put("sip-definition account", (0,), {"Username": "teams", "Password": "secret"})
+    device.put("message message-manipulations", (1,), {"ManSetID": "4", "ActionValue": "a"})
+    with pytest.raises(NotMeantError, match=f"{why} of .*, which is there already") as caught:
+        objects.meant(["configure voip", *lines], read(device))
+    assert caught.value.line == line
+
+
+def test_a_column_that_the_device_does_not_tell_is_not_set_in_a_row_that_is_there() -> None:
+    lines = ["configure voip", "ip-group 0", "name IPG_Teams", "cac-profile x", "activate"]
+    with pytest.raises(NotMeantError, match="AdmProfile of IPGroup 0"):
+        objects.meant(lines, {("IPGroup", (0,)): {"Name": "IPG_Teams"}})
+
+
+def test_a_new_row_takes_what_the_portal_does_not_know(device: Configuration) -> None:
+    lines = ["configure voip", "ip-group 3", "name X", "outbound-mesg-manipulation-set 4", "activate"]
+    lines += ["message message-manipulations 1", "action-value b", "activate"]
+    made = objects.meant(lines, read(device)).makes
+    assert made == {("IPGroup", (3,)): {"Name": "X"}, ("MessageManipulations", (1,)): {}}
+
+
+def test_a_row_that_is_only_entered_is_left_as_it_is(device: Configuration) -> None:
+    lines = ["configure voip", "sbc dial-plan 0", "dial-plan-rule 7", "prefix +1", "shade blue", "activate"]
+    meant = objects.meant([*lines, "exit", "exit"], read(device))
+    assert (list(meant.makes), meant.uses) == ([("DialPlanRule", (0, 7))], ())
+
+
 def test_rows_of_others_that_need_a_row_are_named(device: Configuration) -> None:
     run(device, SCRIPT)
     now = read(device)

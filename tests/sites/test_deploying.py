@@ -331,6 +331,20 @@ def test_a_row_of_others_that_has_no_name_is_not_taken_for_a_free_one(
     assert tables(device) == before
 
 
+def test_a_script_that_sets_what_nobody_can_read_in_a_row_of_others_is_not_sent(
+    device: Device, add_site: Callable[..., Site]
+) -> None:
+    before = tables(device)
+    row_ = "ip-group {{row:ip-group:IPG_Teams}}\noutbound-mesg-manipulation-set 4\nactivate\nexit\n"
+    site = with_template(add_site, row_)
+    act(services.deploy, site)
+    run_due()
+    assert tables(device) == before
+    problem = again(site).sbc_problem
+    assert problem is not None
+    assert (problem["code"], "IPG_Teams" in problem["message"]) == ("site_unfit", True)
+
+
 @pytest.mark.parametrize(
     ("trouble", "code"), [("other_device", "sbc_other_device"), ("truncated_ini", "sbc_file_unreadable")]
 )
