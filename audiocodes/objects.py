@@ -173,7 +173,7 @@ def without_secrets(there: Values, wanted: Mapping[str, str]) -> Values:
 def resembles(key: Key, there: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
     """Whether it may be the wanted row, perhaps half made: nothing in it contradicts."""
     column = BY_INI[key[0]].name
-    if column and there.get(column) != wanted.get(column):
+    if column in wanted and not _same(there.get(column, ""), wanted[column]):
         return False
     return all(not there.get(name) or _same(there[name], value) for name, value in wanted.items())
 

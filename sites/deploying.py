@@ -163,7 +163,7 @@ def sort_out(site: Site, device: Device) -> tuple[Rows, Rows]:
 
 def _same_name(key: Key, now: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
     column = objects.BY_INI[key[0]].name
-    return not column or now.get(column) == wanted.get(column)
+    return column not in wanted or objects.fits({column: "", **now}, {column: wanted[column]})
 
 
 def made(plan: Plan, device: Device) -> tuple[Rows, list[str]]:

@@ -178,6 +178,13 @@ def test_rows_of_others_that_need_a_row_are_named(device: Configuration) -> None
         run(device, objects.undo(mine))
 
 
+def test_a_row_resembles_one_for_which_no_name_was_asked() -> None:
+    key = ("Account", (1,))
+    there = {"ServedIPGroupName": "", "Username": "contoso", "HostName": ""}
+    assert objects.resembles(key, there, {"Username": "contoso", "HostName": "carrier.example"})
+    assert not objects.resembles(key, there, {"Username": "contoso", "ServedIPGroupName": "IPG_Contoso"})
+
+
 def test_a_secret_is_not_kept_whichever_column_it_went_to(device: Configuration) -> None:
     wanted = objects.meant(["configure voip", "ip-group 5", f"tags {MASK}", "activate"], {}).makes[
         "IPGroup", (5,)
