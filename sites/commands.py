@@ -296,10 +296,19 @@ class DeploySite(_OnSite):
                 )
 
     def back_out(self, work: _Work, why: str) -> UmpError:
-        """After a refusal: what was applied is found by reading, and goes; what to say."""
-        there, _ = deploying.sort_out(work.site, work.read())
-        if there:
-            remove_rows(work, there)
+        """After a refusal: what was applied is found by reading, and goes; what to say.
+
+        Also what reads differently than it was asked for: just before, nothing was in its place. Only under another
+        name it may be of others. Raises UmpError (site_left_over) while something stays, which is kept in mind.
+        """
+        device = work.read()
+        rows = deploying.left(work.site, device)
+        if rows:
+            remove_rows(work, rows)
+        places = [key for key in deploying.known_rows(work.site) if key in device.rows and key not in rows]
+        if places:
+            names = deploying.in_words([objects.name_of(key, device.rows[key]) for key in places])
+            raise left_over(work.site, f"{why}; {names} stands in the place of a row of it")
         with work.writing():
             work.note(intent=None, footprint=[])
         return UmpError.of("site_refused", thing=work.site.name, host=work.site.sbc.name, why=why)
@@ -391,8 +400,11 @@ def remove_rows(work: _Work, rows: Rows) -> None:
         objects.name_of(key, row) for key, row in rows.items() if key in now and objects.fits(now[key], row)
     ]
     if left:
-        words = f"{why}{deploying.in_words(left)}"
-        raise UmpError.of("site_left_over", thing=work.site.name, host=work.site.sbc.name, why=words)
+        raise left_over(work.site, f"{why}{deploying.in_words(left)}")
+
+
+def left_over(site: Site, why: str) -> UmpError:
+    return UmpError.of("site_left_over", thing=site.name, host=site.sbc.name, why=why)
 
 
 def changed_error(site: Site, changed: Rows) -> UmpError:

@@ -252,6 +252,60 @@ def test_rows_that_were_made_before_the_refused_line_go_again(
     assert again(site).sbc_problem["code"] == "site_refused"  # type: ignore[index]
 
 
+def differently(monkeypatch: pytest.MonkeyPatch, old: str, new: str) -> None:
+    """The device takes the script, and makes something else of it."""
+    real = Far.apply
+    monkeypatch.setattr(Far, "apply", lambda far, text: real(far, text.replace(old, new)))
+
+
+def test_rows_that_the_device_made_differently_go_again(
+    device: Device, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = tables(device)
+    with monkeypatch.context() as patch:
+        differently(patch, "zurich.contoso.example", "ZURICH")
+        act(services.deploy, site)
+        run_due()
+    assert tables(device) == before
+    found = again(site)
+    assert (found.sbc_problem["code"], found.intent) == ("site_refused", None)  # type: ignore[index]
+    deployed(site)
+
+
+def test_rows_that_the_device_made_differently_and_keeps_are_remembered(
+    device: Device, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = tables(device)
+    with monkeypatch.context() as patch:
+        differently(patch, "zurich.contoso.example", "ZURICH")
+        differently(patch, "no ip-group", "no such-thing")
+        act(services.deploy, site)
+        run_due()
+    found = again(site)
+    assert found.sbc_problem["code"] == "site_left_over"  # type: ignore[index]
+    assert "IPG_s" in found.sbc_problem["message"]  # type: ignore[index]
+    command = act(services.preview, site, services.REMOVE)
+    run_due()
+    act(services.remove, site, row(command).result["plan"])
+    run_due()
+    assert tables(device) == before
+    assert again(site).sbc_state == SiteState.NONE
+
+
+def test_a_row_that_came_to_stand_under_another_name_is_told(
+    device: Device, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be of others: it stays, and nobody is told that the device is as before."""
+    before = tables(device)
+    differently(monkeypatch, f"served-ip-group-name IPG_s{site.id}", "served-ip-group-name IPG_Teams")
+    act(services.deploy, site)
+    run_due()
+    found = again(site)
+    assert set(tables(device)) - set(before) == {("Account", (1,))}
+    assert found.sbc_problem["code"] == "site_left_over"  # type: ignore[index]
+    assert 'Account 1 "IPG_Teams"' in found.sbc_problem["message"]  # type: ignore[index]
+
+
 def test_a_device_that_repeats_a_secret_in_its_complaint_is_not_quoted(
     device: Device, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
