@@ -243,14 +243,18 @@ class Renewal:
             if holder.replaced(candidate):
                 return self._withdraw(candidate, what)
             holder.switch(ctx.asker(), candidate)
+            ctx.checkpoint(switched=True)
         ctx.note(f"The new {what} was proven by a fresh token and is in use.")
         overlap = dt.timedelta(seconds=settings.SECRET_OVERLAP_SECONDS)
         return Again(f"The new {what} is in use. The old one stays a little for what is under way.", overlap)
 
     def _withdraw(self, candidate: Waiting, what: str) -> Again:
-        """Somebody entered another one meanwhile: that one counts, ours goes. In a transaction of the command."""
+        """Somebody entered another one meanwhile: that one counts, ours goes. In a transaction of the command.
+
+        One that an earlier command had sealed goes as well, but then what was entered is still to be renewed.
+        """
         self.holder.withdraw(candidate)
-        self.ctx.checkpoint(withdrawn=True)
+        self.ctx.checkpoint(withdrawn=bool(self.ctx.state.get("sealed")))
         return Again(f"The credentials were changed meanwhile; the new {what} is taken away again.")
 
     def _give_up(self, candidate: Waiting, line: lines.Line, error: UmpError) -> Outcome:
@@ -276,15 +280,18 @@ class Renewal:
         left = dt.timedelta(seconds=settings.SECRET_OVERLAP_SECONDS) - (timezone.now() - former.since)
         if left > dt.timedelta():
             return Again("The old one stays a little for what is still under way.", left)
-        with holder.scope():
-            line = holder.line() if holder.uses(former) else holder.line_of(former)
-        what = what_of(line.credential)
-        graph = line.graph(stop=ctx.stop, before_write=ctx.still_ours)
+        of_pair = former.secret is not None and former.secret.kind == SecretKind.CERTIFICATE_KEY
+        what = CERTIFICATE if of_pair else SECRET
         ctx.report(label=f"Removing the old {what}", force=True)
-        found = far.by_client_id(graph, str(former.client_id))
-        told, outcome = (
-            self._take_old(former, found, graph, line) if found else (GONE.format(what=what), "complete")
-        )
+        stays, outcome = self._take_old(former)
+        # Whoever neither sealed nor switched anything has found what another command left, and has renewed nothing.
+        if not (ctx.state.get("sealed") or ctx.state.get("switched")):
+            with ctx.transaction():
+                holder.forget(former)
+            level = "warning" if outcome == "partial" else "info"
+            ctx.note(f"An earlier renewal was cut off. {stays}" if stays else LEFT_BEHIND, level=level)
+            return Again("What an earlier renewal had left is dealt with; this one begins now.")
+        told = f"The {what} was renewed. {stays}" if stays else GONE.format(what=what)
         if ctx.state.get("withdrawn"):
             told, outcome = CHANGED, "complete"
         with ctx.transaction():
@@ -292,29 +299,34 @@ class Renewal:
             ctx.checkpoint(told=told, outcome=outcome)
         return Done(told, outcome=outcome)
 
-    def _take_old(
-        self, former: Waiting, found: Registration, graph: GraphClient, line: lines.Line
+    def _take_old(self, former: Waiting) -> tuple[str, str]:
+        """Remove it at Microsoft; why it stays there instead, if it does, and the command's outcome."""
+        ctx, holder = self.ctx, self.holder
+        with holder.scope():
+            line = holder.line() if holder.uses(former) else holder.line_of(former)
+        graph = line.graph(stop=ctx.stop, before_write=ctx.still_ours)
+        found = far.by_client_id(graph, str(former.client_id))
+        return self._take_from(found, former, graph, line) if found else ("", "complete")
+
+    def _take_from(
+        self, found: Registration, former: Waiting, graph: GraphClient, line: lines.Line
     ) -> tuple[str, str]:
-        """Remove it at Microsoft; what to tell, and the command's outcome."""
-        holder, what = self.holder, what_of(line.credential)
+        holder = self.holder
         with holder.scope():
             key = keys_on_file.find(former.secret, found, former.certificate) if former.secret else None
             other = holder.shared_with(former, key) if key else ""
             # A certificate goes by the word of one that the app has: the one in use, or the one that goes.
-            proof_by = line.credential if what == CERTIFICATE else lines.credential_of(former)
+            proof_by = line.credential if line.credential.certificate_pem else lines.credential_of(former)
         if other:
-            return (
-                f"The {what} was renewed. The old one stays at Microsoft for {other}, which uses it too.",
-                "complete",
-            )
+            return f"The old one stays at Microsoft for {other}, which uses it too.", "complete"
         if key is not None:
             take_away(graph, found, key, proof_by)
             with self.ctx.transaction():
                 holder.listed(found.without(key.key_id))
         elif former.secret is not None and former.secret.microsoft_id is None:
-            told = f"The {what} was renewed. The old one could not be told apart from others at Microsoft: "
+            told = "The old one could not be told apart from others at Microsoft: "
             return f"{told}{holder.by_hand} removes it under Certificates & secrets.", "partial"
-        return GONE.format(what=what), "complete"
+        return "", "complete"
 
 
 # --- The steps at Microsoft, for whoever else adds a credential -----------------------------------------------

@@ -167,6 +167,21 @@ def test_what_was_discarded_meanwhile_is_removed_by_the_next_run(certified: Cust
     assert_renewed(certified)
 
 
+def test_what_is_left_of_an_earlier_renewal_is_no_renewal(certified: Customer, worker: Worker) -> None:
+    first = renew(certified)
+    two_steps(worker)
+    worker.wait_is_over(first)
+    worker.step()
+    worker.cancel(first)
+    leaked = stored(certified)
+    assert leaked != OLD.value
+    assert len(at_microsoft(certified)) == 2
+    command = finish(worker, renew(certified))
+    assert command.state == State.SUCCEEDED, (command.message, command.error)
+    assert stored(certified) != leaked
+    assert_renewed(certified)
+
+
 def test_one_that_never_works_is_taken_away_again(
     certified: Customer, worker: Worker, settings: LazySettings
 ) -> None:

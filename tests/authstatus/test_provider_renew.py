@@ -133,6 +133,21 @@ def test_killed_at_any_checkpoint(app: Any, worker: Worker, dies: Callable[[int]
     assert_renewed(app, old)
 
 
+def test_what_is_left_of_an_earlier_renewal_is_no_renewal(app: Any, worker: Worker) -> None:
+    first = registrations.renew_app(OLGA)
+    worker.step()
+    worker.wait_is_over(first)
+    worker.step()
+    with scope.every("a test cancels a command of the provider"):
+        first.refresh_from_db()
+        queue.cancel(SYSTEM, first)
+    leaked = stored()
+    assert len(at_microsoft(app)) == 2
+    command = finish(worker, registrations.renew_app(OLGA), most=60)
+    assert command.state == State.SUCCEEDED, (command.message, command.error)
+    assert_renewed(app, leaked)
+
+
 def test_propagation_is_waited_for_and_one_that_never_works_is_taken_away(
     app: Any, worker: Worker, microsoft: Simulator, settings: LazySettings
 ) -> None:

@@ -1,5 +1,6 @@
 """A client secret is renewed without a gap, and wherever a worker dies, Microsoft is left with no secret too many."""
 
+import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,6 +16,7 @@ from m365 import identity
 from m365 import registrations as far
 from replication import services as queue
 from replication.models import Command, State
+from simulator.registrations import add_app
 from tenants import scope, secrets, services
 from tenants.access import SYSTEM
 from tenants.models import AppOwner, Cloud, Connection, Standby, StandbyRole
@@ -132,6 +134,92 @@ def test_what_one_command_left_another_finishes(
     second = finish(worker, renew(renewable))
     assert second.state == State.SUCCEEDED
     assert_renewed(renewable, old)
+
+
+def left_at_the_overlap(customer: Customer, worker: Worker) -> None:
+    """A renewal that is cancelled after the switch: the new secret is in use, and the old one still there."""
+    first = renew(customer)
+    worker.step()
+    worker.wait_is_over(first)
+    worker.step()
+    worker.cancel(first)
+
+
+def test_what_is_left_of_an_earlier_renewal_is_no_renewal(renewable: Customer, worker: Worker) -> None:
+    left_at_the_overlap(renewable, worker)
+    leaked = stored(renewable)
+    assert len(at_microsoft(renewable)) == 2
+    second = finish(worker, renew(renewable))
+    assert second.state == State.SUCCEEDED, (second.message, second.error)
+    assert second.message == "The client secret was renewed, and the old one removed."
+    assert_renewed(renewable, leaked)
+
+
+def test_a_renewal_goes_on_after_a_removal_that_failed(
+    renewable: Customer, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Repeated by a person, the one that switched is another command: it begins anew, and says what is true."""
+    real = far.remove_secret
+
+    def fails(*args: Any, **kwargs: Any) -> Any:
+        raise UmpError.of("registration_not_ours", app="it", permission="x", tenant="Contoso")
+
+    monkeypatch.setattr(far, "remove_secret", fails)
+    first = finish(worker, renew(renewable))
+    assert code_of(first) == "registration_not_ours"
+    middle = stored(renewable)
+    monkeypatch.setattr(far, "remove_secret", real)
+    second = finish(worker, renew(renewable))
+    assert second.state == State.SUCCEEDED, (second.message, second.error)
+    assert_renewed(renewable, middle)
+
+
+def enter(customer: Customer, client_id: str, value: str) -> None:
+    """Somebody enters a secret by hand."""
+    with scope.one(customer.tenant.id):
+        services.set_connection(
+            SYSTEM,
+            customer.tenant,
+            cloud=Cloud.GLOBAL,
+            client_id=uuid.UUID(client_id),
+            client_secret=value,
+        )
+    identity.forget_everything()
+
+
+def other_app(customer: Customer, worker: Worker) -> Any:
+    """Beside what a renewal left lies another app now, which somebody entered by hand; the old one is given back."""
+    left_at_the_overlap(customer, worker)
+    old = app_of(customer)
+    other = add_app(customer.pretend, {"name": "Another"}, customer.now())
+    enter(customer, other.client_id, other.secrets[0].value)
+    let_it_renew(customer)
+    return old
+
+
+def test_at_an_app_that_still_works_the_old_secret_is_removed(renewable: Customer, worker: Worker) -> None:
+    first = stored(renewable)
+    old = other_app(renewable, worker)
+    entered = stored(renewable)
+    command = finish(worker, renew(renewable))
+    assert command.state == State.SUCCEEDED, (command.message, command.error)
+    assert_renewed(renewable, entered)
+    assert first not in [secret.value for secret in old.secrets]
+
+
+def test_a_candidate_that_nobody_wants_any_more_is_no_renewal(renewable: Customer, worker: Worker) -> None:
+    """Left by an earlier command, before somebody entered a secret by hand: that one is to be renewed."""
+    first = renew(renewable)
+    worker.step()
+    worker.cancel(first)
+    registration = app_of(renewable).registration
+    by_hand = another(registration, "abc8Q~entered~by~hand")
+    enter(renewable, registration.client_id, by_hand.value)
+    command = finish(worker, renew(renewable))
+    assert command.state == State.SUCCEEDED, (command.message, command.error)
+    assert stored(renewable) != by_hand.value
+    assert by_hand.value not in at_microsoft(renewable)
+    assert sum(1 for secret in registration.secrets if (secret.name or "").startswith("ump ")) == 1
 
 
 def test_a_renewal_that_somebody_discarded_does_not_begin_again(renewable: Customer, worker: Worker) -> None:
