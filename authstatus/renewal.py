@@ -37,6 +37,8 @@ SHORTER_LIVES = (24, 12, 6, 3, 1)
 """Months to ask for where the organisation's rules forbid a longer life (complaint B 8)."""
 NOT_IN_FORCE_YET = frozenset({"secret_wrong", "app_not_found", "app_not_installed", "certificate_refused"})
 """What Microsoft answers for minutes about something that it has just made (facts/microsoft.md 7, step 10)."""
+LETS_NOBODY_IN = NOT_IN_FORCE_YET | {"secret_expired", "app_disabled", "permission_missing"}
+"""What Microsoft answers for good about an app that is not in use any more."""
 SECRET, CERTIFICATE = "client secret", "certificate"
 NOT_YET = "Microsoft needs a moment until the new {what} works everywhere."
 GONE = "The {what} was renewed, and the old one removed."
@@ -303,10 +305,19 @@ class Renewal:
         """Remove it at Microsoft; why it stays there instead, if it does, and the command's outcome."""
         ctx, holder = self.ctx, self.holder
         with holder.scope():
-            line = holder.line() if holder.uses(former) else holder.line_of(former)
-        graph = line.graph(stop=ctx.stop, before_write=ctx.still_ours)
-        found = far.by_client_id(graph, str(former.client_id))
-        return self._take_from(found, former, graph, line) if found else ("", "complete")
+            in_use = holder.uses(former)
+        try:
+            with holder.scope():
+                line = holder.line() if in_use else holder.line_of(former)
+            graph = line.graph(stop=ctx.stop, before_write=ctx.still_ours)
+            found = far.by_client_id(graph, str(former.client_id))
+            return self._take_from(found, former, graph, line) if found else ("", "complete")
+        except UmpError as error:
+            if in_use or error.code not in LETS_NOBODY_IN:
+                raise
+        # Otherwise an app that was deleted long ago would stand in the way of every later renewal.
+        told = "The old one is on another app registration, which does not let the portal in any more: "
+        return f"{told}{holder.by_hand} removes it there, if there still is one.", "partial"
 
     def _take_from(
         self, found: Registration, former: Waiting, graph: GraphClient, line: lines.Line

@@ -197,6 +197,27 @@ def other_app(customer: Customer, worker: Worker) -> Any:
     return old
 
 
+def test_an_app_that_is_gone_does_not_keep_the_one_in_use_from_being_renewed(
+    renewable: Customer, worker: Worker
+) -> None:
+    old = other_app(renewable, worker)
+    del renewable.pretend.apps[old.client_id]
+    entered = stored(renewable)
+    command = finish(worker, renew(renewable))
+    assert command.state == State.SUCCEEDED, (command.message, command.error)
+    assert_renewed(renewable, entered)
+    assert any("does not let the portal in any more" in step["text"] for step in steps(command))
+
+
+def test_an_app_that_may_no_more_does_not_either(renewable: Customer, worker: Worker) -> None:
+    old = other_app(renewable, worker)
+    old.principal.grant([], 0.0)
+    entered = stored(renewable)
+    command = finish(worker, renew(renewable))
+    assert command.state == State.SUCCEEDED, (command.message, command.error)
+    assert_renewed(renewable, entered)
+
+
 def test_at_an_app_that_still_works_the_old_secret_is_removed(renewable: Customer, worker: Worker) -> None:
     first = stored(renewable)
     old = other_app(renewable, worker)
