@@ -309,6 +309,8 @@ class Renewal:
         try:
             with holder.scope():
                 line = holder.line() if in_use else holder.line_of(former)
+                if in_use and line.credential == lines.credential_of(former):
+                    return "The old one stays: somebody entered it again, and it is in use.", "complete"
             graph = line.graph(stop=ctx.stop, before_write=ctx.still_ours)
             found = far.by_client_id(graph, str(former.client_id))
             return self._take_from(found, former, graph, line) if found else ("", "complete")

@@ -243,6 +243,15 @@ def test_a_candidate_that_nobody_wants_any_more_is_no_renewal(renewable: Custome
     assert sum(1 for secret in registration.secrets if (secret.name or "").startswith("ump ")) == 1
 
 
+def test_the_old_secret_stays_where_it_was_entered_again(renewable: Customer, worker: Worker) -> None:
+    old = stored(renewable)
+    left_at_the_overlap(renewable, worker)
+    enter(renewable, app_of(renewable).client_id, old)
+    command = finish(worker, renew(renewable))
+    assert command.state == State.SUCCEEDED, (command.message, command.error)
+    assert_renewed(renewable, old)
+
+
 def test_a_renewal_that_somebody_discarded_does_not_begin_again(renewable: Customer, worker: Worker) -> None:
     old, command = stored(renewable), renew(renewable)
     worker.step()
