@@ -89,7 +89,7 @@ def _actor() -> "Actor":
 
 
 def _tenant(named: str) -> "Tenant":
-    """By id, exact name or domain, with its scope open. Raises NotFound."""
+    """By id, exact name or domain, with its scope open. Raises NotFound, also for a blank: many have no domain."""
     from core.errors import NotFound  # noqa: PLC0415  Django first
     from tenants import scope  # noqa: PLC0415  Django first
     from tenants.abilities import Ability  # noqa: PLC0415  Django first
@@ -103,7 +103,7 @@ def _tenant(named: str) -> "Tenant":
             for row in tenants()
             if wanted in {str(row.id), row.name.lower(), row.domain.lower(), str(row.entra_tenant_id)}
         ]
-    if len(ids) != 1:
+    if len(ids) != 1 or not named.strip():
         raise NotFound(thing=f"customer called {named!r}")
     return tenant_for(_actor(), ids[0], needs=Ability.VIEW_TENANT)
 
@@ -336,7 +336,7 @@ def _token_create(options: argparse.Namespace) -> tuple[Any, str]:
         scopes = [Ability(word) for word in options.scope] if options.scope else None
     except ValueError as error:
         raise InvalidInput(field="role", why=str(error)) from error
-    tenant = _tenant(options.tenant) if options.tenant else None
+    tenant = None if options.tenant is None else _tenant(options.tenant)  # a blank does not mean everybody
     token, value = issue_token(
         _actor(),
         name=options.name,
@@ -365,7 +365,7 @@ def _user_add(options: argparse.Namespace) -> tuple[Any, str]:
         raise InvalidInput(
             field="--tenant", why=f"{role.value} is for one customer: say which, by id, name or domain"
         )
-    tenant = _tenant(options.tenant) if options.tenant else None
+    tenant = None if options.tenant is None else _tenant(options.tenant)  # a blank does not mean everybody
     password = sys.stdin.readline().strip() if options.password_stdin else getpass.getpass()
     with transaction.atomic():  # an account without a role could not be added once more
         user = add_user(_actor(), email=options.email, name=options.name or "", password=password)

@@ -1,4 +1,4 @@
-"""`ump user add`: the first person of an installation, and others; nobody is left behind half added."""
+"""`ump user add` and `ump token create`: nobody is left behind half added, and a blank customer is none, not all."""
 
 import io
 import json
@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
-from accounts.models import User
+from accounts.models import ApiToken, User
 from tenants import scope
 from tenants.abilities import Role
-from tenants.models import Membership
+from tenants.models import Membership, Tenant
 from tests.cast import Cast
 from ump_portal import cli
 
@@ -60,4 +60,23 @@ def test_nobody_is_left_without_a_role(cast: Cast, monkeypatch: pytest.MonkeyPat
     with monkeypatch.context() as patch:
         patch.setattr("tenants.services.give_role", refuse)
         assert add() == 1
+    assert not User.objects.filter(email=WHO).exists()
+
+
+@pytest.mark.parametrize("blank", ["", " "])
+@pytest.mark.parametrize("unnamed", [True, False], ids=["without a domain", "with one"])
+def test_a_blank_customer_is_neither_everybody_nor_the_one_without_a_domain(
+    cast: Cast, capsys: pytest.CaptureFixture[str], blank: str, unnamed: bool
+) -> None:
+    """As a script has it whose variable is not set."""
+    if unnamed:
+        with scope.one(cast.contoso.id):
+            Tenant.objects.filter(id=cast.contoso.id).update(domain="")
+    before = ApiToken.objects.count()
+    assert cli.main(["token", "create", "x", "--role", "operator", "--tenant", blank]) == 1
+    assert cli.main(["tenants", "show", blank]) == 1
+    assert add("--role", "operator", "--tenant", blank) == 1
+    assert add("--role", "customer_admin", "--tenant", blank) == 1
+    assert "no such customer called" in capsys.readouterr().err
+    assert ApiToken.objects.count() == before
     assert not User.objects.filter(email=WHO).exists()
