@@ -9,6 +9,7 @@ from django.db.models.functions import Now
 from django.http import QueryDict
 
 from accounts.models import SavedView, Session, User
+from core.errors import NotFound
 
 
 def people(*, search: str = "", active: bool | None = None, factor: bool | None = None) -> QuerySet[User]:
@@ -21,6 +22,14 @@ def people(*, search: str = "", active: bool | None = None, factor: bool | None 
     if factor is None:
         return found
     return found.filter(_factor()) if factor else found.exclude(_factor())
+
+
+def person_with(email: str) -> User:
+    """Whose sign-in name it is. Raises NotFound."""
+    found: User | None = User.objects.filter(email__iexact=email.strip()).first()
+    if found is None:
+        raise NotFound(thing=f"person with the address {email!r}")
+    return found
 
 
 def with_factor(users: QuerySet[User]) -> QuerySet[User]:

@@ -69,6 +69,15 @@ def edit_user(who: Who, user: User, *, email: str, name: str) -> User:
 
 
 @transaction.atomic
+def set_password(who: Who, user: User, *, password: str) -> None:
+    """A new password; sessions, which hang on the old one, are over at their next request. Raises InvalidInput."""
+    _check_password(password, user)
+    user.set_password(password)
+    user.save(update_fields=["password"])
+    _record(who, "user.password_set", user)
+
+
+@transaction.atomic
 def set_active(who: Who, user: User, *, active: bool) -> None:
     """Let the person sign in, or not any more; then his sessions are over at once."""
     if User.objects.filter(pk=user.pk, is_active=not active).update(is_active=active):

@@ -373,6 +373,27 @@ def _user_add(options: argparse.Namespace) -> tuple[Any, str]:
     return {"id": str(user.id), "email": user.email}, f"{user.email} may sign in as {role.words}."
 
 
+def _user_password(options: argparse.Namespace) -> tuple[Any, str]:
+    """For who forgot it where no mail server sends a link and nobody else can make one."""
+    from accounts.selectors import person_with  # noqa: PLC0415  Django first
+    from accounts.services import set_password  # noqa: PLC0415  Django first
+    from core.errors import InvalidInput  # noqa: PLC0415  Django first
+
+    user = person_with(options.email)
+    if options.password_stdin:
+        password = sys.stdin.readline().strip()
+    else:
+        password = getpass.getpass("New password: ")
+        if getpass.getpass("Once more: ") != password:
+            raise InvalidInput(field="password", why="it was not typed the same way twice")
+    set_password(_actor(), user, password=password)
+    said = "" if user.is_active else " The person is deactivated and cannot sign in with it."
+    return (
+        {"id": str(user.id), "email": user.email},
+        f"{user.email} has the new password; every session is over.{said}",
+    )
+
+
 def _env_example(options: argparse.Namespace) -> tuple[Any, str]:
     from ump_portal.env_example import render  # noqa: PLC0415  kept beside its one use
 
@@ -496,6 +517,9 @@ def _user_arguments(users: Any) -> None:
     add.add_argument("--role", default=Role.PROVIDER_ADMIN.value, choices=[role.value for role in Role])
     add.add_argument("--tenant", help="the role holds for this customer only (id, name or domain)")
     add.add_argument("--password-stdin", action="store_true")
+    anew = _add(users, "password", _user_password, "set a new password for a person who forgot it")
+    anew.add_argument("email")
+    anew.add_argument("--password-stdin", action="store_true", help="read it from standard input")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`ump user add` and `ump token create`: nobody is left behind half added, and a blank customer is none, not all."""
+"""`ump user` and `ump token create`: nobody is left behind half added, and a blank customer is none, not all."""
 
 import io
 import json
@@ -7,10 +7,12 @@ import sys
 import pytest
 
 from accounts.models import ApiToken, User
+from audit.models import Entry
 from tenants import scope
 from tenants.abilities import Role
 from tenants.models import Membership, Tenant
 from tests.cast import Cast
+from tests.pages.helpers import SignIn
 from ump_portal import cli
 
 pytestmark = pytest.mark.django_db
@@ -80,3 +82,38 @@ def test_a_blank_customer_is_neither_everybody_nor_the_one_without_a_domain(
     assert "no such customer called" in capsys.readouterr().err
     assert ApiToken.objects.count() == before
     assert not User.objects.filter(email=WHO).exists()
+
+
+def again(cast: Cast, *words: str) -> int:
+    return cli.main(["user", "password", cast.pia.email.upper(), "--json", *words])
+
+
+def test_a_new_password_ends_every_session(cast: Cast, client_of: SignIn) -> None:
+    client = client_of(cast.pia)
+    assert client.get("/").status_code == 200
+    assert again(cast, "--password-stdin") == 0
+    cast.pia.refresh_from_db()
+    assert cast.pia.check_password("a long and winding password")
+    assert client.get("/").status_code == 302
+    with scope.every("a test looks"):
+        entry = Entry.objects.get(action="user.password_set")
+        assert (entry.actor_kind, entry.object_label) == ("cli", cast.pia.email)
+        assert "winding" not in str(entry.changes)
+
+
+def test_it_is_typed_twice_and_checked(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = cast.pia.password
+    for typed, told in (
+        (["a long and winding password", "a long and winding road"], "the same way twice"),
+        (["short", "short"], "too short"),
+    ):
+        answers = iter(typed)
+        monkeypatch.setattr("getpass.getpass", lambda _, answers=answers: next(answers))
+        assert again(cast) == 1
+        assert told in capsys.readouterr().err
+    assert cli.main(["user", "password", "nobody@example.test", "--password-stdin"]) == 1
+    assert cli.main(["user", "password", "", "--password-stdin"]) == 1
+    cast.pia.refresh_from_db()
+    assert cast.pia.password == before

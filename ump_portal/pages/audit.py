@@ -162,6 +162,7 @@ WORDS: Mapping[str, str] = MappingProxyType(
         "role.taken": "Role taken",
         "user.added": "Person added",
         "user.edited": "Person edited",
+        "user.password_set": "Password set at the command line",
         "user.deactivated": "Person deactivated",
         "user.reactivated": "Person reactivated",
         "link.made": "Sign-in link made",
