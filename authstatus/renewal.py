@@ -2,7 +2,8 @@
 
 Nothing here sleeps: where Microsoft needs minutes to spread something, the command goes back to the queue. Where
 a run was cut off is read from the rows that wait beside what is in use and from Microsoft, where everything that
-the portal made carries its marker; so a new command finishes what an older one began.
+the portal made carries its marker; so a new command finishes what an older one began. A candidate it proves and
+uses; a former credential of a renewal that had switched it takes away, and then renews what is in use.
 """
 
 import abc
@@ -125,6 +126,8 @@ class Renewal:
         with self.holder.scope():
             former = self.holder.waiting(StandbyRole.FORMER)
             candidate = self.holder.waiting(StandbyRole.CANDIDATE)
+        if not self._begun() and called_off(self.ctx):
+            return Done("Nothing was changed: the renewal of all was cancelled before it came to this one.")
         try:
             if former is not None:
                 return self._remove(former)
@@ -135,11 +138,13 @@ class Renewal:
         except UmpError as error:
             raise self.holder.refused(error) from error
 
+    def _begun(self) -> bool:
+        """Whether this command sealed a new one or put one to use; if not, what lies there is another's."""
+        return bool(self.ctx.state.get("sealed") or self.ctx.state.get("switched"))
+
     # 1. A new one, sealed at once
     def _add(self) -> Outcome:
         ctx = self.ctx
-        if called_off(ctx):
-            return Done("Nothing was changed: the renewal of all was cancelled before it came to this one.")
         with self.holder.scope():
             if why := self.holder.busy():
                 return Done(f"Nothing was changed: {why}.")
@@ -286,8 +291,7 @@ class Renewal:
         what = CERTIFICATE if of_pair else SECRET
         ctx.report(label=f"Removing the old {what}", force=True)
         stays, outcome = self._take_old(former)
-        # Whoever neither sealed nor switched anything has found what another command left, and has renewed nothing.
-        if not (ctx.state.get("sealed") or ctx.state.get("switched")):
+        if not self._begun():  # so nothing is renewed yet
             with ctx.transaction():
                 holder.forget(former)
             level = "warning" if outcome == "partial" else "info"

@@ -434,6 +434,21 @@ def test_cancelling_the_run_stops_those_that_have_not_begun(
     assert "was cancelled before it came to this one" in told.pop()
 
 
+def test_cancelling_the_run_leaves_what_an_earlier_renewal_left(renewable: Customer, worker: Worker) -> None:
+    left_at_the_overlap(renewable, worker)
+    before = at_microsoft(renewable)
+    run = registrations.renew_all(OLGA)
+    worker.step()
+    with scope.every("a test cancels a command of the provider"):
+        run.refresh_from_db()
+        queue.cancel(SYSTEM, run)
+    run_everything(worker)
+    assert at_microsoft(renewable) == before
+    with scope.every("a test looks"):
+        told = Command.objects.filter(kind=registrations.RENEW).latest("id").message
+    assert told.startswith("Nothing was changed")
+
+
 def test_a_check_reads_when_the_secret_really_ends(renewable: Customer, worker: Worker) -> None:
     (far_end,) = app_of(renewable).registration.secrets
     command = worker.run(renewable, "verify_credentials")
