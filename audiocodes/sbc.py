@@ -70,14 +70,19 @@ class Sbc:
         return found
 
     def alarms(self) -> list[Alarm]:
-        """The active alarms, at most MOST_ALARMS of them; each costs a call, since lists lack the severity."""
+        """The active alarms, at most MOST_ALARMS of them; each costs a call, since lists lack the severity.
+
+        One that clears between the list and its own call is left out.
+        """
         found: list[Alarm] = []
-        after = ""
-        while len(found) < MOST_ALARMS:
+        after, asked = "", 0
+        while asked < MOST_ALARMS:
             query = {"limit": PAGE, **({"after": after} if after else {})}
             page = self._line.json(f"/api/v1/alarms/active?{urlencode(query)}")
             listed = [each for each in page.get("alarms") or [] if isinstance(each, dict)]
-            found += [self._alarm(each) for each in listed[: MOST_ALARMS - len(found)]]
+            looked_at = listed[: MOST_ALARMS - asked]
+            asked += len(looked_at)
+            found += [alarm for alarm in map(self._alarm, looked_at) if alarm is not None]
             cursor = page.get("cursor")
             further = str(cursor.get("after", _END)) if isinstance(cursor, dict) else _END
             if further in {_END, after} or not further.isdecimal() or not listed:
@@ -85,9 +90,15 @@ class Sbc:
             after = further
         return found
 
-    def _alarm(self, listed: dict[str, Any]) -> Alarm:
+    def _alarm(self, listed: dict[str, Any]) -> Alarm | None:
+        """None for one that is not active any more."""
         number = _text(listed, "id")
-        whole = self._line.json(f"/api/v1/alarms/active/{number}") if number.isdecimal() else {}
+        try:
+            whole = self._line.json(f"/api/v1/alarms/active/{number}") if number.isdecimal() else {}
+        except UmpError as error:
+            if error.code == "sbc_failed" and error.detail.get("status") == "404":
+                return None
+            raise
         told = listed | whole
         return Alarm(
             id=number,

@@ -92,6 +92,29 @@ def test_a_refused_password_is_not_sent_again_until_it_is_entered_again(device: 
     assert ProviderSecret.objects.count() == 1
 
 
+def test_an_alarm_that_clears_while_it_is_read_is_left_out(
+    device: Device, known: Known, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sbc = known(device)
+    device.alarms = [
+        {"id": str(n), "description": f"Fan {n}", "severity": "Major", "source": "", "date": ""}
+        for n in (6, 7, 8)
+    ]
+    answer = Device._alarms
+
+    def clears(self: Device, number: str, query: dict[str, str]) -> Any:
+        answered = answer(self, number, query)
+        self.alarms = [each for each in self.alarms if each["id"] != "7"]
+        return answered
+
+    monkeypatch.setattr(Device, "_alarms", clears)
+    services.check(SYSTEM, sbc)
+    run_due()
+    now = fresh(sbc)
+    assert (now.link, now.problem) == (Link.CONNECTED, None)
+    assert [alarm["id"] for alarm in now.alarms] == ["6", "8"]
+
+
 def test_a_device_that_drips_its_answers_is_given_up(
     device: Device, known: Known, monkeypatch: pytest.MonkeyPatch
 ) -> None:
