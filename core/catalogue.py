@@ -737,6 +737,10 @@ _SBC: tuple[_Row, ...] = (
     ("number_changed", 409, _FIX, _PROVIDER, "target",
      "{prefix} is not on {host} as the portal wrote it: {why}.",
      "Somebody changed it at the device. Write it again, or remove it here; what is on the device stays until then."),
+    ("number_kept", 409, _FIX, _PROVIDER, "target",
+     "{prefix} was left on {host}: {why}.",
+     ("See at the other number why. Once that is written, or if this one should go all the same, remove this one "
+      "again.")),
     ("number_busy", 409, _LATER, _PORTAL, "target",
      "{prefix} is being written.",
      "Wait until it is on the SBC, or the attempt has failed."),

@@ -1,4 +1,7 @@
-"""Writing the numbers of a site on its device: read, compare, write what is missing, read back, save."""
+"""Writing the numbers of a site on its device: read, compare, write what is missing, read back, save.
+
+What goes, goes last, and only if all that is new for the site was read back: it may be what takes its place.
+"""
 
 import dataclasses
 from collections.abc import Callable
@@ -80,13 +83,13 @@ class WriteNumbers(Kind):
         device.status(job.sbc.serial)
         reading, todo = _look(ctx, job, device, first=True)
         sent = 0
-        while todo.changes:
+        while left := todo.left():
             # Each slice gets further, and what is known of a refused script is not forgotten between two.
             if ctx.stop.is_set() or (sent and not job.refusals and ctx.should_yield()):
-                return Again(f"{len(todo.changes):,} rules are left.")
+                return Again(f"{len(left):,} rules are left.")
             _send(job, device, todo)
             sent += 1
-            ctx.report(done=len(job.wishes) - len(todo.changes), total=len(job.wishes), label="Rules written")
+            ctx.report(done=len(job.wishes) - len(left), total=len(job.wishes), label="Rules written")
             reading, todo = _look(ctx, job, device)
         unsaved = _save(device, job)
         return _settle(ctx, job, reading, todo, unsaved)
@@ -136,7 +139,25 @@ def _look(ctx: Context, job: Job, device: Device, *, first: bool = False) -> tup
         job.stopped |= foreign_clashes(job.sbc, new, reading, ours)
     todo = compare(job.sbc, job.left(), found)
     job.stopped |= todo.stopped
+    _keep_old(job, todo)
     return reading, todo
+
+
+def _keep_old(job: Job, todo: Todo) -> None:
+    """While something new of the site cannot be written, nothing goes: numbers would be in no rule any more.
+
+    Who only wants it to go asks again: what has failed is no wish of that run.
+    """
+    lacking = next((one for one in job.wishes if not one.removing and one.id in job.stopped), None)
+    if lacking is None:
+        return
+    why = f"{lacking.values.prefix}, which was to be written before, could not be"
+    kept = {
+        wanted.id: UmpError.of("number_kept", prefix=wanted.values.prefix, host=job.sbc.name, why=why)
+        for wanted, _ in todo.going
+    }
+    todo.stop(kept)
+    job.stopped |= kept
 
 
 def _send(job: Job, device: Device, todo: Todo) -> None:
@@ -149,7 +170,7 @@ def _send(job: Job, device: Device, todo: Todo) -> None:
             raise
         job.refusals += 1
         if job.refusals >= MOST_REFUSALS:
-            job.stopped |= {wanted.id: error for wanted, _ in todo.changes}
+            job.stopped |= {wanted.id: error for wanted, _ in todo.changes or todo.going}
         elif len(sent) == 1:
             job.stopped[sent[0].id] = error
             job.size, job.suspected = CHUNK, 0

@@ -5,7 +5,7 @@ taken away.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from audiocodes import planscript
@@ -74,29 +74,42 @@ class OnDevice:
 
 @dataclass
 class Todo:
-    """What is left to do, in order: first what is new, then what goes."""
+    """What is left to do: first what is new, and what goes only once that was read back."""
 
     changes: list[tuple[Wanted, Change]] = field(default_factory=list)
+    going: list[tuple[Wanted, Change]] = field(default_factory=list)
     done: dict[int, int | None] = field(default_factory=dict)
     """By the rows' ids the index at which they were read; None for those that are gone."""
     stopped: dict[int, UmpError] = field(default_factory=dict)
 
+    def left(self) -> list[tuple[Wanted, Change]]:
+        return self.changes + self.going
+
     def script(self, most: int) -> tuple[list[Wanted], str]:
-        """The first ones, and their lines."""
-        part = self.changes[:most]
+        """The first ones, and their lines; never what is new together with what goes.
+
+        A device that took a script may have left a line out, and then the old rule must still be there.
+        """
+        part = (self.changes or self.going)[:most]
         return [wanted for wanted, _ in part], planscript.script(change for _, change in part)
+
+    def stop(self, errors: Mapping[int, UmpError]) -> None:
+        """These are not tried any more."""
+        self.stopped |= errors
+        self.changes = [each for each in self.changes if each[0].id not in errors]
+        self.going = [each for each in self.going if each[0].id not in errors]
 
 
 def compare(sbc: Sbc, wishes: Iterable[Wanted], found: OnDevice) -> Todo:
     """What is done already, what is to be done, and what cannot be."""
-    todo, going = Todo(), []
+    todo = Todo()
     for wanted in wishes:
         there = found.find(wanted)
         if wanted.removing:
             if there is None or not wanted.is_mine(there[1]):
                 todo.done[wanted.id] = None
             else:
-                going.append((wanted, Change(found.plans[wanted.plan], there[0], None)))
+                todo.going.append((wanted, Change(found.plans[wanted.plan], there[0], None)))
         elif there is not None and same(there[1], wanted.values):
             todo.done[wanted.id] = there[0]
         elif wanted.plan not in found.plans:
@@ -108,7 +121,6 @@ def compare(sbc: Sbc, wishes: Iterable[Wanted], found: OnDevice) -> Todo:
             todo.changes.append((wanted, Change(found.plans[wanted.plan], there[0], wanted.values)))
         else:
             todo.stopped[wanted.id] = changed(sbc, wanted, there[1])
-    todo.changes += going
     return todo
 
 

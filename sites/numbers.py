@@ -68,7 +68,8 @@ def add(actor: Actor, site: Site, wishes: Sequence[Wish], *, all_or_none: bool =
 def change(
     actor: Actor, row: Prefix, *, prefix: str = "", name: str = "", tag: str = ""
 ) -> tuple[Prefix, Command]:
-    """Another name or tag, or other numbers; what is empty stays. The old numbers go when the new ones are there.
+    """Another name or tag, or other numbers; what is empty stays. The old numbers go when the new ones are there,
+    and stay with the reason (number_kept) when those cannot be written.
 
     Raises InvalidInput and number_taken as `add` does; Conflict (number_busy).
     """
@@ -109,7 +110,7 @@ def remove(actor: Actor, site: Site, rows: Iterable[Prefix]) -> Command:
 
 @transaction.atomic
 def remove_part(actor: Actor, row: Prefix, part: str) -> Command:
-    """Take some numbers out of a range; what is left becomes one or two rules.
+    """Take some numbers out of a range; what is left becomes one or two rules. The range goes when those are there.
 
     Raises InvalidInput (part) for what is no part of it; Conflict (number_busy).
     """

@@ -387,7 +387,8 @@ def test_killed_anywhere_nothing_is_written_twice(
     assert on_device(site, ["+412", "+413"])
     assert prefixes(box)[len(FOREIGN) :] == ["+412", "+413"]
     assert rules(box, saved=True) == rules(box)
-    assert len([script for script in scripts if script]) == 1
+    sent = [script for script in scripts if script]
+    assert [script.count("activate") for script in sent] == [2, 0], "what is new, and what goes"
     assert commands(numbers.WRITE)[-1].state == State.SUCCEEDED
 
 
@@ -468,6 +469,56 @@ def test_a_device_that_refuses_everything_is_left_alone(
     monkeypatch.setattr("simulator.sbc.tables.Configuration._check_rule", _refuse)
     run_due()
     assert set(states(site).values()) == {PrefixState.FAILED}
+
+
+@pytest.mark.parametrize("why", ["the device refuses", "somebody was faster"])
+def test_the_old_rule_stays_while_the_new_one_cannot_be_written(
+    site: Site, box: Device, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    written(site, "+41589061[000-999]", "+337", "+338")
+    if why == "the device refuses":
+        monkeypatch.setattr("simulator.sbc.tables.Configuration._check_rule", _refuse)
+    act(site, numbers.remove_part, rows(site)["+41589061[000-999]"], "+41589061[500-999]")
+    act(site, numbers.change, rows(site)["+337"], prefix="+339")
+    if why == "somebody was faster":
+        box.plant("CustDialPlan", [("hand", "+4158906[10-19]", "carrier"), ("hand", "+339", "carrier")])
+    run_due()
+    assert {"+41589061[000-999]", "+337"} <= set(prefixes(box))
+    assert states(site) == {
+        "+41589061[000-999]": "present",
+        "+337": "present",
+        "+338": "present",
+        "+41589061[000-499]": "failed",
+        "+339": "failed",
+    }
+    problem = rows(site)["+337"].problem
+    assert problem["code"] == "number_kept"
+    assert "+339" in problem["message"] or "+41589061[000-499]" in problem["message"]
+    # Who only wants it to go is heard at once, also while what failed is still wanted.
+    act(site, numbers.remove, site, [rows(site)["+337"]])
+    run_due()
+    assert "+337" not in {**states(site), **dict.fromkeys(prefixes(box))}
+    assert states(site)["+339"] == "failed"
+
+
+def test_what_goes_is_sent_only_after_what_is_new_was_read_back(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(site, "+411")
+    act(site, numbers.change, rows(site)["+411"], prefix="+412")
+    apply, scripts = Line.apply, []
+
+    def noted(self: Line, script: str) -> str:
+        scripts.append(script)
+        return apply(self, script)
+
+    monkeypatch.setattr(Line, "apply", noted)
+    run_due()
+    assert [("+412" in script, "no dial-plan-rule" in script) for script in scripts] == [
+        (True, False),
+        (False, True),
+    ]
+    assert on_device(site, ["+412"])
 
 
 def _refuse(*_: Any) -> None:
