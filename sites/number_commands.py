@@ -19,7 +19,7 @@ from sbc.models import Link, Sbc
 from sbc.prefixes import Reading
 from sites.models import Prefix, PrefixState, Site
 from sites.number_ledger import Numbers
-from sites.number_writing import OnDevice, Todo, Wanted, compare, foreign_clashes
+from sites.number_writing import OnDevice, Todo, Wanted, compare, foreign_clashes, unmade
 from sites.numbers import BATCH, UNWRITTEN, WRITE
 from tenants import scope
 from tenants.abilities import Ability
@@ -47,6 +47,9 @@ class Job:
     suspected: int = 0
     """The size of the script that was refused, while one rule of it is tried alone."""
     refusals: int = 0
+    """Scripts that were refused, or taken without being carried out whole."""
+    taken: set[int] = dataclasses.field(default_factory=set)
+    """Rows of scripts that the device took."""
 
     def left(self) -> list[Wanted]:
         return [wanted for wanted in self.wishes if wanted.id not in self.stopped]
@@ -138,9 +141,18 @@ def _look(ctx: Context, job: Job, device: Device, *, first: bool = False) -> tup
             ours = list(Prefix.objects.filter(sbc=job.sbc).values_list("plan", "prefix")) if new else []
         job.stopped |= foreign_clashes(job.sbc, new, reading, ours)
     todo = compare(job.sbc, job.left(), found)
+    _stop_unmade(job, todo)
     job.stopped |= todo.stopped
     _keep_old(job, todo)
     return reading, todo
+
+
+def _stop_unmade(job: Job, todo: Todo) -> None:
+    """What the device took and does not show is not sent again: it would be the same, or be there once more."""
+    lost = {wanted.id: unmade(job.sbc, wanted) for wanted, _ in todo.left() if wanted.id in job.taken}
+    if lost:
+        job.refusals += 1
+        todo.stop(lost)
 
 
 def _keep_old(job: Job, todo: Todo) -> None:
@@ -177,6 +189,7 @@ def _send(job: Job, device: Device, todo: Todo) -> None:
         else:
             job.size, job.suspected = 1, len(sent)
     else:
+        job.taken |= {wanted.id for wanted in sent}
         job.size, job.suspected = max(1, job.suspected // 2) if job.suspected else job.size, 0
 
 

@@ -124,6 +124,13 @@ def compare(sbc: Sbc, wishes: Iterable[Wanted], found: OnDevice) -> Todo:
     return todo
 
 
+def unmade(sbc: Sbc, wanted: Wanted) -> UmpError:
+    """The device took the script and does not show what it should have made."""
+    left = "the rule is still there" if wanted.removing else "the rule is not there as it was sent"
+    why = f"it said that all is well, but {left}"
+    return UmpError.of("sbc_script_refused", host=sbc.name, why=why)
+
+
 def changed(sbc: Sbc, wanted: Wanted, found: Values | None) -> UmpError:
     """Somebody else's hand: in words."""
     if found is not None and not wanted.written.tag:

@@ -471,6 +471,39 @@ def test_a_device_that_refuses_everything_is_left_alone(
     assert set(states(site).values()) == {PrefixState.FAILED}
 
 
+@pytest.mark.parametrize("yields", [False, True])
+def test_a_device_that_says_yes_and_does_something_else_is_not_asked_for_ever(
+    site: Site, box: Device, monkeypatch: pytest.MonkeyPatch, yields: bool
+) -> None:
+    """It writes one prefix in another form, keeps one tag, and one rule does not go."""
+    written(site, "+411", "+412")
+    act(site, numbers.change, rows(site)["+411"], tag="vip.example")
+    act(site, numbers.remove, site, [rows(site)["+412"]])
+    add(site, "+4190", "+4191")
+    apply, scripts = Line.apply, []
+
+    def otherwise(self: Line, script: str) -> str:
+        scripts.append(script)
+        assert len(scripts) < 9, "it goes on and on"
+        script = script.replace("no dial-plan-rule 5\n", "").replace("vip.example", TAG)
+        return apply(self, script.replace('"+4190"', '"0041[90-90]"'))
+
+    monkeypatch.setattr(Line, "apply", otherwise)
+    monkeypatch.setattr(number_commands, "Job", functools.partial(number_commands.Job, size=1))
+    monkeypatch.setattr(Context, "should_yield", lambda self: yields)
+    run_due()
+    assert commands(numbers.WRITE)[-1].state == State.SUCCEEDED
+    assert states(site) == {"+411": "failed", "+412": "present", "+4190": "failed", "+4191": "present"}
+    for prefix in ("+411", "+4190"):
+        assert "it said that all is well, but" in rows(site)[prefix].problem["message"]
+    assert len([rule for rule in prefixes(box) if rule == "0041[90-90]"]) == 1
+    # Alone, the removal is sent, and it is told that it did nothing.
+    act(site, numbers.remove, site, [rows(site)["+412"]])
+    run_due()
+    assert states(site)["+412"] == "present"
+    assert "the rule is still there" in rows(site)["+412"].problem["message"]
+
+
 @pytest.mark.parametrize("why", ["the device refuses", "somebody was faster"])
 def test_the_old_rule_stays_while_the_new_one_cannot_be_written(
     site: Site, box: Device, monkeypatch: pytest.MonkeyPatch, why: str
