@@ -1,11 +1,13 @@
 """Writing the numbers of a site on its device: read, compare, write what is missing, read back, save.
 
-What goes, goes last, and only if all that is new for the site was read back: it may be what takes its place.
+What goes, goes last, and only if all that is new for the site was read back: it may be what takes its place. What
+moves to another SBC goes after it was written there; that command queues this one.
 """
 
 import dataclasses
 from collections.abc import Callable
 
+from django.db.models import Exists, Q
 from django.utils import timezone
 
 from audiocodes.sbc import Sbc as Device
@@ -20,7 +22,7 @@ from sbc.prefixes import Reading
 from sites.models import Prefix, PrefixState, Site
 from sites.number_ledger import Numbers
 from sites.number_writing import OnDevice, Todo, Wanted, compare, foreign_clashes, unmade
-from sites.numbers import BATCH, UNWRITTEN, WRITE
+from sites.numbers import BATCH, UNWRITTEN, WRITE, same_numbers, waits_there, write
 from tenants import scope
 from tenants.abilities import Ability
 
@@ -41,6 +43,8 @@ class Job:
     sbc: Sbc
     site: Site
     wishes: list[Wanted]
+    leaving: list[int] = dataclasses.field(default_factory=list)
+    """Rows for the same numbers that go from other SBCs: what becomes of them here decides about those."""
     stopped: dict[int, UmpError] = dataclasses.field(default_factory=dict)
     """Of rows that are not tried any more in this run."""
     size: int = CHUNK
@@ -111,7 +115,10 @@ class WriteNumbers(Kind):
         with ctx.transaction():
             note_link(job.sbc, error)
             with scope.one(job.site.tenant_id):
-                _update(_waiting(job), become)
+                rows, leaving = _waiting(job)
+                _update(rows, become)
+                if last:
+                    _decide(ctx, job, rows, leaving)
         if error.remedy == Remedy.LATER:
             raise error
         return Done(f"No number was written: {error.message}", "partial", result={"error": error.code})
@@ -127,7 +134,11 @@ def _job(ctx: Context) -> Job | None:
     sbc = Sbc.objects.select_related("secret", "secret__key").get(id=site.sbc_id)
     with scope.one(site.tenant_id):
         rows = Prefix.objects.filter(site=site, sbc=sbc, state__in=UNWRITTEN).order_by("plan", "prefix", "id")
-        return Job(sbc, site, [Wanted.of(row) for row in rows])
+        here = rows.exclude(waits_there(), state=PrefixState.REMOVING)
+        mine = same_numbers().filter(site=site, state__in=UNWRITTEN)
+        leaving = Prefix.objects.filter(Exists(mine), state=PrefixState.REMOVING).exclude(sbc=sbc)
+        wishes = [Wanted.of(row) for row in here]
+        return Job(sbc, site, wishes, list(leaving.values_list("id", flat=True)))
 
 
 def _look(ctx: Context, job: Job, device: Device, *, first: bool = False) -> tuple[Reading, Todo]:
@@ -222,8 +233,9 @@ def _settle(ctx: Context, job: Job, reading: Reading, todo: Todo, unsaved: UmpEr
 
     with ctx.transaction():
         with scope.one(job.site.tenant_id):
-            rows = _waiting(job)
+            rows, leaving = _waiting(job)
             _update(rows, become)
+            _decide(ctx, job, rows, leaving)
             if unsaved is None:
                 Prefix.objects.filter(
                     id__in=[row.id for row in rows if row.id in todo.done and row.id in removed]
@@ -242,11 +254,37 @@ def _settle(ctx: Context, job: Job, reading: Reading, todo: Todo, unsaved: UmpEr
     )
 
 
-def _waiting(job: Job) -> list[Prefix]:
-    """The rows, locked, as far as they still want what this run was about."""
+def _waiting(job: Job) -> tuple[list[Prefix], list[Prefix]]:
+    """The rows, locked, as far as they still want what this run was about; and those that still go elsewhere.
+
+    All by one statement in one order, since the other SBC's command may lock the same ones.
+    """
     wanted = {one.id: one for one in job.wishes}
-    rows = Prefix.objects.select_for_update(no_key=True).filter(site=job.site, state__in=UNWRITTEN)
-    return [row for row in rows.order_by("id") if wanted.get(row.id) == Wanted.of(row)]
+    here = Q(site=job.site, state__in=UNWRITTEN)
+    there = Q(id__in=job.leaving, state=PrefixState.REMOVING)
+    locked = Prefix.objects.select_for_update(no_key=True, of=("self",)).select_related("sbc")
+    found = list(locked.filter(here | there).order_by("id"))
+    rows = [row for row in found if row.site_id == job.site.id]
+    leaving = [row for row in found if row.site_id != job.site.id]
+    return [row for row in rows if wanted.get(row.id) == Wanted.of(row)], leaving
+
+
+def _decide(ctx: Context, job: Job, rows: list[Prefix], leaving: list[Prefix]) -> None:
+    """Numbers that move to this SBC: where they were written, they may go from the other; where not, they stay."""
+    failed = {_numbers(row): row for row in rows if row.state == PrefixState.FAILED}
+    kept = [row for row in leaving if _numbers(row) in failed]
+    for row in kept:
+        why = f"it could not be written on {job.sbc.name}, where it is to be instead"
+        _fail(row, UmpError.of("number_kept", prefix=row.prefix, host=row.sbc.name, why=why))
+    Prefix.objects.bulk_update(kept, ["state", "problem"], batch_size=BATCH)
+    settled = {_numbers(row) for row in rows} - failed.keys()
+    for site in Site.objects.filter(id__in={row.site_id for row in leaving if _numbers(row) in settled}):
+        write(ctx.asker(), site)
+
+
+def _numbers(row: Prefix) -> tuple[str, bool, object]:
+    """Those of one customer."""
+    return row.plan, row.plus, row.span
 
 
 def _update(rows: list[Prefix], become: Callable[[Prefix], None]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
 from audiocodes import dialplan
 from audiocodes.dialplan import GrammarError
@@ -143,6 +143,8 @@ def remove_part(actor: Actor, row: Prefix, part: str) -> Command:
 def move(actor: Actor, rows: Sequence[Prefix], to: Site, *, tag: str = "") -> list[Command]:
     """To another site of the same customer, with that site's name and tag; on another SBC they are made anew there.
 
+    The commands of two SBCs know no order, and one of them may be out of reach: nothing goes from the old one while
+    `waits_there`, and the command that writes the numbers on the new one queues the one that takes them away.
     Raises InvalidInput, number_taken; Conflict (number_busy).
     """
     source = rows[0].site
@@ -163,8 +165,9 @@ def move(actor: Actor, rows: Sequence[Prefix], to: Site, *, tag: str = "") -> li
         _leave(Prefix.objects.filter(id__in=[row.id for row in held]))
     named = _named(row.prefix for row in held)
     note(actor, "prefixes.moved", to, {"site": (source.name, to.name), "numbers": (None, named)})
+    leave = Prefix.objects.filter(id__in=[row.id for row in held], state=PrefixState.REMOVING)
     there = [write(actor, to)]
-    return there if source.sbc_id == to.sbc_id else [*there, write(actor, source)]
+    return [*there, write(actor, source)] if leave.filter(~waits_there()).exists() else there
 
 
 @transaction.atomic
@@ -211,11 +214,27 @@ def is_writing(site: Site) -> bool:
     return command is not None and command.state in OPEN
 
 
+def same_numbers(row: Prefix | None = None) -> QuerySet[Prefix]:
+    """The customer's prefixes for the same numbers in the same plan on other SBCs; without a row, of the query's."""
+    names = ("tenant_id", "plan", "plus", "span")
+    which = {name: getattr(row, name) if row else OuterRef(name) for name in names}
+    return Prefix.objects.filter(**which).exclude(sbc_id=row.sbc_id if row else OuterRef("sbc_id"))
+
+
+def waits_there() -> Exists:
+    """Of prefixes that go: whether the same numbers still wait to be added on another SBC. Until then they stay."""
+    return Exists(same_numbers().filter(state=PrefixState.ADDING))
+
+
 def waits_in_vain(row: Prefix) -> bool:
     """Whether it waits to be written and no command is going to: that was cancelled, or lies with a person.
 
-    By one statement: a wish is kept with its command, and what a command wrote before its own end.
+    By one statement: a wish is kept with its command, and what a command wrote before its own end. One that goes once
+    its numbers are on another SBC waits for the command there.
     """
+    if row.state == PrefixState.REMOVING:
+        new = same_numbers(row).filter(state=PrefixState.ADDING).select_related("site").first()
+        row = new or row
     target = f"{row.sbc_id}/{row.site.uid}"
     with scope.every("a command about a device is the provider's own"):
         going = Command.objects.filter(

@@ -132,6 +132,76 @@ def test_numbers_move_between_sites_of_one_customer(
     assert (states(near), states(far)) == ({}, {"+4455896552": PrefixState.PRESENT})
 
 
+def moving(cast: Cast, site: Site, boxes: Simulator, known: Callable[..., Sbc]) -> tuple[Site, Device]:
+    """A number on its way to a second SBC."""
+    written(site, "+4455896552")
+    other = boxes.sbcs.add("sbc2.example")
+    other.plant("CustDialPlan", [])
+    far = place(cast.contoso, known(other), "Paris", "paris.example")
+    act(site, numbers.move, [rows(site)["+4455896552"]], far)
+    return far, other
+
+
+def test_a_number_leaves_its_sbc_only_once_it_is_on_the_other(
+    cast: Cast, site: Site, boxes: Simulator, known: Callable[..., Sbc], box: Device
+) -> None:
+    far, other = moving(cast, site, boxes, known)
+    other.set({"trouble": "ha_sync"})
+    assert len(commands(numbers.WRITE)) == 2, "that of this SBC is not queued yet"
+    run_due()
+    add(site, "+411")
+    run_due()
+    assert "+411" in prefixes(box)
+    assert "+4455896552" in prefixes(box), "what else is written here does not take it along"
+    row = rows(site)["+4455896552"]
+    assert (row.state, states(far)) == (PrefixState.REMOVING, {"+4455896552": PrefixState.ADDING})
+    assert not act(site, lambda _: numbers.waits_in_vain(row)), "its command is that of the other SBC"
+    other.set({"trouble": ""})
+    make_due()
+    run_due()
+    assert on_device(far, ["+4455896552"])
+    assert on_device(site, ["+411"])
+    assert "+4455896552" not in prefixes(box)
+
+
+@pytest.mark.parametrize("how", ["the device refuses", "it is out of reach"])
+def test_a_number_that_cannot_move_stays(
+    cast: Cast,
+    site: Site,
+    boxes: Simulator,
+    known: Callable[..., Sbc],
+    box: Device,
+    monkeypatch: pytest.MonkeyPatch,
+    how: str,
+) -> None:
+    far, other = moving(cast, site, boxes, known)
+    if how == "the device refuses":
+        monkeypatch.setattr("simulator.sbc.tables.Configuration._check_rule", _refuse)
+    else:
+        monkeypatch.setattr(number_commands.WriteNumbers, "max_attempts", 1)
+        other.set({"trouble": "drop"})
+    run_due()
+    assert states(far) == {"+4455896552": PrefixState.FAILED}
+    row = rows(site)["+4455896552"]
+    assert (row.state, row.problem["code"]) == (PrefixState.PRESENT, "number_kept")
+    assert "sbc2.example" in row.problem["message"]
+    assert "+4455896552" in prefixes(box)
+    # Who wants it to go all the same is heard.
+    act(site, numbers.remove, site, [row])
+    run_due()
+    assert ("+4455896552" in prefixes(box), states(site)) == (False, {})
+
+
+def test_a_number_that_is_removed_on_its_way_goes_from_both(
+    cast: Cast, site: Site, boxes: Simulator, known: Callable[..., Sbc], box: Device
+) -> None:
+    far, other = moving(cast, site, boxes, known)
+    act(far, numbers.remove, far, list(rows(far).values()))
+    run_due()
+    assert (states(far), states(site), rules(other)) == ({}, {}, [])
+    assert "+4455896552" not in prefixes(box)
+
+
 WRONG: list[tuple[str, dict[str, str], str, str]] = [
     ("+44587996[1-20]", {}, "prefix", r"same width \(character 11\): did you mean \+44587996\[01-20\]"),
     ("+44587996[20-01]", {}, "prefix", "ends before it begins"),
