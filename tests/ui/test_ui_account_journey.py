@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from allauth.account.models import EmailAddress
@@ -151,9 +152,15 @@ def test_pages_of_ones_own_account(olga: Page, path: str, heading: str) -> None:
         ("/accounts/confirm-email/", "Look into your mailbox"),
     ],
 )
-def test_pages_for_people_who_are_not_signed_in(olga: Page, path: str, heading: str) -> None:
+def test_pages_for_people_who_are_not_signed_in(olga: Page, settings: Any, path: str, heading: str) -> None:
+    settings.EMAIL_URL = "smtp://mail.example"
     olga.goto(path)
     clean(olga, heading)
+
+
+def test_without_a_mail_server_nobody_is_sent_to_a_mailbox(olga: Page) -> None:
+    olga.goto("/accounts/password/reset/done/")
+    clean(olga, "No link was sent")
 
 
 def code_of(secret: str) -> str:
