@@ -302,7 +302,8 @@ class DeploySite(_OnSite):
         name it may be of others. Raises UmpError (site_left_over) while something stays, which is kept in mind.
         """
         device = work.read()
-        rows = deploying.left(work.site, device)
+        there, changed = deploying.sort_out(work.site, device)
+        rows = deploying.in_order(work.site, there | changed)
         if rows:
             remove_rows(work, rows)
         places = [key for key in deploying.known_rows(work.site) if key in device.rows and key not in rows]

@@ -161,10 +161,9 @@ def sort_out(site: Site, device: Device) -> tuple[Rows, Rows]:
     return there, changed
 
 
-def left(site: Site, device: Device) -> Rows:
-    """All rows of the site that are there, as they should be or changed, in the order in which they were made."""
-    there, changed = sort_out(site, device)
-    return {key: (there | changed)[key] for key in known_rows(site) if key in there or key in changed}
+def in_order(site: Site, rows: Rows) -> Rows:
+    """These rows of the site, in the order in which they were made."""
+    return {key: rows[key] for key in known_rows(site) if key in rows}
 
 
 def _same_name(key: Key, now: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
@@ -199,7 +198,8 @@ def to_remove(site: Site, device: Device) -> Plan:
 
     Raises UmpError (site_held) when rows of others lean on the site's.
     """
-    rows, (_, changed) = left(site, device), sort_out(site, device)
+    there, changed = sort_out(site, device)
+    rows = in_order(site, there | changed)
     held = objects.leaning(rows, device.rows)
     if held:
         raise UmpError.of("site_held", thing=site.name, host=site.sbc.name, why=in_words(held))
