@@ -4,9 +4,10 @@ import uuid
 from typing import Any
 
 from authstatus import registrations
+from replication import services as queue
 from replication.models import Command, State
 from tenants import scope, secrets
-from tenants.access import Actor
+from tenants.access import SYSTEM, Actor
 from tenants.models import Connection, Secret, Standby
 from tests.directory.pretend import Customer, Worker
 
@@ -43,6 +44,13 @@ def another(registration: Any, value: str) -> Any:
 def renew(customer: Customer) -> Command:
     with scope.one(customer.tenant.id):
         return registrations.renew(OLGA, customer.tenant)
+
+
+def call_off(run: Command) -> None:
+    """Cancel a renewal of all."""
+    with scope.every("a test cancels a command of the provider"):
+        run.refresh_from_db()
+        queue.cancel(SYSTEM, run)
 
 
 def finish(worker: Worker, command: Command, most: int = 30) -> Command:

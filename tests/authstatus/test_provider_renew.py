@@ -20,7 +20,7 @@ from tenants import provider_app, scope, secrets
 from tenants.access import SYSTEM
 from tenants.credentials import Given
 from tenants.models import ProviderApp, ProviderSecret, ProviderStandby, SecretKind, StandbyRole, Verification
-from tests.authstatus.renewing import OLGA, OWNED, finish, let_it_renew, run_everything
+from tests.authstatus.renewing import OLGA, OWNED, call_off, finish, let_it_renew, run_everything
 from tests.cast import Cast
 from tests.directory.pretend import Customer, Killed, Worker, code_of
 from tests.pages.helpers import SignIn, post, text_of
@@ -245,9 +245,7 @@ def test_cancelling_the_bad_day_spares_it(app: Any, worker: Worker) -> None:
     old = stored()
     run = registrations.renew_all(OLGA)
     worker.step()
-    with scope.every("a test cancels a command of the provider"):
-        run.refresh_from_db()
-        queue.cancel(SYSTEM, run)
+    call_off(run)
     run_everything(worker)
     assert stored() == old
     with scope.every("a test looks"):

@@ -14,7 +14,6 @@ from authstatus import registrations
 from core.errors import InvalidInput, UmpError
 from m365 import identity
 from m365 import registrations as far
-from replication import services as queue
 from replication.models import Command, State
 from simulator.registrations import add_app
 from tenants import scope, secrets, services
@@ -27,6 +26,7 @@ from tests.authstatus.renewing import (
     app_of,
     assert_renewed,
     at_microsoft,
+    call_off,
     connection,
     finish,
     let_it_renew,
@@ -423,9 +423,7 @@ def test_cancelling_the_run_stops_those_that_have_not_begun(
     old = [stored(one) for one in customers]
     run = registrations.renew_all(OLGA)
     worker.step()
-    with scope.every("a test cancels a command of the provider"):
-        run.refresh_from_db()
-        queue.cancel(SYSTEM, run)
+    call_off(run)
     run_everything(worker)
     assert [stored(one) for one in customers] == old
     with scope.every("a test looks"):
@@ -439,9 +437,7 @@ def test_cancelling_the_run_leaves_what_an_earlier_renewal_left(renewable: Custo
     before = at_microsoft(renewable)
     run = registrations.renew_all(OLGA)
     worker.step()
-    with scope.every("a test cancels a command of the provider"):
-        run.refresh_from_db()
-        queue.cancel(SYSTEM, run)
+    call_off(run)
     run_everything(worker)
     assert at_microsoft(renewable) == before
     with scope.every("a test looks"):

@@ -61,6 +61,16 @@ def now(run: Run) -> Run:
         return Run.objects.select_related("tenant").get(id=run.id)
 
 
+def begun(run: Run, *, rounds: int) -> Run:
+    """Decided, and carried on for so many rounds of the queue."""
+    with scope.one(run.tenant_id):
+        services.decide(SYSTEM, tenant_now(run.tenant), Act(run.act), run.plan)
+    for _ in range(rounds):
+        run_due()
+        make_due()
+    return now(run)
+
+
 def decided(run: Run) -> Run:
     with scope.one(run.tenant_id):
         services.decide(SYSTEM, tenant_now(run.tenant), Act(run.act), run.plan)
@@ -215,15 +225,9 @@ def test_a_lost_answer_is_found_out_about_by_reading(ready: Tenant, teams: Prete
 
 def stopped(tenant: Tenant) -> Run:
     """A run that somebody stops after the answer to its first new voice route was lost."""
-    run = looked(tenant)
-    with scope.one(tenant.id):
-        services.decide(SYSTEM, tenant_now(tenant), Act.DEPLOY, run.plan)
-    for _ in range(2):
-        run_due()
-        make_due()
+    run = begun(looked(tenant), rounds=2)
     assert ("voice route", "begun") in writes(tenant)
     with scope.one(tenant.id):
-        run = now(run)
         for one in (run.command, run.voice_command):
             services.queue.cancel(SYSTEM, Command.objects.get(id=one))
     assert services.find_interrupted() == 1
@@ -234,13 +238,8 @@ def test_what_an_earlier_run_began_counts_as_written_by_this_one(ready: Tenant, 
     """It was there all the time, and is shown late to both."""
     teams.lost, teams.hidden = ["New-CsOnlineVoiceRoute"], {"UMP-Zurich"}
     assert stopped(ready).state == RunState.FAILED
-    run = looked(ready)
-    with scope.one(ready.id):
-        services.decide(SYSTEM, tenant_now(ready), Act.DEPLOY, run.plan)
-    for _ in range(6):
-        run_due()
-        make_due()
-    assert (now(run).state, now(run).problem) == (RunState.RUNNING, None)
+    run = begun(looked(ready), rounds=6)
+    assert (run.state, run.problem) == (RunState.RUNNING, None)
     teams.hidden = set()
     to_the_end()
     assert (now(run).state, now(run).problem) == (RunState.DONE, None)
@@ -271,12 +270,7 @@ def test_what_is_begun_again_otherwise_is_the_portals_own(
 def test_what_teams_shows_late_is_waited_for(ready: Tenant, teams: PretendTeams) -> None:
     run = looked(ready)
     teams.hidden = {"UMP-Zurich"}
-    with scope.one(ready.id):
-        services.decide(SYSTEM, ready, Act.DEPLOY, run.plan)
-    for _ in range(6):
-        run_due()
-        make_due()
-    assert now(run).state == RunState.RUNNING
+    assert begun(run, rounds=6).state == RunState.RUNNING
     assert len(teams.model.writes) == 3
     teams.hidden = set()
     to_the_end()

@@ -55,16 +55,21 @@ def test_a_site_that_is_not_on_its_sbc_leads_nowhere(sbc: Sbc, stage: Stage) -> 
     assert stage.changes() == []
 
 
+def waiting_for_a_rule(sbc: Sbc, stage: Stage) -> Command:
+    """Apply changes, with a number led to a site, after what it does at once."""
+    site = place(stage.tenant, sbc)
+    (user,), (number,) = stage.without_number(1), stage.free(1)
+    command = stage.ask([(user, f"route:{site.uid}:{number}", True)], actor=SYSTEM).command
+    assert command is not None
+    return stage.finish(command, most=1)
+
+
 @pytest.mark.parametrize("state", [State.CANCELLED, State.SUSPENDED])
 def test_a_rule_that_nobody_is_going_to_write_has_failed(
     sbc: Sbc, device: Device, stage: Stage, state: State
 ) -> None:
     """Its command waits while the device is away, and is cancelled, or suspended."""
-    site = place(stage.tenant, sbc)
-    (user,), (number,) = stage.without_number(1), stage.free(1)
-    command = stage.ask([(user, f"route:{site.uid}:{number}", True)], actor=SYSTEM).command
-    assert command is not None
-    stage.finish(command, most=1)
+    command = waiting_for_a_rule(sbc, stage)
     (line,) = stage.lines(stage.plan())
     assert (command.state, line.state) == ("queued", LineState.ACCEPTED)
     with scope.every("a test stops what writes the rule"):
@@ -81,11 +86,7 @@ def test_a_rule_that_nobody_is_going_to_write_has_failed(
 def test_an_sbc_that_is_away_for_long_keeps_no_other_change_waiting(
     sbc: Sbc, device: Device, stage: Stage
 ) -> None:
-    site = place(stage.tenant, sbc)
-    (user,), (number,) = stage.without_number(1), stage.free(1)
-    command = stage.ask([(user, f"route:{site.uid}:{number}", True)], actor=SYSTEM).command
-    assert command is not None
-    stage.finish(command, most=1)
+    command = waiting_for_a_rule(sbc, stage)
     with scope.every("a test lets the rule wait"):
         lanes = Lane.objects.filter(id__in=Command.objects.filter(kind="write_numbers").values("lane_id"))
         assert lanes.update(not_before=timezone.now() + dt.timedelta(days=1)) == 1

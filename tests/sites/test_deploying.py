@@ -244,28 +244,31 @@ def test_rows_that_were_made_before_the_refused_line_go_again(
     device: Device, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = tables(device)
-    real = Far.apply
-    monkeypatch.setattr(Far, "apply", lambda far, text: real(far, text.replace("user-name", "no-such-thing")))
-    act(services.deploy, site)
-    run_due()
+    deploy_differently(monkeypatch, site, {"user-name": "no-such-thing"})
     assert tables(device) == before
     assert again(site).sbc_problem["code"] == "site_refused"  # type: ignore[index]
 
 
-def differently(monkeypatch: pytest.MonkeyPatch, old: str, new: str) -> None:
-    """The device takes the script, and makes something else of it."""
+def deploy_differently(monkeypatch: pytest.MonkeyPatch, site: Site, instead: dict[str, str]) -> None:
+    """The device hears something else than is sent, and makes that, or refuses it."""
     real = Far.apply
-    monkeypatch.setattr(Far, "apply", lambda far, text: real(far, text.replace(old, new)))
+
+    def otherwise(far: Far, text: str) -> str:
+        for old, new in instead.items():
+            text = text.replace(old, new)
+        return real(far, text)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Far, "apply", otherwise)
+        act(services.deploy, site)
+        run_due()
 
 
 def test_rows_that_the_device_made_differently_go_again(
     device: Device, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = tables(device)
-    with monkeypatch.context() as patch:
-        differently(patch, "zurich.contoso.example", "ZURICH")
-        act(services.deploy, site)
-        run_due()
+    deploy_differently(monkeypatch, site, {"zurich.contoso.example": "ZURICH"})
     assert tables(device) == before
     found = again(site)
     assert (found.sbc_problem["code"], found.intent) == ("site_refused", None)  # type: ignore[index]
@@ -276,11 +279,8 @@ def test_rows_that_the_device_made_differently_and_keeps_are_remembered(
     device: Device, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = tables(device)
-    with monkeypatch.context() as patch:
-        differently(patch, "zurich.contoso.example", "ZURICH")
-        differently(patch, "no ip-group", "no such-thing")
-        act(services.deploy, site)
-        run_due()
+    refused = {"zurich.contoso.example": "ZURICH", "no ip-group": "no such-thing"}
+    deploy_differently(monkeypatch, site, refused)
     found = again(site)
     assert found.sbc_problem["code"] == "site_left_over"  # type: ignore[index]
     assert "IPG_s" in found.sbc_problem["message"]  # type: ignore[index]
@@ -297,9 +297,8 @@ def test_a_row_that_came_to_stand_under_another_name_is_told(
 ) -> None:
     """It may be of others: it stays, and nobody is told that the device is as before."""
     before = tables(device)
-    differently(monkeypatch, f"served-ip-group-name IPG_s{site.id}", "served-ip-group-name IPG_Teams")
-    act(services.deploy, site)
-    run_due()
+    name = "served-ip-group-name"
+    deploy_differently(monkeypatch, site, {f"{name} IPG_s{site.id}": f"{name} IPG_Teams"})
     found = again(site)
     assert set(tables(device)) - set(before) == {("Account", (1,))}
     assert found.sbc_problem["code"] == "site_left_over"  # type: ignore[index]
