@@ -1,6 +1,7 @@
 """Verify credentials: examine what is stored, keep what was found, and let held work go on or hold it."""
 
 import datetime as dt
+import time
 
 from django.conf import settings
 from django.utils import timezone
@@ -39,6 +40,7 @@ class VerifyCredentials(Kind):
     reconcile = "Reads only; a second check simply looks again."
 
     def run(self, ctx: Context) -> Outcome:
+        began = time.monotonic()
         stored, line = self._opened(ctx)
         tenant = stored.tenant
         try:
@@ -49,7 +51,7 @@ class VerifyCredentials(Kind):
         ends = _propagates_until(stored)
         if said.waits_for_consent and timezone.now() < ends:
             return self._propagating(ctx, said, ends)
-        if not self._keep(ctx, said, stored, self._organization(ctx, said, line)):
+        if not self._keep(ctx, said, stored, self._organization(ctx, said, line), began):
             return Again("The credentials were changed meanwhile; the new ones are checked.")
         if said.problem:
             raise said.problem
@@ -113,7 +115,11 @@ class VerifyCredentials(Kind):
 
     @staticmethod
     def _keep(
-        ctx: Context, said: checking.Examination, stored: Connection, found: dict[str, object] | None
+        ctx: Context,
+        said: checking.Examination,
+        stored: Connection,
+        found: dict[str, object] | None,
+        began: float,
     ) -> bool:
         """History, findings, the connection's state and the lane's suspension change together.
 
@@ -122,7 +128,11 @@ class VerifyCredentials(Kind):
         with ctx.transaction():
             problem = dict(said.problem.to_dict()) if said.problem else None
             tenant = services.note_check(
-                ctx.customer, verification=said.verification, problem=problem, version=stored.row_version
+                ctx.customer,
+                verification=said.verification,
+                problem=problem,
+                version=stored.row_version,
+                ago=dt.timedelta(seconds=time.monotonic() - began),
             )
             if tenant is None:
                 return False

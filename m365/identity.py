@@ -194,27 +194,32 @@ class _Kept(Generic[_Value]):
             self._values.move_to_end(key)
             return value if made >= since else None
 
-    def put(self, key: _Key, value: _Value, life: float) -> None:
+    def put(self, key: _Key, value: _Value, life: float, made: float | None = None) -> None:
+        """Keep it for `life` seconds; `made` is when whoever made it began."""
         now = time.monotonic()
         with self._lock:
             self._values.pop(key, None)
             if life > 0:
-                self._values[key] = (now, now + life, value)
+                self._values[key] = (now if made is None else made, now + life, value)
             while len(self._values) > self._most:
                 self._values.popitem(last=False)
 
-    def get_or_make(self, key: _Key, make: Callable[[], tuple[_Value, float]], fresh: bool) -> _Value:
+    def get_or_make(
+        self, key: _Key, make: Callable[[], tuple[_Value, float]], *, fresh: bool, since: float = 0.0
+    ) -> _Value:
         """The kept value, or one that is made while others who want the same wait for it.
 
         Without the waiting, thirty threads of one tenant would each ask for a token, and Microsoft takes that
-        for a loop (AADSTS50196). A `fresh` value is one that was made after the call began, by whomever.
+        for a loop (AADSTS50196). A `fresh` value is one whose making began after the call did, by whomever; any
+        other is no older than `since` (monotonic seconds).
         """
-        since = time.monotonic() if fresh else 0.0
+        since = time.monotonic() if fresh else since
         with self._maker(key):
             found = self.get(key, since)
             if found is None:
+                began = time.monotonic()
                 found, life = make()
-                self.put(key, found, life)
+                self.put(key, found, life, began)
             return found
 
     def _maker(self, key: _Key) -> threading.Lock:
@@ -254,7 +259,9 @@ def discover(http: Outbound, cloud: Cloud, domain_or_id: str, *, fresh: bool = F
     """
     tenant = clean_tenant(domain_or_id)
     key = (http.config.gateway_url, cloud.key, tenant)
-    return _metadata.get_or_make(key, lambda: (_fetch_metadata(http, cloud, tenant), METADATA_LIFE), fresh)
+    return _metadata.get_or_make(
+        key, lambda: (_fetch_metadata(http, cloud, tenant), METADATA_LIFE), fresh=fresh
+    )
 
 
 def open_place(cloud: Cloud) -> Discovered:
@@ -378,11 +385,13 @@ def app_token(
     *,
     scope: str = "",
     fresh: bool = False,
+    since: float = 0.0,
 ) -> Token:
     """An application's access token in this tenant (client credentials, facts 2.1): for Graph, or as `scope` says.
 
-    A kept token with more than five minutes left is returned as it is, unless `fresh`. A token proves the
-    credential, not the consent: compare `roles` with `m365.permissions`.
+    A kept token with more than five minutes left is returned as it is, unless `fresh`, or when it was asked for
+    before `since` (monotonic seconds). A token proves the credential, not the consent: compare `roles` with
+    `m365.permissions`.
 
     Raises an error of the sign-in table (`m365.errors`), `wrong_cloud`, `wrong_tenant`, `bad_reply`,
     `certificate_unreadable`, `secret_required`, or an error of the line.
@@ -392,18 +401,21 @@ def app_token(
     key = (http.config.gateway_url, cloud.key, tenant, credential.client_id, credential.fingerprint, scope)
     with http.within(http.config.total):
         return _tokens.get_or_make(
-            key, lambda: _make_token(http, cloud, tenant, credential, scope, fresh), fresh
+            key, lambda: _make_token(http, cloud, tenant, credential, scope, fresh), fresh=fresh, since=since
         )
 
 
-def kept_token(key: _Key, make: Callable[[], Token], *, fresh: bool) -> Token:
-    """This process's token under the key, or a new one; threads that want the same wait for a single maker."""
+def kept_token(key: _Key, make: Callable[[], Token], *, fresh: bool, since: float = 0.0) -> Token:
+    """This process's token under the key, or a new one; threads that want the same wait for a single maker.
+
+    `fresh` and `since` as in `app_token`.
+    """
 
     def made() -> tuple[Token, float]:
         token = make()
         return token, (token.expires_at - datetime.now(UTC)).total_seconds() - MARGIN
 
-    return _tokens.get_or_make(key, made, fresh)
+    return _tokens.get_or_make(key, made, fresh=fresh, since=since)
 
 
 def _make_token(

@@ -54,9 +54,11 @@ class Account:
         *,
         scope: str = "",
         fresh: bool,
+        since: float = 0.0,
     ) -> Token:
         """An access token on the account's behalf, for Graph or as `scope` says; `fresh` asks Microsoft again.
 
+        None that this process asked for before `since` (monotonic seconds) is taken.
         Raises UmpError by facts/microsoft.md 4.3; connection_unverified when another sign-in took its place.
         """
         key = (
@@ -71,7 +73,10 @@ class Account:
         obtain = self._by_password if self.method == Method.PASSWORD else self._renewed
         try:
             return kept_token(
-                key, lambda: obtain(http, cloud, entra_tenant_id, credential, scope, fresh), fresh=fresh
+                key,
+                lambda: obtain(http, cloud, entra_tenant_id, credential, scope, fresh),
+                fresh=fresh,
+                since=since,
             )
         except UmpError as error:
             if error.claims:

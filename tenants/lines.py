@@ -3,8 +3,9 @@
 import contextlib
 import dataclasses
 import threading
+import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -92,6 +93,9 @@ class Line:
     """Whether it is the provider's app, whose faults are nobody's but the provider's."""
     account: grants.Account | None = None
     """On whose behalf; None where the app registration speaks for itself."""
+    checked: float = 0.0
+    """When (monotonic seconds) the last check of the credentials began. No token that this process kept from before
+    is used: it may lack what was consented to since, and its refusal would say that the consent is missing still."""
 
     @property
     def app(self) -> str:
@@ -107,10 +111,22 @@ class Line:
         try:
             if self.account:
                 return self.account.token(
-                    http, self.cloud, self.entra_tenant_id, self.credential, scope=scope, fresh=fresh
+                    http,
+                    self.cloud,
+                    self.entra_tenant_id,
+                    self.credential,
+                    scope=scope,
+                    fresh=fresh,
+                    since=self.checked,
                 )
             return identity.app_token(
-                http, self.cloud, self.entra_tenant_id, self.credential, scope=scope, fresh=fresh
+                http,
+                self.cloud,
+                self.entra_tenant_id,
+                self.credential,
+                scope=scope,
+                fresh=fresh,
+                since=self.checked,
             )
         except UmpError as error:
             raise self._in_words(error) from error
@@ -239,7 +255,8 @@ def open_line(tenant_id: uuid.UUID) -> Line:
 
     Raises UmpError: connection_missing, tenant_not_given, secret_unreadable, key_unavailable.
     """
-    return line_through(connection_of(tenant_id))
+    connection, checked = _stored(tenant_id)
+    return dataclasses.replace(line_through(connection), checked=checked)
 
 
 def open_proven_line(tenant_id: uuid.UUID) -> Line:
@@ -248,23 +265,28 @@ def open_proven_line(tenant_id: uuid.UUID) -> Line:
     Nothing is read or written with a credential that no check has proven. Raises UmpError: sync_off,
     connection_unverified, or as `open_line`.
     """
-    connection = connection_of(tenant_id)
+    connection, checked = _stored(tenant_id)
     if not connection.tenant.with_sync:
         raise UmpError.of("sync_off", tenant=connection.tenant.name)
     if not connection.usable:
         raise UmpError.of("connection_unverified")
-    return line_through(connection)
+    return dataclasses.replace(line_through(connection), checked=checked)
 
 
-def connection_of(tenant_id: uuid.UUID) -> Connection:
-    """The connection with its tenant, secret and key, as far as a line is made of them. Raises connection_missing."""
+def _stored(tenant_id: uuid.UUID) -> tuple[Connection, float]:
+    """The connection with its tenant, secret and key, as far as a line is made of them, and `Line.checked`.
+
+    How long ago the check was, the database says: its clock is the one for all workers. Raises connection_missing.
+    """
     scope.require()
+    now = time.monotonic()
     with database.cursor() as cursor:
         cursor.execute(_OF_LINE, [tenant_id])
         row = cursor.fetchone()
     if row is None:
         raise UmpError.of("connection_missing")
-    return _connection(row)
+    *columns, ago = row
+    return _connection(columns), 0.0 if ago is None else now - max(0.0, ago)
 
 
 def _part(alias: str, model: type[Model], *names: str) -> tuple[str, type[Model], tuple[str, ...]]:
@@ -284,7 +306,8 @@ _PARTS = (
     _part("k", TenantKey, "id", "tenant_id", "kek_id", "wrapped_private"),
 )  # fmt: skip
 _OF_LINE = f"""
-    SELECT {", ".join(f"{alias}.{name}" for alias, _, names in _PARTS for name in names)}
+    SELECT {", ".join(f"{alias}.{name}" for alias, _, names in _PARTS for name in names)},
+           extract(epoch FROM statement_timestamp() - c.verified_at)::float8
       FROM tenants_connection c JOIN tenants_tenant t ON t.id = c.tenant_id
       LEFT JOIN tenants_secret s ON s.id = c.secret_id LEFT JOIN tenants_tenantkey k ON k.id = s.key_id
      WHERE c.tenant_id = %s
@@ -293,7 +316,7 @@ _OF_LINE = f"""
 quarter of a command's time to build."""
 
 
-def _connection(row: tuple[Any, ...]) -> Connection:
+def _connection(row: Sequence[Any]) -> Connection:
     """As `select_related` would have it; every other field is read when somebody asks for it."""
     values = iter(row)
     made: list[Any] = [

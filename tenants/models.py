@@ -316,6 +316,7 @@ class Connection(SignIn):
         "tenants.Tenant", models.CASCADE, related_name="+", related_query_name="connection"
     )
     verification = models.CharField(max_length=12, choices=Verification, default=Verification.NEVER)
+    # When the last check began, by the database's clock: no token from before it is used (tenants.lines).
     verified_at = models.DateTimeField(null=True, editable=False)
     problem = models.JSONField(null=True, editable=False, help_text="core.errors.Rendered of the last check.")
     propagating_until = models.DateTimeField(null=True, editable=False)

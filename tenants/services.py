@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from django.db import connection as database
 from django.db import models, transaction
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts import installation
@@ -258,8 +259,9 @@ def note_check(
     verification: Verification,
     problem: Mapping[str, object] | None,
     version: int | None = None,
+    ago: dt.timedelta = dt.timedelta(0),
 ) -> Tenant | None:
-    """Keep what a check of the credentials said, and what it makes of the customer's deploy state.
+    """Keep what a check of the credentials said, which began so long `ago`, and what it makes of the deploy state.
 
     None when the connection has another row_version than `version`: then the check was about something else.
     """
@@ -267,7 +269,7 @@ def note_check(
         tenant_id=tenant_id, **({} if version is None else {"row_version": version})
     )
     kept = own.update(
-        verification=verification, problem=problem, verified_at=timezone.now(), propagating_until=None
+        verification=verification, problem=problem, verified_at=Now() - ago, propagating_until=None
     )
     if version is not None and not kept:
         return None

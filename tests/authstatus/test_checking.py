@@ -16,7 +16,7 @@ from m365 import identity, pacing
 from m365.permissions import PROFILES, ROLES
 from replication import sweeper
 from replication.models import Command, State
-from tenants import scope
+from tenants import lines, scope
 from tenants.models import Connection, DeployState, Tenant, Verification
 from tests.directory.pretend import Customer, Worker, code_of
 from ump_portal import cli
@@ -82,6 +82,27 @@ def history(customer: Customer) -> list[Check]:
 def calls(*refused: str) -> dict[str, str]:
     names = ("organisation", "users", "groups", "licences", "teams_users", "numbers")
     return {name: "missing" if name in refused else "present" for name in names}
+
+
+def test_no_process_uses_a_token_from_before_the_last_check(
+    contoso: Customer, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One process kept what Microsoft gave while the consent was away; another finds that it is back."""
+
+    def token() -> identity.Token:
+        with scope.one(contoso.tenant.id):
+            return lines.open_line(contoso.tenant.id).token()
+
+    at_microsoft(contoso, roles=[])
+    assert not token().roles
+    at_microsoft(contoso, roles=list(LEAST))
+    assert not token().roles, "it is kept"
+    with monkeypatch.context() as other_process:
+        other_process.setattr(identity, "_tokens", identity._Kept(10))
+        assert check(worker, contoso).state == State.SUCCEEDED
+    new = token()
+    assert new.roles == set(LEAST)
+    assert token() is new
 
 
 # --- Each thing on its own ----------------------------------------------------------------------------------

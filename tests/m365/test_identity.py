@@ -7,6 +7,7 @@ import logging
 import pickle
 import threading
 import time
+from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
@@ -149,6 +150,30 @@ def test_a_token_is_kept_and_a_fresh_one_can_be_had(wire: responses.RequestsMock
     assert _urls(wire)[2:] == [metadata_url(), token_url()]
 
 
+def test_a_token_is_kept_unless_it_was_asked_for_before(
+    wire: responses.RequestsMock, session: Outbound, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What counts is when the asking began: an answer may come long after, and say what was true then."""
+    wire.get(metadata_url(), json=metadata())
+    wire.post(token_url(), json=granted())
+    ask, begun = identity._make_token, []
+
+    def slowly(*given: Any) -> Any:
+        begun.append(time.monotonic())
+        time.sleep(0.02)
+        return ask(*given)
+
+    monkeypatch.setattr(identity, "_make_token", slowly)
+    app_token(session, GLOBAL, TENANT, CREDENTIAL)
+    app_token(session, GLOBAL, TENANT, CREDENTIAL, since=begun[0] - 0.01)
+    assert len(begun) == 1
+    between = begun[0] + 0.01
+    app_token(session, GLOBAL, TENANT, CREDENTIAL, since=between)
+    app_token(session, GLOBAL, TENANT, CREDENTIAL, since=between)
+    assert len(begun) == 2
+    assert begun[1] > between
+
+
 def test_another_secret_or_tenant_does_not_get_the_kept_token(
     wire: responses.RequestsMock, session: Outbound
 ) -> None:
@@ -186,7 +211,10 @@ def test_many_threads_ask_once() -> None:
         made.append(1)
         return 1, 10.0
 
-    threads = [threading.Thread(target=kept.get_or_make, args=(("k",), make, False)) for _ in range(20)]
+    threads = [
+        threading.Thread(target=kept.get_or_make, args=(("k",), make), kwargs={"fresh": False})
+        for _ in range(20)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -203,23 +231,26 @@ def test_many_threads_that_want_it_fresh_share_a_new_one() -> None:
         made.append(1)
         return len(made), 100.0
 
-    threads = [threading.Thread(target=kept.get_or_make, args=(("k",), make, True)) for _ in range(8)]
+    threads = [
+        threading.Thread(target=kept.get_or_make, args=(("k",), make), kwargs={"fresh": True})
+        for _ in range(8)
+    ]
     for thread in threads:
         thread.start()
     gate.set()
     for thread in threads:
         thread.join()
     assert 1 <= len(made) < 8
-    assert kept.get_or_make(("k",), make, False) == len(made)
+    assert kept.get_or_make(("k",), make, fresh=False) == len(made)
 
 
 def test_a_tenant_that_hangs_holds_up_no_other() -> None:
     kept, gate = identity._Kept[int](10), threading.Event()
     thread = threading.Thread(
-        target=kept.get_or_make, args=(("a",), lambda: (int(gate.wait(30)), 1.0), False)
+        target=kept.get_or_make, args=(("a",), lambda: (int(gate.wait(30)), 1.0)), kwargs={"fresh": False}
     )
     thread.start()
-    assert [kept.get_or_make((str(n),), lambda: (7, 1.0), False) for n in range(200)] == [7] * 200
+    assert [kept.get_or_make((str(n),), lambda: (7, 1.0), fresh=False) for n in range(200)] == [7] * 200
     gate.set()
     thread.join()
 

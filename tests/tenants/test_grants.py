@@ -190,7 +190,7 @@ def test_two_workers_that_refresh_at_once_lose_nothing(
     with monkeypatch.context() as patch, ThreadPoolExecutor(2) as pool:
         patch.setattr(grants.delegated, "renew", slowly)
         # Two processes: their memories do not know of each other, so that the database has to sort it out.
-        patch.setattr(grants, "kept_token", lambda _key, make, *, fresh: make())
+        patch.setattr(grants, "kept_token", lambda _key, make, **_: make())
         tokens = [job.result(30) for job in [pool.submit(worker), pool.submit(worker)]]
     assert tokens[0] == tokens[1] == next(iter(committed.cache()["AccessToken"].values()))["secret"]
     committed.microsoft.state.offset += 3600
