@@ -144,7 +144,7 @@ class MemberType(models.TextChoices):
 class GroupMember(Mirrored):
     """A direct membership. No foreign key to the member: it may arrive later, or be no user at all.
 
-    The group's foreign key (tenant_id, group_id), in the migration, implies the customer's.
+    It is tied to its group (tenant_id, group_id) by triggers, which implies the customer (docs/decisions/0025).
     """
 
     pk = models.CompositePrimaryKey("tenant_id", "group_id", "member_id")

@@ -240,7 +240,7 @@ def remove_other_members(tenant_id: uuid.UUID, groups: Sequence[str], *, write: 
 
 
 def remove_members_of(tenant_id: uuid.UUID, groups: Sequence[str], *, write: bool) -> int:
-    """Take all members out of groups that are gone (the foreign key would, but without a count)."""
+    """Take all members out of groups that are gone (a trigger would, but without a count)."""
     if not groups:
         return 0
     what = "DELETE FROM" if write else "SELECT 1 FROM"
