@@ -116,12 +116,17 @@ def read_page(body: Mapping[str, Any], host: str, *, ids: bool = True) -> Page:
     Raises `bad_reply` where the shape is another one: half a page must never look like a whole one.
     """
     value = body.get("value")
-    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+    if not isinstance(value, list) or not set(map(type, value)) <= {dict}:
         raise UmpError.of("bad_reply", host=host, why="it holds no list of objects")
-    if ids and not all(isinstance(item.get("id"), str) and item["id"] for item in value):
+    if ids and not _all_texts([item.get("id") for item in value]):
         raise UmpError.of("bad_reply", host=host, why="an object in it has no id")
     next_link, delta_link = _link(body, "@odata.nextLink", host), _link(body, "@odata.deltaLink", host)
     return Page(value, next_link, None if next_link else delta_link)
+
+
+def _all_texts(values: list[Any]) -> bool:
+    """And none of them empty. A page has a thousand, so they are not looked at one by one."""
+    return set(map(type, values)) <= {str} and all(values)
 
 
 def read_in_parts(
