@@ -1,8 +1,10 @@
 """The two places where django-allauth lets a project decide."""
 
 import base64
+import dataclasses
 import logging
-from typing import Any
+import uuid
+from typing import Any, Self
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.core import context
@@ -11,13 +13,38 @@ from django.conf import settings
 from django.contrib.sites.shortcuts import get_current_site
 from django.http import HttpRequest
 
-from accounts import again
+from accounts import again, services
 from accounts.delivery import deliver
+from accounts.models import User
 from core import encryption
 from core.errors import UmpError
 
 log = logging.getLogger(__name__)
 TOTP_AAD = b"ump|mfa"
+FACTORS = {
+    "mfa/email/totp_activated": ("authenticator app", True),
+    "mfa/email/totp_deactivated": ("authenticator app", False),
+    "mfa/email/webauthn_added": ("passkey or security key", True),
+    "mfa/email/webauthn_removed": ("passkey or security key", False),
+    "mfa/email/recovery_codes_generated": ("recovery codes", True),
+}
+"""What came (True) or went, by the mail in which allauth would tell the person."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Oneself:
+    """Whoever changes how he signs in, as the trail wants it; nobody may be signed in yet."""
+
+    id: str
+    label: str
+    address: str | None
+    request_id: uuid.UUID
+    kind: str = "person"
+
+    @classmethod
+    def of(cls, user: User) -> Self:
+        request = context.request
+        return cls(str(user.id), str(user), request.client_address, request.request_id)
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ships no types
@@ -28,6 +55,17 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth sh
     def is_reauthentication_required(self, *, app: str, **kwargs: Any) -> bool:
         """allauth's own pages ask again as late as ours do; see accounts.again."""
         return not again.is_fresh(context.request)
+
+    def set_password(self, user: User, password: str) -> None:
+        """On the page for it, or by the link of a forgotten one."""
+        services.choose_password(Oneself.of(user), user, password=password)
+
+    def send_notification_mail(self, template_prefix: str, user: User, *args: Any, **kwargs: Any) -> None:
+        """What allauth did to a second factor, right after it did; the one place where it lets us hear of all."""
+        if template_prefix in FACTORS:
+            factor, added = FACTORS[template_prefix]
+            services.note_factor(Oneself.of(user), user, factor=factor, added=added)
+        super().send_notification_mail(template_prefix, user, *args, **kwargs)
 
     def send_mail(self, template_prefix: str, email: str, mail: dict[str, Any]) -> None:
         """allauth's own mails, the link of a forgotten password among them: over a protected line, or not at all.

@@ -78,6 +78,20 @@ def set_password(who: Who, user: User, *, password: str) -> None:
 
 
 @transaction.atomic
+def choose_password(who: Who, user: User, *, password: str) -> None:
+    """The person's own, which allauth has checked."""
+    user.set_password(password)
+    user.save(update_fields=["password"])
+    _record(who, "user.password_changed", user)
+
+
+def note_factor(who: Who, user: User, *, factor: str, added: bool) -> None:
+    """The person has one more way to prove who he is, or one less."""
+    changes = {"factor": (None, factor) if added else (factor, None)}
+    _record(who, "factor.added" if added else "factor.removed", user, changes)
+
+
+@transaction.atomic
 def set_active(who: Who, user: User, *, active: bool) -> None:
     """Let the person sign in, or not any more; then his sessions are over at once."""
     if User.objects.filter(pk=user.pk, is_active=not active).update(is_active=active):
