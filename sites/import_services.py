@@ -83,9 +83,11 @@ def _customer(actor: Actor, one: Examined, plan: Plan) -> tuple[Tenant, bool]:
         return Tenant.objects.get(id=one.tenant_id), False
     name = customers.clean_name(one.choice.customer)
     found = Tenant.objects.filter(name__iexact=name, deleted_at=None).first()
-    if found is not None:  # an earlier choice of the same import has made him
-        return found, False
     entra: uuid.UUID | None = one.choice.proposal.entra_tenant_id
+    if found is not None:  # an earlier choice of the same import has made him
+        if entra and found.entra_tenant_id not in {None, entra}:
+            raise Conflict(thing=found.name, why=f"{found.name} has another Azure Tenant Id")
+        return found, False
     service = Service.OPERATOR_CONNECT if entra else Service.DIRECT_ROUTING
     made = customers.add_tenant(
         actor, name=name, entra_tenant_id=entra, plan=plan, service=service, deployed=True

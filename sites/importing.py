@@ -13,7 +13,7 @@ import re
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from django.db import connection
 
@@ -23,14 +23,15 @@ from core.errors import InvalidInput
 from domains.models import CustomDomain, DomainState
 from nameservers import names
 from sbc.models import Sbc
-from sites.models import Site
+from sites.models import Prefix, Site
 from sites.number_rules import LONGEST_NAME, WITHOUT_PLUS
 from tenants.models import Tenant
 from tenants.services import clean_name
 
 MOST_OVERLAPS = 10_000
-_KEY = r"""CASE
-    WHEN r.tag ~* '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' THEN 'id:' || lower(r.tag)
+GUID = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+_KEY = rf"""CASE
+    WHEN r.tag ~* '{GUID}' THEN 'id:' || lower(r.tag)
     WHEN r.tag ~* '^([a-z0-9-]+\.)+[a-z][a-z0-9-]*$' THEN 'at:' || lower(r.tag)
     WHEN r.name <> '' THEN 'as:' || lower(r.name)
     ELSE '' END"""
@@ -152,7 +153,17 @@ class Examined:
 # --- Proposals --------------------------------------------------------------------------------------------------
 def proposals(sbc: Sbc) -> list[Proposal]:
     """What the rules that were read last amount to, by name; in the scope of every customer."""
-    return sorted(_recognised(sbc, _grouped(sbc)), key=lambda one: (one.customer.lower(), one.key))
+    found = list(_recognised(sbc, _grouped(sbc)))
+    ids: dict[str, set[uuid.UUID]] = defaultdict(set)
+    for one in found:
+        if one.entra_tenant_id:
+            ids[one.customer.lower()].add(one.entra_tenant_id)
+    of_two = "rules of the same name have another Azure Tenant Id"
+    clear = [
+        replace(one, problem=one.problem or of_two) if len(ids[one.customer.lower()]) > 1 else one
+        for one in found
+    ]
+    return sorted(clear, key=lambda one: (one.customer.lower(), one.key))
 
 
 def _grouped(sbc: Sbc) -> list[Proposal]:
@@ -232,6 +243,11 @@ class _Known:
                 self.by_gateway[site.gateway] = site.tenant_id
             if site.sbc_id == sbc.id:
                 self.sites[site.tenant_id, site.gateway] = site
+        self.tagged: dict[uuid.UUID | str, set[uuid.UUID]] = defaultdict(set)
+        """Azure Tenant Ids by which a customer, or the name of a new one, has numbers on this SBC already."""
+        tags = Prefix.objects.filter(sbc=sbc, tag__iregex=GUID).values_list("tenant_id", "tag").distinct()
+        for tenant_id, tag in tags:
+            self.tagged[tenant_id].add(uuid.UUID(tag))
 
     def evidence(self, one: Proposal) -> Iterator[tuple[uuid.UUID, str]]:
         """(customer, by what), the surest first."""
@@ -336,10 +352,16 @@ def _whose(known: _Known, choice: Choice) -> Examined:
         one.problem = f"its Azure Tenant Id is that of {known.tenants[known.by_entra[entra]].name}"
     elif entra and tenant and tenant.entra_tenant_id not in {None, entra}:
         one.problem = f"{tenant.name} has another Azure Tenant Id"
+    elif entra and (others := known.tagged[one.tenant_id or _who(one)] - {entra}):
+        one.problem = (
+            f"{choice.customer} has numbers of another Azure Tenant Id here: {min(map(str, others))}"
+        )
     elif gateway and known.by_gateway.get(gateway, one.tenant_id) != one.tenant_id:
         one.problem = f"its gateway is that of {known.tenants[known.by_gateway[gateway]].name}"
     elif tenant is None:
         one.problem = _refused(choice.customer)
+    if entra and not one.problem:  # whoever comes later in the list, with another id, is not the same
+        known.tagged[one.tenant_id or _who(one)].add(entra)
     return one
 
 
