@@ -20,6 +20,10 @@ class Link(models.TextChoices):
     UNTRUSTED = "untrusted", "TLS error"
 
 
+def usual_port(*, https: bool) -> int:
+    return 443 if https else 80
+
+
 class Reached(models.Model):
     """Something reached over HTTP with an account: where, as whom, which certificate."""
 
@@ -47,7 +51,7 @@ class Reached(models.Model):
 
     @property
     def effective_port(self) -> int:
-        return self.port or (443 if self.https else 80)
+        return self.port or usual_port(https=self.https)
 
 
 class Sbc(Reached):

@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from audiocodes.ovoc import Device
 from core.errors import InvalidInput
 from nameservers import names
-from sbc.models import Ovoc, Sbc
+from sbc.models import Ovoc, Sbc, usual_port
 from sbc.services import checked_address
 
 MOST_NAMED = 20
@@ -32,7 +32,7 @@ def apply(devices: Sequence[Device], by: str) -> Summary:
         except InvalidInput as error:
             told["failed"].append(f"{_name(device)}: {error.fields.get('why', '')}")
             continue
-        sbc = known.get(device.id) or _same(manual, device, address, port)
+        sbc = known.get(device.id) or _same(manual, device, address, _port(device, port))
         if sbc is None:
             _add(device, address, port, by, told)
         else:
@@ -58,11 +58,17 @@ def _is_sbc(device: Device) -> bool:
     return not product or "mediant" in product or "sbc" in product
 
 
-def _same(manual: list[Sbc], device: Device, address: str, port: int | None) -> Sbc | None:
+def _port(device: Device, port: int | None) -> int:
+    return port or usual_port(https=device.https is not False)
+
+
+def _same(manual: list[Sbc], device: Device, address: str, port: int) -> Sbc | None:
     """The one that was added by hand and is this device, if exactly one can be."""
     fqdn = _fqdn(device)
     found = [
-        sbc for sbc in manual if (sbc.address, sbc.port) == (address, port) or (fqdn and sbc.fqdn == fqdn)
+        sbc
+        for sbc in manual
+        if (sbc.address, sbc.effective_port) == (address, port) or (fqdn and sbc.fqdn == fqdn)
     ]
     return found[0] if len(found) == 1 else None
 
@@ -70,7 +76,8 @@ def _same(manual: list[Sbc], device: Device, address: str, port: int | None) -> 
 def _add(device: Device, address: str, port: int | None, by: str, told: Summary) -> None:
     name = _name(device)
     taken = Sbc.objects.filter(name__iexact=name).exists()
-    if taken or Sbc.objects.filter(address=address, port=port).exists():
+    there = {each.effective_port for each in Sbc.objects.filter(address=address)}
+    if taken or _port(device, port) in there:
         told["failed"].append(f"{name}: another SBC has its {'name' if taken else 'address'}")
         return
     Sbc.objects.create(
@@ -91,14 +98,14 @@ def _update(sbc: Sbc, device: Device, address: str, port: int | None, told: Summ
     values: dict[str, object] = {"ovoc_id": device.id, "ovoc_missing_since": None, **_facts(device)}
     if not values["fqdn"] or (sbc.fqdn and sbc.secret_id is not None):
         del values["fqdn"]
-    if (sbc.address, sbc.port) != (address, port):
+    if (sbc.address, sbc.effective_port) != (address, port or usual_port(https=sbc.https)):
         if sbc.secret_id is None:
             values |= {"address": address, "port": port}
         else:
             told["other address"].append(f"{sbc.name}: {device.address}")
     changed = {name: value for name, value in values.items() if getattr(sbc, name) != value}
-    if changed:
-        Sbc.objects.filter(id=sbc.id).update(**changed)
+    # Unless somebody entered a password since the list was read: that was for the address he saw.
+    if changed and Sbc.objects.filter(id=sbc.id, secret=sbc.secret_id).update(**changed):
         told["updated"].append(sbc.name)
 
 

@@ -19,7 +19,7 @@ from nameservers import names
 from replication import services as queue
 from replication.models import Command
 from replication.registry import chore
-from sbc.models import Link, Ovoc, Reached, Sbc
+from sbc.models import Link, Ovoc, Reached, Sbc, usual_port
 from sbc.selectors import CHECK, READ, RELOAD
 from tenants import outbound, scope, secrets
 from tenants.access import SYSTEM, Actor
@@ -50,7 +50,8 @@ def add(actor: Actor, *, password: str, **given: Any) -> tuple[Sbc, Command]:
 def change(
     actor: Actor, sbc: Sbc, *, password: str = "", version: int | None = None, **given: Any
 ) -> tuple[Sbc, Command | None]:
-    """Without a password the stored one stays, as long as it still goes to the same place. Checks anew.
+    """Without a password the stored one stays, as long as it still goes to the same place. Checks anew, but for a
+    password that was refused: it is not sent again, since a few wrong tries lock the account.
 
     Raises InvalidInput naming the field; Conflict (conflict_version) when somebody was faster.
     """
@@ -66,7 +67,9 @@ def change(
     old = _replace_password(actor, locked, password)
     if password or any(before[name] != values[name] for name in ("address", "port")):
         locked.serial = ""
-    locked.link, locked.problem = Link.UNKNOWN, None
+    rests = locked.link == Link.REFUSED and not password
+    if not rests:
+        locked.link, locked.problem = Link.UNKNOWN, None
     locked.row_version += 1
     locked.save()
     if old is not None:
@@ -75,7 +78,7 @@ def change(
         name: (before[name], values[name]) for name in fields if before[name] != values[name]
     }
     _record(actor, "sbc.changed", locked, changes | ({"password": (None, "replaced")} if password else {}))
-    return locked, _check(actor, locked) if locked.secret_id else None
+    return locked, _check(actor, locked) if locked.secret_id and not rests else None
 
 
 @transaction.atomic
@@ -202,7 +205,10 @@ def _cleaned(sbc: Sbc, *, name: str, fqdn: str = "", **reached: Any) -> dict[str
     if others.filter(name__iexact=name).exists():
         raise InvalidInput(field="name", why="another SBC has this name")
     values = _reached(sbc, **reached)
-    same = others.filter(address=values["address"], port=values["port"]).first()
+    port = values["port"] or usual_port(https=values["https"])
+    same = next(
+        (each for each in others.filter(address=values["address"]) if each.effective_port == port), None
+    )
     if same is not None:
         raise InvalidInput(field="address", why=f"{same.name} has this address")
     return {"name": name, "fqdn": names.checked(fqdn, field="fqdn") if fqdn.strip() else "", **values}

@@ -45,11 +45,11 @@ def edit(request: HttpRequest, sbc_id: uuid.UUID) -> HttpResponse:
         form.keep_password()
     if request.method == "POST" and form.is_valid():
         try:
-            services.change(actor_of(request), sbc, **form.cleaned_data)
+            _, tried = services.change(actor_of(request), sbc, **form.cleaned_data)
         except InvalidInput as error:
             add_error(form, error)
         else:
-            messages.success(request, "Saved; the connection is being tried.")
+            messages.success(request, "Saved; the connection is being tried." if tried else "Saved.")
             return SeeOther(f"{BASE}{sbc.uid}/")
     context = {"form": form, "title": f"Edit {sbc.name}", "cancel_url": f"{BASE}{sbc.uid}/"}
     return render(request, "sbc/edit.html", context, status=422 if form.errors else 200)

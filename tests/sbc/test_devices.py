@@ -85,6 +85,11 @@ def test_a_refused_password_is_not_sent_again_until_it_is_entered_again(device: 
         services.queue.submit(SYSTEM, selectors.CHECK, None, target=str(sbc.id))
     run_due()
     assert device.logins_refused == 1
+    kept = {name: value for name, value in wish(device).items() if name != "password"}
+    _, command = services.change(SYSTEM, sbc, **kept | {"name": "Another name"})
+    run_due()
+    assert command is None
+    assert (fresh(sbc).name, fresh(sbc).link, device.logins_refused) == ("Another name", Link.REFUSED, 1)
     services.change(SYSTEM, sbc, **wish(device))
     run_due()
     assert fresh(sbc).link == Link.CONNECTED
@@ -297,3 +302,15 @@ def test_a_device_with_sites_stays_and_they_are_named(cast: Cast, device: Device
     with pytest.raises(Conflict, match="still used by Zurich"), transaction.atomic():
         services.remove(SYSTEM, sbc)
     assert Sbc.objects.filter(id=sbc.id).exists()
+
+
+@pytest.mark.parametrize(("https", "port"), [(True, 443), (False, 80)])
+def test_the_usual_port_is_the_same_address(db: None, https: bool, port: int) -> None:
+    given = {"user": "Admin", "password": "x" * 12, "https": https}
+    first, _ = services.add(SYSTEM, name="One", address="169.254.4.9", **given)
+    with pytest.raises(InvalidInput, match="One has this address"):
+        services.add(SYSTEM, name="Two", address=f"169.254.4.9:{port}", **given)
+    services.change(SYSTEM, first, name="One", address=f"169.254.4.9:{port}", **given)
+    with pytest.raises(InvalidInput, match="One has this address"):
+        services.add(SYSTEM, name="Two", address="169.254.4.9", **given)
+    services.add(SYSTEM, name="Two", address="169.254.4.9:8443", **given)

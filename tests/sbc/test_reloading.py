@@ -7,7 +7,7 @@ import pytest
 
 from core.errors import UmpError
 from replication.models import Command, State
-from sbc import selectors, services
+from sbc import reloading, selectors, services
 from sbc.models import Link, Sbc
 from simulator.sbc.device import Device
 from simulator.server import Simulator
@@ -115,3 +115,33 @@ def test_a_refused_operator_waits_for_a_person(ovoc: Any) -> None:
     ovoc.password = "changed"
     assert reload().state == State.SUSPENDED
     assert ovoc.requests == 1
+
+
+def test_one_device_with_and_without_its_usual_port_is_one(ovoc: Any) -> None:
+    services.add(
+        SYSTEM, name="By hand", address="169.254.4.9:443", user="Admin", password="x" * 12, https=True
+    )
+    ovoc.put({"name": "x", "ipAddress": "169.254.4.9", "productType": "Mediant", "httpsEnabled": True})
+    assert reload().message == "none added, 1 updated, none missing, none failed."
+    assert Sbc.objects.get().ovoc_id == 1
+    assert reload().message == "none added, none updated, none missing, none failed."
+
+
+def test_a_password_that_is_entered_meanwhile_stays_where_it_belongs(
+    ovoc: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ovoc.put({"id": 7, "name": "x", "ipAddress": "169.254.4.1", "productType": "Mediant"})
+    reload()
+    sbc = Sbc.objects.get()
+    given = {"name": sbc.name, "address": sbc.address, "user": "Admin", "password": "x" * 12}
+    facts = reloading._facts
+
+    def meanwhile(device: Any) -> Any:
+        if Sbc.objects.get().secret_id is None:
+            services.change(SYSTEM, sbc, **given)
+        return facts(device)
+
+    ovoc.devices[7]["ipAddress"] = "169.254.4.2"
+    monkeypatch.setattr(reloading, "_facts", meanwhile)
+    reload()
+    assert Sbc.objects.get().address == "169.254.4.1"
