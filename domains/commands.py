@@ -235,6 +235,7 @@ class _Work:
         if self.row.user_made and self.row.user_removed_at is None:
             found = activation.find(self.graph, self.row.user_id or mine)
             if found is not None:
+                self.note(done={**self.row.done, services.BEGUN: timezone.now().isoformat()})
                 activation.remove(self.graph, found.id)
         return {"user_removed_at": timezone.now() if self.row.user_made else None}
 
@@ -534,7 +535,13 @@ class TryDnsZone(Kind):
         ctx.still_ours()
         records.add_text(line, name, text)
         ctx.report(label="Looking it up", force=True)
-        look = records.look(name, lookup_servers(row, name) or [line.server], guard())
+        try:
+            look = records.look(name, lookup_servers(row, name) or [line.server], guard())
+        except UmpError:
+            ctx.still_ours()
+            with contextlib.suppress(UmpError):  # what is told is why nobody could look
+                records.remove_text(line, name, text)
+            raise
         seen = look.having(text) == len(look.answers)
         looks = int(ctx.state.get("looks", 0)) + 1
         if not seen and looks < TEST_LOOKS:

@@ -4,6 +4,7 @@ Others begin here: `begin(actor, tenant)` queues the whole set-up; `domains.sele
 """
 
 import datetime as dt
+import re
 import uuid
 from collections.abc import Sequence
 from typing import Any
@@ -33,6 +34,9 @@ MOST = 50
 """Domains of one customer at a time."""
 RELEASE_LOOK = dt.timedelta(days=1)
 _TRIES = 100
+BEGUN = "begun"
+"""In `done`: something is being taken away, so nobody can cancel any more."""
+_LABEL = re.compile(r"[a-z0-9_-]{1,63}")
 
 
 def zone() -> DnsZone | None:
@@ -166,8 +170,8 @@ def cancel(actor: Actor, row: CustomDomain) -> None:
 
 
 def begun_removing(row: CustomDomain) -> bool:
-    """Whether anything was taken away already."""
-    return any(step.key in row.done for step in REMOVING)
+    """Whether anything was taken away already, or is just being."""
+    return BEGUN in row.done or any(step.key in row.done for step in REMOVING)
 
 
 @transaction.atomic
@@ -315,11 +319,7 @@ def _cleaned(
     zone_name = names.checked(name, field="name", longest=names.LONGEST_AT_MICROSOFT - 2)
     server = str(zones.parse_server(server, field="server")) if server.strip() else ""
     key_name = key_name.strip().lower().removesuffix(".")
-    if server and not (
-        0 < len(key_name) <= 253
-        and key_name.isascii()
-        and key_name.replace(".", "").replace("-", "").replace("_", "").isalnum()
-    ):
+    if server and not (len(key_name) <= 253 and all(map(_LABEL.fullmatch, key_name.split(".")))):
         raise InvalidInput(
             field="key_name", why="it is the name of the key in the name server's own settings"
         )

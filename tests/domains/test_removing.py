@@ -74,6 +74,45 @@ def test_a_user_that_is_not_needed_goes(able: Customer, ready: CustomDomain, wor
         services.release_user(OLGA, row)
 
 
+def test_a_removal_that_has_begun_is_not_taken_back(
+    able: Customer, ready: CustomDomain, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The request that takes the user away may be under way just now."""
+    real, refused = activation.remove, []
+
+    def remove(*args: Any) -> None:
+        with scope.one(able.tenant.id), pytest.raises(Conflict):
+            services.cancel(OLGA, ready)
+        refused.append(1)
+        real(*args)
+
+    monkeypatch.setattr(activation, "remove", remove)
+    with scope.one(able.tenant.id):
+        services.remove(OLGA, ready)
+    assert finish(worker, able)[services.REMOVE].state == State.SUCCEEDED
+    assert refused
+    assert reread(ready).state == DomainState.REMOVED
+
+
+def test_whoever_takes_it_back_before_keeps_everything(
+    able: Customer, ready: CustomDomain, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = activation.find
+
+    def find(*args: Any) -> Any:
+        with scope.one(able.tenant.id):
+            services.cancel(OLGA, ready)
+        return real(*args)
+
+    with scope.one(able.tenant.id):
+        services.remove(OLGA, ready)
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(activation, "find", find)
+        assert finish(worker, able)[services.REMOVE].state == State.CANCELLED
+    assert (reread(ready).state, reread(ready).has_user) == (DomainState.READY, True)
+    assert USER in [user["userPrincipalName"] for user in users_with_domain(able)]
+
+
 def due(row: CustomDomain) -> None:
     with scope.one(row.tenant_id):
         CustomDomain.objects.filter(id=row.id).update(next_look_at=timezone.now() - dt.timedelta(seconds=1))

@@ -7,6 +7,7 @@ from core.errors import Conflict, InvalidInput, UmpError
 from domains import selectors, services
 from domains.models import CustomDomain, DnsZone, DomainState
 from domains.steps import BY_HAND, REMOVING, SETTING_UP
+from nameservers import records
 from replication.models import Command
 from replication.registry import kind_of
 from simulator.nameserver import KEY_NAME, ZONE, zone_secret
@@ -130,6 +131,9 @@ def test_the_key_is_sealed_and_goes_with_its_server(zone: DnsZone) -> None:
         ("server", "https://ns"),
         ("key_name", ""),
         ("key_name", "a b"),
+        ("key_name", "ump..key"),
+        ("key_name", ".key"),
+        ("key_name", "k" * 64),
         ("algorithm", "hmac-md5"),
         ("secret", "not base64"),
         ("lookup_servers", ["ns1", "bad one"]),
@@ -194,3 +198,15 @@ def test_a_key_that_cannot_be_opened_blames_no_customer(zone: DnsZone, worker: W
 def test_no_zone_no_test(db: None) -> None:
     with pytest.raises(UmpError):
         services.try_zone(OLGA)
+
+
+def test_a_test_whose_record_nobody_can_look_up_leaves_none(
+    zone: DnsZone, microsoft: Simulator, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def look(*_: object) -> None:
+        assert microsoft.dns.describe()["records"], "it is written"
+        raise UmpError.of("dns_silent", host="ns.elsewhere.example")
+
+    monkeypatch.setattr(records, "look", look)
+    assert (try_it(worker).test_problem or {})["code"] == "dns_silent"
+    assert microsoft.dns.describe()["records"] == {}
