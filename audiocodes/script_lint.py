@@ -28,6 +28,8 @@ from audiocodes.script_values import AUTOMATIC, Kind, RefusedValueError, Variabl
 
 MOST_LINES, LONGEST, LONGEST_LINE = 2_000, 100_000, 500
 MOST_FINDINGS = 200
+_LONGEST_PATH = max(len(path.split()) for path in BY_PATH)
+"""Words."""
 ERROR: Literal["error"] = "error"
 WARNING: Literal["warning"] = "warning"
 CLOSE = 0.8
@@ -61,6 +63,8 @@ def lint(script: str, variables: Sequence[Variable], purpose: str, *, paired: bo
     linter = _Linter({each.name: each for each in variables}, purpose)
     linter.variables(variables)
     for line in lines:
+        if len(linter.findings) >= MOST_FINDINGS:
+            break  # nobody reads more, and a script may have a hundred thousand signs
         linter.line(line)
     linter.end(lines, paired=paired)
     return sorted(linter.findings, key=lambda found: (found.line, found.column))[:MOST_FINDINGS]
@@ -114,6 +118,7 @@ class _Linter:
                 f"The line is longer than {LONGEST_LINE} characters.",
                 "Shorten it.",
             )
+            return
         for place in line.places:
             self.place(line, place)
         if line.words:
@@ -292,7 +297,7 @@ class _Linter:
 
     def _known(self, line: ScriptLine, begins: int) -> tuple[Known | None, int]:
         """The table that the words from here on name, and how many words its path has."""
-        for length in range(len(line.words) - begins, 0, -1):
+        for length in range(min(len(line.words) - begins, _LONGEST_PATH), 0, -1):
             path = " ".join(line.says(at) for at in range(begins, begins + length))
             if path in BY_PATH:
                 return BY_PATH[path], length

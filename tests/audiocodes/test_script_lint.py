@@ -1,10 +1,12 @@
 """What is found in a scenario script, and where."""
 
 import re
+import sys
 
 import pytest
 
 from audiocodes.script import ERROR, KNOWN, WARNING, Kind, Variable, lint
+from audiocodes.script_lint import MOST_FINDINGS
 from tests.audiocodes.test_script import CLEANUP, ONBOARDING
 
 USED = [KNOWN[name] for name in ("CacProfile", "CarrierHostName", "CarrierUserName", "CarrierUserPassword")]
@@ -132,3 +134,29 @@ def test_a_secret_is_part_of_no_name() -> None:
 def test_onboarding_wants_a_clean_up_and_that_makes_nothing() -> None:
     assert "no clean-up script" in lint(GROUP % "tags x", [], "onboarding", paired=False)[0].what
     assert "makes no rows" in lint(GROUP % "tags x", [], "cleanup")[0].what
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "configure voip\n" + "a " * 49_900,
+        "configure voip\n" + "{{x}} " * 16_000,
+        "configure voip\n" + "ip-grup {{Sitename}}\n" * 4_000,
+    ],
+    ids=["words", "placeholders", "lines"],
+)
+def test_what_is_read_of_a_hopeless_script_is_bounded(script: str) -> None:
+    """Reading goes on no further than people would: the lengths that were tried are counted, not the seconds."""
+    asked = 0
+
+    def count(frame: object, event: str, _: object) -> None:
+        nonlocal asked
+        asked += event == "call"
+
+    sys.setprofile(count)
+    try:
+        found = lint(script, VARIABLES, "onboarding")
+    finally:
+        sys.setprofile(None)
+    assert 0 < len(found) <= MOST_FINDINGS
+    assert asked < 5_000_000
