@@ -13,7 +13,7 @@ from api.permissions import tenant
 from api.serializers import In, Out
 from api.views import ApiView
 from deployment import plans, selectors, services
-from deployment.models import SiteVoice
+from deployment.models import MOST_SESSIONS, SiteVoice
 from m365.voice import ANY_NUMBER, LONGEST_PATTERN, MOST_RULES, SIP_PORT, Rule
 from sites import selectors as sites
 from sites.models import Trunk
@@ -39,7 +39,7 @@ class SiteVoiceIn(In):
     media_bypass = serializers.BooleanField(default=False, help_text="Of an own PSTN gateway.")
     max_sessions = serializers.IntegerField(
         min_value=1,
-        max_value=100_000,
+        max_value=MOST_SESSIONS,
         allow_null=True,
         default=None,
         help_text="Concurrent sessions; null: not limited.",

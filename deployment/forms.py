@@ -4,7 +4,7 @@ from typing import Any
 
 from django import forms
 
-from deployment.models import SiteVoice
+from deployment.models import MOST_SESSIONS, SiteVoice
 from m365.powershell.handout import LONGEST_PASTE
 from m365.voice import LONGEST_PATTERN, MOST_RULES, Rule
 
@@ -62,6 +62,7 @@ class SiteVoiceForm(forms.Form):
         label="Concurrent sessions",
         required=False,
         min_value=1,
+        max_value=MOST_SESSIONS,
         help_text="Empty: Teams does not limit them.",
     )
     media_bypass = forms.BooleanField(label="Media bypass", required=False)

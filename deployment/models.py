@@ -108,6 +108,10 @@ class VoiceWrite(TenantOwned):
         indexes = [models.Index(fields=["tenant", "id"], name="voice_write_in_order")]
 
 
+MOST_SESSIONS = 100_000
+"""Calls at once over one gateway."""
+
+
 class SiteVoice(TenantOwned):
     """How a site's voice routing differs from the usual; a site without a row has the usual."""
 

@@ -338,6 +338,7 @@ def _interrupted(run_id: int, tenant_id: Any) -> bool:
 @transaction.atomic
 def set_voice(actor: Actor, site: Site, *, rules: Sequence[Rule] = (), **given: Any) -> SiteVoice:
     """Keep how the site's voice routing differs from the usual; Deploy writes it. Raises InvalidInput."""
+    Site.objects.select_for_update(no_key=True).get(id=site.id)  # two at once: one after the other
     row = SiteVoice.objects.filter(site=site).first() or SiteVoice(tenant_id=site.tenant_id, site=site)
     for field, value in given.items():
         setattr(row, field, value)

@@ -23,6 +23,7 @@ from resource_accounts.selectors import BUILD, REMOVE
 from tenants import offers
 from tenants.access import Actor
 from tenants.models import Connection, Tenant
+from tenants.taken import once
 
 MOST = 500
 """Designs of one customer."""
@@ -262,16 +263,19 @@ def _organisation(tenant: Tenant) -> tuple[str, Cloud]:
 def save_template(actor: Actor, row: Design, name: str) -> DesignTemplate:
     """The design without its people, for other customers. Raises InvalidInput naming the field."""
     name = m365.checked_name(name, "name")
+    taken = "another template has this name"
     if DesignTemplate.objects.filter(name__iexact=name).exists():
-        raise InvalidInput(field="name", why="another template has this name")
+        raise InvalidInput(field="name", why=taken)
     customer = row.tenant.name
-    made = DesignTemplate.objects.create(
+    made = DesignTemplate(
         name=name,
         kind=row.kind,
         design_name=shapes.without_people({"name": row.name}, customer)["name"][: m365.LONGEST_NAME],
         spec=shapes.without_people(row.spec, customer),
         created_by=actor.label,
     )
+    with once("name", taken):
+        made.save()
     _note_template(actor, "design_template.added", made)
     return made
 

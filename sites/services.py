@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models import QuerySet
 
 from audiocodes import script
@@ -26,6 +26,7 @@ from sites.models import Configuration, Prefix, Purpose, ScriptTemplate, ScriptV
 from tenants import scope, secrets
 from tenants.access import Actor
 from tenants.models import SecretKind, Tenant
+from tenants.taken import once
 
 DEPLOY, REMOVE = "deploy_site", "remove_site"
 MOST = 500
@@ -300,11 +301,8 @@ def checked_gateway(site: Site, text: str) -> str:
 
 
 def _save(site: Site) -> None:
-    try:
-        with transaction.atomic():
-            site.save()
-    except IntegrityError as error:
-        raise InvalidInput(field="name", why="another site of the customer has this name") from error
+    with once("name", "another site of the customer has this name"):
+        site.save()
 
 
 def _locked(site: Site) -> Site:

@@ -19,10 +19,12 @@ from sites.models import Purpose, ScriptTemplate, ScriptVersion
 from sites.template_selectors import variables_of
 from tenants import scope
 from tenants.access import Actor
+from tenants.taken import once
 
 MOST, MOST_VERSIONS, MOST_VARIABLES = 500, 1_000, 30
 MOST_NAMES = 5
 _KEEP: Any = object()
+TAKEN = "another template has this name"
 
 
 # --- What is wrong, and whether it is executed ----------------------------------------------------------------
@@ -126,7 +128,8 @@ def add(
     template.description = _description(description)
     template.cleanup = _pair(template, cleanup)
     text = _checked(template, script, variables, draft=draft)
-    template.save()
+    with once("name", TAKEN):
+        template.save()
     _new_version(actor, template, text, variables, 1)
     _record(actor, "script.added", template, {"Script type": (None, template.get_purpose_display())})
     return template
@@ -173,7 +176,8 @@ def change(
     if after == before:
         return locked
     locked.row_version += 1
-    locked.save()
+    with once("name", TAKEN):
+        locked.save()
     changes = {key: (before[key], after[key]) for key in before if before[key] != after[key]}
     _record(actor, "script.changed", locked, changes)
     return locked
@@ -231,7 +235,7 @@ def _name(template: ScriptTemplate, name: str) -> str:
     if not 1 <= len(name) <= 80 or not name.isprintable():
         raise InvalidInput(field="name", why="it needs 1 to 80 printable characters")
     if ScriptTemplate.objects.exclude(id=template.id).filter(name__iexact=name).exists():
-        raise InvalidInput(field="name", why="another template has this name")
+        raise InvalidInput(field="name", why=TAKEN)
     return name
 
 

@@ -77,6 +77,10 @@ class ReserveForm(forms.Form):
     def clean_until(self) -> dt.datetime | None:
         """The end of that day."""
         day: dt.date | None = self.cleaned_data["until"]
+        if day == dt.date.max:
+            raise forms.ValidationError(
+                "No day comes after it; leave this empty for a reservation without end."
+            )
         return dt.datetime.combine(day + dt.timedelta(days=1), dt.time(), dt.UTC) if day else None
 
 

@@ -7,7 +7,7 @@ takes the row away later.
 import dataclasses
 import datetime as dt
 import uuid
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from functools import reduce
 from operator import or_
@@ -53,7 +53,7 @@ def of_tenant(tenant: Tenant, search: str = "", kind: str = "") -> QuerySet[Numb
 
 
 def matching(search: str) -> Q:
-    digits = "".join(sign for sign in search if sign.isdigit())
+    digits = "".join(sign for sign in search if sign.isdecimal())
     words = Q(holder__icontains=search) | Q(note__icontains=search) | Q(created_by__icontains=search)
     return words | Q(span__contains=place_of(digits)) if len(digits) >= intervals.SHORTEST else words
 
@@ -78,14 +78,21 @@ def of_numbers(rows: Iterable[PhoneNumber]) -> dict[tuple[uuid.UUID, uuid.UUID],
 def by_number(
     rows: Iterable[PhoneNumber], held: Iterable[NumberHold]
 ) -> dict[tuple[uuid.UUID, uuid.UUID], NumberHold]:
-    """By customer and number: which of these it is under."""
-    every = list(held)
-    return {
-        (one.tenant_id, one.object_id): hold
-        for one in rows
-        for hold in every
-        if hold.tenant_id == one.tenant_id and one.place in hold.span
-    }
+    """By customer and number: which of these it is under. Those of a customer do not overlap."""
+    every: dict[uuid.UUID, list[NumberHold]] = {}
+    for hold in sorted(held, key=_begin):
+        every.setdefault(hold.tenant_id, []).append(hold)
+    found = {}
+    for one in rows:
+        theirs = every.get(one.tenant_id, [])
+        at = bisect_right(theirs, one.place, key=_begin) - 1
+        if at >= 0 and one.place in theirs[at].span:
+            found[one.tenant_id, one.object_id] = theirs[at]
+    return found
+
+
+def _begin(hold: NumberHold) -> int:
+    return int(hold.span.lower or 0)
 
 
 def meeting(tenant: Tenant, ranges: Sequence[NumberRange], rows: Iterable[PhoneNumber]) -> list[NumberHold]:

@@ -117,7 +117,7 @@ def found(rows: QuerySet[Any], *, search: str = "", state: str = "", kind: str =
 
 
 def _matching(search: str) -> Q:
-    digits = "".join(sign for sign in search if sign.isdigit())
+    digits = "".join(sign for sign in search if sign.isdecimal())
     if digits and not any(sign.isalpha() for sign in search):
         return Q(search__contains=digits)
     people = DirectoryUser.objects.filter(LISTED, browse.matching(search))

@@ -6,6 +6,7 @@ the provider's to make, so that nobody takes numbers by naming them.
 
 import dataclasses
 import uuid
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -43,7 +44,7 @@ def of_tenant(tenant: Tenant, search: str = "") -> QuerySet[NumberRange]:
 
 
 def matching(search: str) -> Q:
-    digits = "".join(sign for sign in search if sign.isdigit())
+    digits = "".join(sign for sign in search if sign.isdecimal())
     words = Q(name__icontains=search) | Q(note__icontains=search)
     return words | Q(span__contains=place_of(digits)) if len(digits) >= intervals.SHORTEST else words
 
@@ -109,7 +110,7 @@ def counted(rows: QuerySet[Any], ranges: Iterable[NumberRange], **more: Any) -> 
 def figured(
     ranges: Sequence[NumberRange], groups: Iterable[dict[str, Any]], held: Iterable[NumberHold]
 ) -> dict[int, Figures]:
-    """By the range's id: from what was `counted` and what is `held` of them."""
+    """By the range's id: from what was `counted` and what is `held` of them. Ranges do not overlap."""
     by_id = {row.id: row for row in ranges}
     counts: dict[int, dict[str, int]] = {each: dict.fromkeys(State.values, 0) for each in by_id}
     known: dict[int, int] = dict.fromkeys(by_id, 0)
@@ -123,9 +124,12 @@ def figured(
         if group["held"]:  # its hold counts it below
             counts[row.id][group["held"]] -= many
             known[row.id] -= many
+    in_order = sorted(ranges, key=lambda row: row.rule.span)
+    begins = [row.rule.span[0] for row in in_order]
     for hold in held:
-        for row in ranges:
-            low, high = intervals.slots(row.rule, *hold.rule.span)
+        first, behind = hold.rule.span
+        for row in in_order[max(0, bisect_right(begins, first) - 1) : bisect_left(begins, behind)]:
+            low, high = intervals.slots(row.rule, first, behind)
             if low <= high:
                 counts[row.id][hold.kind] += high - low + 1
                 known[row.id] += high - low + 1

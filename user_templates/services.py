@@ -21,6 +21,7 @@ from telephony import ranges
 from tenants import offers, scope
 from tenants.access import SYSTEM, Actor
 from tenants.models import Tenant
+from tenants.taken import once
 from user_templates import work
 from user_templates.models import TAKE, Given, UserTemplate
 from user_templates.work import Work
@@ -32,6 +33,7 @@ A_SWEEP = 50
 """Customers whose templates are looked at in one round of the sweeper."""
 RULES = ("group_id", "except_users", "except_groups", "numbers", "replace", "values", "leaving")
 NOBODY = uuid.UUID(int=0)
+TAKEN = "another template has this name"
 
 
 @transaction.atomic
@@ -44,7 +46,8 @@ def add(actor: Actor, tenant: Tenant, **given: Any) -> UserTemplate:
     last = rows.aggregate(last=Max("rank"))["last"] or 0
     template = UserTemplate(tenant=tenant, rank=last + 1, created_by=actor.label)
     _fill(template, given)
-    template.save()
+    with once("name", TAKEN):
+        template.save()
     _note(actor, "template.added", template)
     return template
 
@@ -69,7 +72,8 @@ def change(actor: Actor, template: UserTemplate, *, version: int | None = None, 
     if changes.keys() & set(RULES):
         row.on, row.confirmed_by, row.changed_at, row.told = False, "", Now(), {}
     row.row_version += 1
-    row.save()
+    with once("name", TAKEN):
+        row.save()
     _note(actor, "template.changed", row, changes)
     return UserTemplate.objects.get(id=row.id)
 
@@ -83,7 +87,7 @@ def _fill(template: UserTemplate, given: dict[str, Any]) -> None:
         raise InvalidInput(field="name", why="a template needs a name")
     same = UserTemplate.objects.filter(tenant=tenant, name__iexact=template.name).exclude(id=template.id)
     if same.exists():
-        raise InvalidInput(field="name", why="another template has this name")
+        raise InvalidInput(field="name", why=TAKEN)
     group = DirectoryGroup.objects.filter(tenant=tenant, object_id=template.group_id).first()
     if group is not None:
         template.group_name = str(group)

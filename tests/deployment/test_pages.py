@@ -104,6 +104,7 @@ def test_what_a_site_wants_in_teams_is_kept_and_planned(ready: Tenant, site: Sit
     refused = olga.post(url, {**given, "pattern": "("})
     assert refused.status_code == 422
     assert "not a regular expression" in refused.content.decode()
+    assert "100000" in olga.post(url, {**given, "max_sessions": 9_999_999_999}).content.decode()
     assert olga.post(url, given).status_code == 303
     assert "National; ^0(\\d{9})$; +41$1" in olga.get(url).content.decode().replace("&#x27;", "'")
     with scope.one(ready.id):

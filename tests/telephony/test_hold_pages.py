@@ -128,6 +128,23 @@ def test_by_hand_also_what_microsoft_does_not_know(cast: Cast, base: str, client
     assert held(cast) == {}
 
 
+def test_for_ever_is_said_by_an_empty_field(cast: Cast, base: str, client_of: SignIn) -> None:
+    given = {"first": "+41589061003", "holder": "Sales", "until": "9999-12-31"}
+    add_range(cast.contoso, "+41589061000", "+41589061009")
+    said = post(client_of(cast.adam), f"{base}holds/reserve/", given, 422).content.decode()
+    assert "leave this empty for a reservation without end" in said
+    assert held(cast) == {}
+
+
+@pytest.mark.parametrize("search", ["0589061000²", "1200²4412", "①②③④⑤⑥", "٠٥٨٩٠٦١"])
+def test_signs_that_are_nearly_digits_are_words(
+    cast: Cast, base: str, client_of: SignIn, search: str
+) -> None:
+    block(cast.contoso, "+41589061002")
+    for page in ("holds/", "ranges/", ""):
+        text_of(client_of(cast.adam), f"{base}{page}?q={search}")
+
+
 def test_ranges_are_added_changed_and_removed(cast: Cast, base: str, client_of: SignIn) -> None:
     client = client_of(cast.olga)
     base += "ranges/"
