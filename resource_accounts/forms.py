@@ -18,6 +18,7 @@ TARGET_HELP = (
     "A person's, queue's or attendant's address; a number with country code; the name or address of a group."
 )
 _BASIC = ("name", "upn", "number")
+_NO_SPEC = {*_BASIC, "version"}
 
 
 def _text(label: str, help_text: str = "", *, required: bool = False, longest: int = 1000) -> forms.CharField:
@@ -52,8 +53,9 @@ class Group:
 
 
 class DesignForm(forms.Form):
-    """What both types have."""
+    """What both types have. `version` is the state of the design that the person looked at."""
 
+    version = forms.IntegerField(widget=forms.HiddenInput, required=False)
     name = forms.CharField(
         label="Name",
         max_length=LONGEST_NAME,
@@ -82,7 +84,7 @@ class DesignForm(forms.Form):
     def wish(self) -> dict[str, Any]:
         """What resource_accounts.services takes; of a valid form."""
         given = self.cleaned_data
-        spec = {name: _told(value) for name, value in given.items() if name not in _BASIC}
+        spec = {name: _told(value) for name, value in given.items() if name not in _NO_SPEC}
         return {**{name: given[name] for name in _BASIC}, "spec": spec}
 
     @property
@@ -185,7 +187,8 @@ FORMS: Mapping[str, type[DesignForm]] = {Kind.AUTO_ATTENDANT: AttendantForm, Kin
 
 
 def values_of(design: Design) -> dict[str, Any]:
-    return {**design.spec, "name": design.name, "upn": design.upn, "number": design.number}
+    basic = {name: getattr(design, name) for name in _BASIC}
+    return {**design.spec, **basic, "version": design.row_version}
 
 
 class TemplateForm(forms.Form):

@@ -143,7 +143,8 @@ def edit(request: HttpRequest, tenant: Tenant, design_id: uuid.UUID) -> HttpResp
     form = FORMS[design.kind](request.POST or None, initial=values_of(design))
     if request.method == "POST" and form.is_valid():
         try:
-            services.change(actor_of(request), design, **form.wish())
+            version = form.cleaned_data["version"]
+            services.change(actor_of(request), design, version=version, **form.wish())
         except InvalidInput as error:
             add_error(form, error)
         except Conflict as error:

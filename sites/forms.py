@@ -15,8 +15,9 @@ _BASIC = ("name", "sbc", "configuration", "trunk", "gateway")
 
 
 class SiteForm(forms.Form):
-    """`keep_secrets`: the site has some, so that empty ones leave them."""
+    """`keep_secrets`: the site has some, so that empty ones leave them. `version` is what the person looked at."""
 
+    version = forms.IntegerField(widget=forms.HiddenInput, required=False)
     name = forms.CharField(
         label="Site",
         max_length=15,
@@ -58,7 +59,8 @@ class SiteForm(forms.Form):
     @staticmethod
     def values_of(site: Site) -> dict[str, Any]:
         """Secret values never come out."""
-        return {**site.values, **{name: getattr(site, name) for name in _BASIC}, "sbc": str(site.sbc.uid)}
+        basic = {name: getattr(site, name) for name in _BASIC}
+        return {**site.values, **basic, "sbc": str(site.sbc.uid), "version": site.row_version}
 
     def wish(self) -> dict[str, Any]:
         """What sites.services takes; of a valid form."""

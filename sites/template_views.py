@@ -12,7 +12,7 @@ from django.utils.text import slugify
 
 from accounts.again import typed
 from audiocodes.script import AUTOMATIC, Finding, Variable
-from core.errors import InvalidInput, NotFound
+from core.errors import Conflict, InvalidInput, NotFound
 from sites import template_compare, template_selectors, templates
 from sites.models import Purpose, ScriptTemplate, ScriptVersion
 from sites.template_forms import PREFIX, TemplateForm, VariableForm, VariableForms, variables_in
@@ -288,6 +288,9 @@ def _save(
             saved = templates.change(actor, template, version=version, **wish)
     except InvalidInput as error:
         add_error(form, error)
+        return None
+    except Conflict as error:
+        form.add_error(None, f"{error.message} {error.advice}")
         return None
     messages.success(request, f"{saved.name} was saved{' as a draft' if wish['draft'] else ''}.")
     return saved

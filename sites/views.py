@@ -152,7 +152,8 @@ def edit(request: HttpRequest, tenant: Tenant, site_id: uuid.UUID) -> HttpRespon
     )
     if request.method == "POST" and form.is_valid():
         try:
-            services.change(actor_of(request), site, **form.wish(), template=template)
+            wish = form.wish() | {"template": template, "version": form.cleaned_data["version"]}
+            services.change(actor_of(request), site, **wish)
         except InvalidInput as error:
             add_error(form, error)
         except Conflict as error:
@@ -289,14 +290,21 @@ def delete(request: HttpRequest, tenant: Tenant, site_id: uuid.UUID) -> HttpResp
     context = {
         "tenant": tenant,
         "title": f"Delete {site.name}?",
-        "ask": f"The portal forgets the site {site.name} and what was entered for it. Nothing of it is on "
-        f"{site.sbc.name}, so nothing changes there. This cannot be undone.",
+        "ask": f"The portal forgets the site {site.name} and what was entered for it. {_on_device(site)} "
+        "This cannot be undone.",
         "submit": "Delete",
         "danger": True,
         "form_action": f"{address(tenant, site)}delete/",
         "cancel_url": address(tenant, site),
     }
     return render(request, "sites/ask.html", context)
+
+
+def _on_device(site: Site) -> str:
+    """What deleting a site means for its SBC."""
+    if site.sbc_state == SiteState.DEPLOYED:  # it was taken over
+        return f"What it has on {site.sbc.name} was not made by the portal, and stays there."
+    return f"Nothing of it is on {site.sbc.name}, so nothing changes there."
 
 
 # --- Deploying and removing: looked at first ------------------------------------------------------------------

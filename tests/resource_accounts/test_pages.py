@@ -89,6 +89,22 @@ def test_a_customer_administrator_designs_an_attendant(
         assert not Design.objects.exists()
 
 
+def test_whoever_saves_later_is_told_and_undoes_nothing(
+    cast: Cast, ann: DirectoryUser, client_of: SignIn
+) -> None:
+    adam = client_of(cast.adam)
+    edit = adam.post(f"{base(cast.contoso)}add/?kind=auto_attendant", DESK)["Location"] + "edit/"
+    seen = {"version": str(only(cast.contoso).row_version)}
+    assert f'name="version" value="{seen["version"]}"' in adam.get(edit).content.decode()
+    assert adam.post(edit, DESK | seen | {"holidays": "2027-01-01 New Year"}).status_code == 303
+    late = adam.post(edit, DESK | seen | {"greeting": "Typed meanwhile"})
+    assert late.status_code == 422
+    assert "changed" in late.content.decode()
+    assert "Typed meanwhile" in late.content.decode()
+    assert only(cast.contoso).spec["holidays"] == "2027-01-01 New Year"
+    assert "version" not in only(cast.contoso).spec
+
+
 def test_a_queue_by_the_form(cast: Cast, ann: DirectoryUser, client_of: SignIn) -> None:
     given = {
         "name": "Help", "upn": "help@contoso.test", "number": "", "language": "de-DE", "time_zone": "UTC",

@@ -21,6 +21,7 @@ from tenants.deployment import Status, status_of
 from tenants.models import DeployState, Plan, Service, Tenant
 from tests.breakers.hands import run_due
 from tests.cast import Cast
+from tests.pages.helpers import SignIn, text_of
 from tests.sbc.conftest import fresh
 
 pytestmark = pytest.mark.django_db
@@ -109,6 +110,56 @@ def test_all_that_are_ready_are_taken_over_and_nothing_twice(cast: Cast, sbc: Sb
     assert again.message.startswith("no customers made, none joined, 2 skipped; no prefixes")
 
 
+def test_the_page_of_a_site_that_was_taken_over_says_so(cast: Cast, sbc: Sbc, client_of: SignIn) -> None:
+    take(sbc)
+    with scope.every("a test looks"):
+        site = Site.objects.get(tenant=cast.contoso)
+    page = text_of(client_of(cast.olga), f"/tenants/{site.tenant_id}/sites/{site.uid}/")
+    assert "taken over as it is" in page
+    assert "needs a script" not in page
+    question = text_of(client_of(cast.olga), f"/tenants/{site.tenant_id}/sites/{site.uid}/delete/")
+    assert "was not made by the portal, and stays there" in question
+
+
+X, Y = "0c0a1f2e-3b4d-4c5e-8f60-718293a4b500", "1c0a1f2e-3b4d-4c5e-8f60-718293a4b511"
+
+
+def test_two_organisations_of_one_name_are_never_one_customer(
+    cast: Cast, device: Device, known: Callable[..., Sbc]
+) -> None:
+    plans = {"OCDialPlan": [("Main", "+97231110", X), ("Main", "+97232220", Y)]}
+    sbc = planted(device, known(device), plans)
+    with scope.every("a test looks"):
+        first, second = found = importing.proposals(sbc)
+    assert {one.state for one in found} == {"unclear"}
+    assert {one.problem for one in found} == {"rules of the same name have another Azure Tenant Id"}
+    assert take(sbc).message.startswith("no customers made, none joined, none skipped")
+    command = take(sbc, Choice(first, "Main", "Main"), Choice(second, "Main", "Main"))
+    assert command.message.startswith("1 customer made, none joined, 1 skipped; 1 prefix")
+    with scope.every("a test looks"):
+        main = Tenant.objects.get(name="Main")
+        assert [row.tag for row in Prefix.objects.filter(tenant=main)] == [str(main.entra_tenant_id)]
+    take(sbc, Choice(second, "Elsewhere", "Main"))
+    with scope.every("a test looks"):
+        assert {
+            str(one.entra_tenant_id) for one in Tenant.objects.filter(name__in=["Main", "Elsewhere"])
+        } == {X, Y}
+
+
+def test_nor_where_the_customer_has_no_id_yet(cast: Cast, device: Device, known: Callable[..., Sbc]) -> None:
+    with scope.every("a test writes"):
+        Tenant.objects.filter(id=cast.contoso.id).update(entra_tenant_id=None)
+    plans = {"OCDialPlan": [("Contoso", "+97231110", X), ("Contoso", "+97232220", Y)]}
+    sbc = planted(device, known(device), plans)
+    with scope.every("a test looks"):
+        first, second = importing.proposals(sbc)
+    assert take(sbc, Choice(first, "Contoso", "One")).message.startswith("no customers made, 1 joined")
+    late = take(sbc, Choice(second, "Contoso", "Two"))
+    assert "has numbers of another Azure Tenant Id here" in str(late.result["why"])
+    with scope.every("a test looks"):
+        assert {row.tag for row in Prefix.objects.filter(tenant=cast.contoso)} == {X}
+
+
 def test_what_was_typed_decides(cast: Cast, sbc: Sbc) -> None:
     found = proposed(sbc)
     command = take(
@@ -170,9 +221,9 @@ def test_as_many_queries_for_many_as_for_few(
         with django_assert_num_queries(many), scope.every("a test looks"):
             importing.examine(sbc, importing.ready(importing.proposals(sbc)))
 
-    looks(13)
+    looks(15)
     sbc = planted(device, sbc, {"CustDialPlan": [(f"C{n}", f"+49{n:04}", f"c{n}.{AT}") for n in range(40)]})
-    looks(13)
+    looks(15)
 
 
 def test_a_rule_is_taken_over_as_it_stands(cast: Cast, device: Device, known: Callable[..., Sbc]) -> None:

@@ -286,3 +286,16 @@ def test_the_preview_of_removing_says_what_must_go_first(
     page = text_of(olga, f"{base(site)}remove/")
     assert "still has prefixes: 1 of them" in page
     assert 'name="plan"' not in page
+
+
+def test_whoever_saves_a_site_later_is_told_and_undoes_nothing(
+    cast: Cast, site: Site, sbc: Sbc, byoc: ScriptTemplate, client_of: SignIn
+) -> None:
+    olga, edit = client_of(cast.olga), f"{base(site)}edit/"
+    seen = {"version": str(again(site).row_version)}
+    assert f'name="version" value="{seen["version"]}"' in text_of(olga, edit)
+    post(olga, edit, form(sbc, byoc, name="First", **seen))
+    late = post(olga, edit, form(sbc, byoc, name="Second", **seen), 422).content.decode()
+    assert "changed" in late
+    assert "Second" in late
+    assert again(site).name == "First"

@@ -57,7 +57,9 @@ def test_from_nothing_to_two_versions(olga: Client) -> None:
     assert "10 sessions, 20 sessions" in edit
     version = ScriptTemplate.objects.get(name="One").row_version
     post(olga, f"{url}edit/", {**sent, "name": "New name", "version": version, "script": script + "! x"})
-    post(olga, f"{url}edit/", {**sent, "version": version}, 412)
+    late = post(olga, f"{url}edit/", {**sent, "version": version, "description": "Typed for an hour"}, 422)
+    assert "changed" in late.content.decode()
+    assert "Typed for an hour" in late.content.decode(), "what was typed is not lost"
     page = text_of(olga, url)
     assert "New name" in page
     assert "Compare with the newest" in page
