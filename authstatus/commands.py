@@ -125,7 +125,7 @@ class VerifyCredentials(Kind):
 
         False when somebody changed the connection meanwhile: then this was about another credential.
         """
-        with ctx.transaction():
+        with in_turn(ctx):
             problem = dict(said.problem.to_dict()) if said.problem else None
             tenant = services.note_check(
                 ctx.customer,

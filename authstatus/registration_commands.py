@@ -19,6 +19,7 @@ from authstatus.turn import in_turn
 from core.errors import Remedy, UmpError
 from m365 import registrations as far
 from m365.registrations import KeyOnFile
+from replication import holds
 from replication import services as queue
 from replication.context import Again, Context, Done, Outcome
 from replication.models import FINAL, OPEN, Command, Lane, LaneName, State
@@ -390,7 +391,7 @@ def _fault(tenant: Tenant, former: Standby) -> UmpError | None:
     if failed is not None and failed.error:
         return UmpError.from_dict(failed.error)
     lane: Lane | None = Lane.objects.filter(tenant=tenant, name=LaneName.DATA).first()
-    return UmpError.of(lane.suspended_code) if lane is not None and lane.suspended_code else None
+    return UmpError.of(holds.known(lane.suspended_code)) if lane is not None and lane.suspended_code else None
 
 
 def _was(former: Standby) -> str:

@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
+from django.db import transaction
 from django.db.models import QuerySet
 
 from core.errors import InvalidInput, UmpError
@@ -682,8 +683,11 @@ class Route(Aspect):
         answers: Answers = {}
         for one in intents:
             try:
-                with desk.fenced():
+                # The device's lane before the command's row: whoever cancels both has lanes, and waits for rows.
+                with transaction.atomic():
                     answers[one.id] = self._ask(one)
+                    with desk.fenced():
+                        pass
             except UmpError as error:
                 answers[one.id] = error
         return [], answers
