@@ -39,6 +39,9 @@ class _ReachedForm(forms.Form):
 
 
 class SbcForm(_ReachedForm):
+    """`version` is the state of the device's row that the person looked at."""
+
+    version = forms.IntegerField(widget=forms.HiddenInput, required=False)
     name = forms.CharField(
         label="Name",
         max_length=120,
@@ -55,7 +58,7 @@ class SbcForm(_ReachedForm):
 
     @staticmethod
     def values_of(sbc: Sbc) -> dict[str, Any]:
-        return {"name": sbc.name, "fqdn": sbc.fqdn, **values_of(sbc)}
+        return {"name": sbc.name, "fqdn": sbc.fqdn, "version": sbc.row_version, **values_of(sbc)}
 
 
 class OvocForm(_ReachedForm):

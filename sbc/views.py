@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from accounts.again import typed
-from core.errors import InvalidInput
+from core.errors import Conflict, InvalidInput
 from replication.models import Command
 from sbc import selectors, services
 from sbc.forms import OvocForm, SbcForm, values_of
@@ -27,7 +27,8 @@ def add(request: HttpRequest) -> HttpResponse:
     form = SbcForm(request.POST or None, initial=typed(request))
     if request.method == "POST" and form.is_valid():
         try:
-            sbc, _ = services.add(actor_of(request), **form.cleaned_data)
+            given = {name: value for name, value in form.cleaned_data.items() if name != "version"}
+            sbc, _ = services.add(actor_of(request), **given)
         except InvalidInput as error:
             add_error(form, error)
         else:
@@ -48,6 +49,8 @@ def edit(request: HttpRequest, sbc_id: uuid.UUID) -> HttpResponse:
             _, tried = services.change(actor_of(request), sbc, **form.cleaned_data)
         except InvalidInput as error:
             add_error(form, error)
+        except Conflict as error:
+            form.add_error(None, f"{error.message} {error.advice}")
         else:
             messages.success(request, "Saved; the connection is being tried." if tried else "Saved.")
             return SeeOther(f"{BASE}{sbc.uid}/")

@@ -120,6 +120,18 @@ def test_a_refusal_is_explained_and_not_repeated(
     assert not Sbc.objects.exists()
 
 
+def test_whoever_saves_later_is_told(cast: Cast, client_of: SignIn, device: Device, known: Any) -> None:
+    sbc = known(device)
+    olga, edit = client_of(cast.olga), f"/sbcs/{sbc.uid}/edit/"
+    seen = {"version": sbc.row_version, "password": ""}
+    assert f'name="version" value="{sbc.row_version}"' in text_of(olga, edit)
+    post(olga, edit, form(device, **seen, name="First"))
+    late = post(olga, edit, form(device, **seen, name="Second"), 422).content.decode()
+    assert "changed" in late
+    assert "Second" in late
+    assert fresh(sbc).name == "First"
+
+
 def test_the_fingerprint_of_an_untrusted_device_is_shown(
     cast: Cast, client_of: SignIn, boxes: Simulator, known: Any
 ) -> None:
