@@ -4,9 +4,11 @@ What goes, goes last, and only if all that is new for the site was read back: it
 moves to another SBC goes after it was written there; that command queues this one.
 """
 
+import contextlib
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
+from django.db import transaction
 from django.db.models import Exists, Q
 from django.utils import timezone
 
@@ -112,7 +114,7 @@ class WriteNumbers(Kind):
             else:
                 row.problem = problem
 
-        with ctx.transaction():
+        with _in_turn(ctx, job.sbc):
             note_link(job.sbc, error)
             with scope.one(job.site.tenant_id):
                 rows, leaving = _waiting(job)
@@ -231,7 +233,7 @@ def _settle(ctx: Context, job: Job, reading: Reading, todo: Todo, unsaved: UmpEr
                 row.state, row.index = PrefixState.PRESENT, todo.done[row.id]
                 row.written_name, row.written_tag = row.name, row.tag
 
-    with ctx.transaction():
+    with _in_turn(ctx, job.sbc):
         with scope.one(job.site.tenant_id):
             rows, leaving = _waiting(job)
             _update(rows, become)
@@ -252,6 +254,15 @@ def _settle(ctx: Context, job: Job, reading: Reading, todo: Todo, unsaved: UmpEr
         "partial" if failed or unsaved else "complete",
         result={"added": added, "removed": gone, "failed": failed},
     )
+
+
+@contextlib.contextmanager
+def _in_turn(ctx: Context, sbc: Sbc) -> Iterator[None]:
+    """The command's transaction. People who ask for numbers lock the device's row first, then the prefixes."""
+    with transaction.atomic():
+        list(Sbc.objects.select_for_update(no_key=True).filter(id=sbc.id))
+        with ctx.transaction():
+            yield
 
 
 def _waiting(job: Job) -> tuple[list[Prefix], list[Prefix]]:

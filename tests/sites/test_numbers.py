@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from accounts import installation
 from audiocodes.sbc import Sbc as Line
@@ -409,6 +410,21 @@ def test_two_operators_at_the_same_moment(committed_cast: Cast) -> None:
         thread.join(20)
     assert sorted(told) == ["added", "number_taken"]
     assert sum(len(states(site)) for site in both) == 1
+
+
+@pytest.mark.parametrize("well", [True, False])
+def test_a_worker_locks_as_people_do(site: Site, sbc: Sbc, box: Device, well: bool) -> None:
+    """The device's row, then its prefixes: who comes from the other end would meet them half-way."""
+    add(site, "+412")
+    if not well:
+        Sbc.objects.filter(id=sbc.id).update(fingerprint="0" * 64)
+    with CaptureQueriesContext(connection) as seen:
+        run_due()
+    asked = [one["sql"] for one in seen if "FOR NO KEY UPDATE" in one["sql"]]
+    prefix = next(at for at, sql in enumerate(asked) if 'FROM "sites_prefix"' in sql)
+    device = next(at for at, sql in enumerate(asked) if 'FROM "sbc_sbc"' in sql)
+    command = next(at for at, sql in enumerate(asked) if at > device and "replication_command" in sql)
+    assert device < command < prefix
 
 
 # --- Trouble ----------------------------------------------------------------------------------------------------
