@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.models.functions import Now
 
-from accounts import installation
+from accounts import installation, limits
 from breakers import services as breakers
 from core.errors import UmpError
 from events import services as events
@@ -151,7 +151,7 @@ def _due_checks() -> list[Tenant]:
 
 
 def forget() -> int:
-    """Delete finished commands past their retention, a bounded number a round; how many.
+    """Delete finished commands past their retention, and what else is over, a bounded number a round; how many.
 
     What the portal did by itself and found unchanged goes first: ten thousand customers leave 33 such rows a second.
     """
@@ -168,7 +168,7 @@ def forget() -> int:
             ids = list(past.values_list("id", flat=True)[:BATCH])
             Command.objects.filter(id__in=ids).delete()
             gone += len(ids)
-    return gone + events.forget() + breakers.forget()
+    return gone + events.forget() + breakers.forget() + limits.forget()
 
 
 def shred() -> int:

@@ -327,7 +327,15 @@ else:  # not the console: the links in mails work, and would stand in the log
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="UMP Portal <portal@localhost>")
 
 # --- Cache: only rate limits live there, so the database serves; losing it costs a count ------------------
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "ump_cache"}}
+# Above MAX_ENTRIES (300 by default) Django deletes a third, living ones too: whoever makes that many would begin
+# to count anew. Those whose time is over are deleted by accounts.limits.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "ump_cache",
+        "OPTIONS": {"MAX_ENTRIES": 100_000},
+    }
+}
 
 # --- API --------------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
