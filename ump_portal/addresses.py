@@ -3,6 +3,7 @@
 import ipaddress
 from collections.abc import Sequence
 
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -10,22 +11,28 @@ def client_address(peer: str, forwarded: str | None, proxies: Sequence[Network],
     """The client's address as text, or None when it cannot be told.
 
     The header is believed only when the peer itself is a trusted proxy; then the address is the one that the
-    outermost of `hops` trusted proxies saw, counted from the right. Anything malformed gives None: an
-    exception, or a guess, once let people in without a password (authentik CVE-2024-47070).
+    outermost of `hops` trusted proxies saw, counted from the right. The others name the proxy before them, which
+    must be a trusted one, too: whoever reached an inner proxy past the outer one has written the rest himself.
+    Anything malformed gives None: an exception, or a guess, once let people in without a password (authentik
+    CVE-2024-47070).
     """
     address = _parse(peer)
-    if address is None or not proxies or not any(address in network for network in proxies):
+    if not _is_within(address, proxies):
         return str(address) if address else None
     if forwarded is None or hops < 1:
         return None
     parts = [part.strip() for part in forwarded.split(",")]
     if len(parts) < hops or len(parts) > 50:
         return None
-    found = _parse(parts[-hops])
-    return str(found) if found else None
+    found, *between = [_parse(part) for part in parts[-hops:]]
+    return str(found) if found and all(_is_within(proxy, proxies) for proxy in between) else None
 
 
-def _parse(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def _is_within(address: Address | None, networks: Sequence[Network]) -> bool:
+    return address is not None and any(address in network for network in networks)
+
+
+def _parse(text: str) -> Address | None:
     try:
         address = ipaddress.ip_address(text.strip())
     except ValueError:

@@ -68,6 +68,9 @@ def test_an_unknown_setting_is_refused() -> None:
         ("127.0.0.1", "10.0.0.1", 1, "10.0.0.1"),
         ("127.0.0.1", "6.6.6.6, 10.0.0.1", 1, "10.0.0.1"),
         ("127.0.0.1", "6.6.6.6, 10.0.0.1, 10.9.9.9", 2, "10.0.0.1"),
+        ("127.0.0.1", "10.0.0.1, 6.6.6.6", 2, None),  # came past the outer proxy, and wrote the rest himself
+        ("127.0.0.1", "10.0.0.1, a", 2, None),
+        ("127.0.0.1", "10.0.0.1", 2, None),
         ("127.0.0.1", None, 1, None),
         ("127.0.0.1", "", 1, None),
         ("127.0.0.1", "a", 1, None),
@@ -84,7 +87,7 @@ def test_the_address_is_the_true_one_or_none(
 ) -> None:
     import ipaddress
 
-    proxies = [ipaddress.ip_network("127.0.0.0/8")]
+    proxies = [ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("10.9.9.9")]
     assert client_address(peer, forwarded, proxies, hops) == seen
 
 
