@@ -240,7 +240,6 @@ ACCOUNT_REAUTHENTICATION_TIMEOUT = 600
 ACCOUNT_RATE_LIMITS = {"login_failed": env.str("LOGIN_FAILED_RATE", default="10/m/ip,5/5m/key")}
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_SESSION_REMEMBER = False
-ALLAUTH_TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)
 MFA_ADAPTER = "accounts.adapters.MfaAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
@@ -255,7 +254,7 @@ API_ALLOWED_IPS = env.list(
     "API_ALLOWED_IPS", default=["169.254.0.1", "127.0.0.1", "::1"] if DEMO else ["169.254.0.1"]
 )
 TRUSTED_PROXIES = env.list("TRUSTED_PROXIES", default=[])
-TRUSTED_PROXY_COUNT = ALLAUTH_TRUSTED_PROXY_COUNT
+TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)
 
 # --- Licences (decision 18) -------------------------------------------------------------------------------
 LICENSE_USERS = env.int("LICENSE_USERS", default=10_000)

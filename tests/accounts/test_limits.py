@@ -1,4 +1,4 @@
-"""Failed sign-ins are counted, and nobody can wash the count away."""
+"""Failed sign-ins are counted by address and by name, and nobody can wash the count away or lie about the address."""
 
 import datetime as dt
 from typing import Any
@@ -56,3 +56,30 @@ def test_counters_whose_time_is_over_go_a_bounded_number_a_round(monkeypatch: py
     sweeper.forget()
     assert counters() == 1
     assert cache.get("guess-4") == 1
+
+
+def test_an_address_that_anybody_may_write_is_not_counted(cast: Cast, settings: Any) -> None:
+    """The peer is no proxy of ours: with another address each time he would try as often as he likes."""
+    settings.TRUSTED_PROXIES, settings.TRUSTED_PROXY_COUNT = ["10.9.0.1"], 1
+    for number in range(10):
+        sign_in(f"nobody{number}@example.test", "wrong", forwarded=f"203.0.113.{number}")
+    assert sign_in("adam@example.test", PASSWORD, forwarded="203.0.113.99").status_code == 200
+    assert sign_in("adam@example.test", PASSWORD, peer="192.0.2.10").status_code == 302
+
+
+def test_whoever_comes_by_a_proxy_is_counted_by_himself(cast: Cast, settings: Any) -> None:
+    settings.TRUSTED_PROXIES, settings.TRUSTED_PROXY_COUNT = ["10.9.0.1"], 1
+    for number in range(10):
+        sign_in(f"nobody{number}@example.test", "wrong", peer="10.9.0.1", forwarded="203.0.113.1")
+    refused = sign_in("adam@example.test", PASSWORD, peer="10.9.0.1", forwarded="203.0.113.1")
+    assert refused.status_code == 200
+    let_in = sign_in("adam@example.test", PASSWORD, peer="10.9.0.1", forwarded="203.0.113.2")
+    assert let_in.status_code == 302
+
+
+@pytest.mark.parametrize("forwarded", ["", "203.0.113.1", "a", ","])
+def test_a_header_that_says_too_little_is_no_error(cast: Cast, settings: Any, forwarded: str) -> None:
+    settings.TRUSTED_PROXIES, settings.TRUSTED_PROXY_COUNT = ["10.9.0.1", "10.9.0.2"], 2
+    for peer in ("10.9.0.1", "192.0.2.9"):
+        answer = sign_in("adam@example.test", "wrong", peer=peer, forwarded=forwarded)
+        assert answer.status_code == 200
