@@ -7,10 +7,12 @@ import uuid
 from typing import Any, Self
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.models import EmailAddress
 from allauth.core import context
 from allauth.mfa.adapter import DefaultMFAAdapter
 from django.conf import settings
 from django.contrib.sites.shortcuts import get_current_site
+from django.db import transaction
 from django.http import HttpRequest
 
 from accounts import again, services
@@ -69,12 +71,32 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth sh
         """On the page for it, or by the link of a forgotten one."""
         services.choose_password(Oneself.of(user), user, password=password)
 
-    def send_notification_mail(self, template_prefix: str, user: User, *args: Any, **kwargs: Any) -> None:
-        """What allauth did to a second factor, right after it did; the one place where it lets us hear of all."""
+    @transaction.atomic
+    def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> bool:
+        """By the link in the mail: from now on the address is the person's, who signs in with it, too."""
+        confirmed: bool = super().confirm_email(request, email_address)
+        if confirmed:
+            user, address = email_address.user, email_address.email
+            services.note_address(Oneself.of(user), user, address=address, added=True)
+        return confirmed
+
+    def send_notification_mail(
+        self,
+        template_prefix: str,
+        user: User,
+        context: dict[str, Any] | None = None,
+        email: str | None = None,
+    ) -> None:
+        """What allauth did to a second factor or an address, right after it did; the one place that hears of all."""
+        said = context or {}
         if template_prefix in FACTORS:
             factor, added = FACTORS[template_prefix]
             services.note_factor(Oneself.of(user), user, factor=factor, added=added)
-        super().send_notification_mail(template_prefix, user, *args, **kwargs)
+        elif template_prefix == "account/email/email_changed":
+            services.note_primary(Oneself.of(user), user, before=said["from_email"])
+        elif template_prefix == "account/email/email_deleted":
+            services.note_address(Oneself.of(user), user, address=said["deleted_email"], added=False)
+        super().send_notification_mail(template_prefix, user, context, email)
 
     def send_mail(self, template_prefix: str, email: str, mail: dict[str, Any]) -> None:
         """allauth's own mails, the link of a forgotten password among them: over a protected line, or not at all.

@@ -91,6 +91,17 @@ def note_factor(who: Who, user: User, *, factor: str, added: bool) -> None:
     _record(who, "factor.added" if added else "factor.removed", user, changes)
 
 
+def note_address(who: Who, user: User, *, address: str, added: bool) -> None:
+    """The person has proven one more address of his, or has removed one, proven or not."""
+    changes = {"address": (None, address) if added else (address, None)}
+    _record(who, "address.added" if added else "address.removed", user, changes)
+
+
+def note_primary(who: Who, user: User, *, before: str) -> None:
+    """The person has made another of his addresses the first one, to which his mail goes. His sessions go on."""
+    _record(who, "user.edited", user, {"email": (before, user.email)})
+
+
 @transaction.atomic
 def set_active(who: Who, user: User, *, active: bool) -> None:
     """Let the person sign in, or not any more; then his sessions are over at once."""

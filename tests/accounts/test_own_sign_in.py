@@ -1,10 +1,12 @@
 """Whoever changes how he signs in leaves a line in the trail, whichever of allauth's pages he takes."""
 
+import re
 from collections.abc import Callable
 from importlib.resources import files
 from typing import Any
 
 import pytest
+from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal import auth
 from django.test import Client
@@ -13,9 +15,13 @@ from accounts import services
 from accounts.adapters import FACTORS
 from accounts.models import User
 from audit.models import Entry
+from simulator.mailbox import MailServer
 from tenants import scope
 from tenants.access import SYSTEM
 from tests.cast import Cast
+from tests.invitations.conftest import mailbox
+
+__all__ = ["mailbox"]
 
 pytestmark = pytest.mark.django_db
 OLD, NEW = "correct horse battery", "a wholly new battery staple"
@@ -83,3 +89,43 @@ def test_everything_of_which_allauth_would_tell_the_person_is_known() -> None:
     mails = files("allauth") / "templates" / "mfa" / "email"
     names = {mail.name.removesuffix("_subject.txt") for mail in mails.iterdir() if "_subject" in mail.name}
     assert {f"mfa/email/{name}" for name in names} == set(FACTORS)
+
+
+# --- E-mail addresses ---------------------------------------------------------------------------------------
+ADDRESSES, OTHER = "/accounts/email/", "adam@home.test"
+
+
+def follow_the_mail(mailbox: MailServer, address: str) -> None:
+    """In a browser that nobody has signed in to."""
+    (mail,) = mailbox.mails(address)
+    found = re.search(r"/accounts/confirm-email/\S+", mail.message.get_content())
+    assert found is not None
+    Client().post(found[0])
+
+
+def test_an_address_that_comes_becomes_the_first_and_goes(
+    cast: Cast, client_of: SignIn, mailbox: MailServer, trail: Any
+) -> None:
+    EmailAddress.objects.create(user=cast.adam, email=cast.adam.email, verified=True, primary=True)
+    adam = client_of(cast.adam)
+    adam.post(ADDRESSES, {"action_add": "", "email": OTHER})
+    adam.post(ADDRESSES, {"action_primary": "", "email": OTHER})
+    assert trail() == [], "it counts for nothing before it is proven"
+    follow_the_mail(mailbox, OTHER)
+    adam.post(ADDRESSES, {"action_primary": "", "email": OTHER})
+    adam.post(ADDRESSES, {"action_remove": "", "email": OTHER})
+    adam.post(ADDRESSES, {"action_remove": "", "email": "adam@example.test"})
+    assert trail() == [
+        ("address.added", "Adam", "adam@example.test", {"address": [None, OTHER]}),
+        ("user.edited", "Adam", OTHER, {"email": ["adam@example.test", OTHER]}),
+        ("address.removed", "Adam", OTHER, {"address": ["adam@example.test", None]}),
+    ]
+    assert adam.get(ADDRESSES).status_code == 200, "his session goes on"
+
+
+def test_an_address_that_cannot_go_leaves_no_line(cast: Cast, client_of: SignIn, trail: Any) -> None:
+    EmailAddress.objects.create(user=cast.adam, email=cast.adam.email, verified=True, primary=True)
+    adam = client_of(cast.adam)
+    adam.post(ADDRESSES, {"action_remove": "", "email": "adam@example.test"})
+    adam.post(ADDRESSES, {"action_remove": "", "email": "vera@example.test"})
+    assert trail() == []

@@ -164,6 +164,8 @@ WORDS: Mapping[str, str] = MappingProxyType(
         "user.edited": "Person edited",
         "user.password_set": "Password set at the command line",
         "user.password_changed": "Own password changed",
+        "address.added": "Own email address proven",
+        "address.removed": "Own email address removed",
         "user.deactivated": "Person deactivated",
         "user.reactivated": "Person reactivated",
         "link.made": "Sign-in link made",
