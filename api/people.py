@@ -84,7 +84,10 @@ class TenantPersonOut(AccountOut):
 class Invited(Out):
     new = serializers.BooleanField(help_text="False: the account was there, and has the role now.")
     mailed = serializers.BooleanField(
-        help_text="Whether the link that sets a new person's password went out. If not, make one on the pages."
+        help_text=(
+            "Whether a mail server was asked to send the link that sets a new person's password. If false, or if the "
+            "mail does not come, make one on the pages."
+        )
     )
 
 
@@ -323,7 +326,7 @@ def _add(view: ApiView, values: dict[str, Any], place: Tenant | None) -> tuple[U
         role=Role(values["role"]),
         tenant=place,
     )
-    return user, {"new": new, "mailed": new and rules.mail_first_link(view.actor, user)}
+    return user, {"new": new, "mailed": new and rules.mail_first_link_later(view.actor, user)}
 
 
 def _customer(values: dict[str, Any]) -> Tenant | None:

@@ -12,9 +12,11 @@ Every rule about giving and taking rights is here, for the screens and the CLI a
 """
 
 import dataclasses
+import logging
 import uuid
 from collections.abc import Iterable
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
@@ -30,6 +32,7 @@ from tenants.abilities import ABILITIES, CUSTOMER_ROLES, PROVIDER_ROLES, PROVIDE
 from tenants.access import Actor
 from tenants.models import Membership, Tenant
 
+log = logging.getLogger(__name__)
 MOST_FOUND = 1_000
 OWN_ROLE = "nobody changes his own role or access; ask another administrator"
 LAST_ADMIN = "it is the last active Admin of the provider; give this role to somebody else first"
@@ -249,9 +252,31 @@ def mail_first_link(actor: Actor, user: User) -> bool:
     It is never shown to somebody who manages one customer only: whoever sets the first password of another's
     address would come along when that person is given more rights. Raises Forbidden for an account in use.
     """
+    return send_sign_in_link(user, _first_link(actor, user))
+
+
+def mail_first_link_later(actor: Actor, user: User) -> bool:
+    """As `mail_first_link`, but once all of it is committed; whether there is a mail server that will be asked.
+
+    A transaction does not stay open while a mail server takes its time, and no mail has a link of somebody whom it
+    did not keep. Raises Forbidden as `mail_first_link` does.
+    """
+    address = _first_link(actor, user)
+    if not settings.EMAIL_URL:
+        return False
+
+    def send() -> None:
+        if not send_sign_in_link(user, address):
+            log.warning("the mail with a first sign-in link did not go out", extra={"user": str(user.id)})
+
+    transaction.on_commit(send, robust=True)
+    return True
+
+
+def _first_link(actor: Actor, user: User) -> str:
     if user.has_usable_password() or user.last_login is not None:
         raise Forbidden(action="make a sign-in link for an account that is in use")
-    return send_sign_in_link(user, services.sign_in_link(actor, user))
+    return services.sign_in_link(actor, user)
 
 
 # --- Reads --------------------------------------------------------------------------------------------------

@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 from django.core import mail
+from django.db import connection
 from django.test import Client
 
 from accounts.models import User
+from api.idempotency import Slot
 from audit.models import Entry
 from tenants import people, scope
 from tenants.abilities import Ability, Role
-from tests.api.conftest import Api, ApiMaker
+from tests.api.conftest import Api, ApiMaker, make_token
 from tests.cast import Cast, sign_in
 
 pytestmark = pytest.mark.django_db
@@ -75,10 +77,13 @@ def test_people_are_the_administrators_business(api_of: ApiMaker, cast: Cast, ro
 
 
 # --- Adding -------------------------------------------------------------------------------------------------
-def test_a_new_person_gets_the_link_by_mail_and_nowhere_else(api: Api, cast: Cast, settings: Any) -> None:
+def test_a_new_person_gets_the_link_by_mail_and_nowhere_else(
+    api: Api, cast: Cast, settings: Any, django_capture_on_commit_callbacks: Any
+) -> None:
     settings.EMAIL_URL = "smtp://localhost"
     body = {"email": "Ida@Example.test", "name": "Ida", "role": "operator"}
-    made = api.post("people", body, Idempotency_Key="ida")
+    with django_capture_on_commit_callbacks(execute=True):
+        made = api.post("people", body, Idempotency_Key="ida")
     assert made.status == 201, made.text
     assert (
         made.headers["Location"] == made.json["url"] == f"http://testserver/api/v1/people/{made.json['id']}"
@@ -89,8 +94,41 @@ def test_a_new_person_gets_the_link_by_mail_and_nowhere_else(api: Api, cast: Cas
     assert mail.outbox[0].to == ["ida@example.test"]
     assert link
     assert "reset/key" not in made.text
-    again = api.post("people", body, Idempotency_Key="ida")
+    with django_capture_on_commit_callbacks(execute=True):
+        again = api.post("people", body, Idempotency_Key="ida")
     assert (again.status, again.json, len(mail.outbox)) == (201, made.json, 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_mail_waits_for_the_commit(
+    committed_cast: Cast, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mail server may take longer than PostgreSQL leaves a transaction open, and a link in a mail must work."""
+    settings.EMAIL_URL = "smtp://localhost"
+    sent: list[tuple[str, bool]] = []
+
+    def send(user: User, address: str) -> bool:
+        sent.append((user.email, connection.in_atomic_block))
+        return False
+
+    monkeypatch.setattr(people, "send_sign_in_link", send)
+    api, body = Api(make_token()), {"email": "ida@example.test", "role": "operator"}
+    with monkeypatch.context() as broken:
+        broken.setattr(Slot, "keep", fails)
+        assert api.post("people", body, Idempotency_Key="ida").status == 500
+    assert sent == []
+    made = api.post("people", body, Idempotency_Key="ida")
+    assert (made.status, made.json["new"], made.json["mailed"]) == (201, True, True)
+    assert sent == [("ida@example.test", False)]
+    base = f"tenants/{committed_cast.contoso.id}/people"
+    body = {"email": "eva@example.test", "role": "customer_admin"}
+    assert api.post(base, body, Idempotency_Key="eva").json["mailed"] is True
+    assert api.post(base, body | {"email": "uwe@example.test"}).json["mailed"] is True
+    assert sent[1:] == [("eva@example.test", False), ("uwe@example.test", False)]
+
+
+def fails(*_: Any) -> None:
+    raise RuntimeError("it fails after all was done")
 
 
 def test_without_mail_it_says_so(api: Api, cast: Cast) -> None:
