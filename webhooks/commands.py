@@ -60,7 +60,8 @@ class DeliverEvents(Kind):
                 newest = Event.objects.order_by("-id").values_list("id", flat=True).first() or 0
                 event = selectors.waiting(endpoint).first()
             if event is None:
-                self._note(ctx, endpoint, cursor=max(newest, endpoint.cursor))
+                # What failed last may have been skipped: it is no reason to hold the next one (HOLD_AFTER).
+                self._note(ctx, endpoint, cursor=max(newest, endpoint.cursor), failures=0, failing_since=None)
                 return Done(f"{endpoint.name} has every event; {sent} were taken.", result={"events": sent})
             failed = self._hand_over(ctx, endpoint, event, sent)
             if failed is not None:

@@ -138,11 +138,13 @@ def resume(actor: Actor, endpoint: Endpoint) -> None:
 
 @transaction.atomic
 def replay(actor: Actor, endpoint: Endpoint, cursor: int) -> None:
-    """Send everything after this cursor (again). Raises InvalidInput."""
+    """Send everything after this cursor (again); failures before it count no more. Raises InvalidInput."""
     if not 0 <= cursor < 2**63:
         raise InvalidInput(field="cursor", why="it is the number of an event, or 0 for all that are kept")
     before = Endpoint.objects.select_for_update(no_key=True).get(id=endpoint.id).cursor
-    Endpoint.objects.filter(id=endpoint.id).update(cursor=cursor, row_version=F("row_version") + 1)
+    Endpoint.objects.filter(id=endpoint.id).update(
+        cursor=cursor, failures=0, failing_since=None, row_version=F("row_version") + 1
+    )
     note(actor, "webhook.replayed", endpoint, {"cursor": (before, cursor)})
     _send(actor, endpoint)
 

@@ -190,6 +190,29 @@ def test_after_days_of_failure_it_is_held_and_goes_on_where_it_stood(
     assert fresh(endpoint).cursor == newest()
 
 
+def test_what_is_skipped_takes_its_failures_with_it(receiver: Receiver, endpoint: Endpoint) -> None:
+    """By a replay from behind it, by narrower types, or as it was forgotten: the next one begins anew."""
+    alder, long_ago = proven("Alder"), timezone.now() - dt.timedelta(days=4)
+    happen(alder)
+    Endpoint.objects.update(failing_since=long_ago, failures=40)
+    services.replay(SYSTEM, endpoint, newest())
+    now = fresh(endpoint)
+    assert (now.failures, now.failing_since) == (0, None)
+    deliver()
+    happen(alder)
+    Endpoint.objects.update(failing_since=long_ago, failures=40)
+    services.change(SYSTEM, endpoint, types=["connection.restored"])
+    deliver()
+    assert receiver.got == []
+    now = fresh(endpoint)
+    assert (now.failures, now.failing_since) == (0, None)
+    receiver.answers = [502]
+    happen(alder, Type.RESTORED)
+    deliver()
+    now = fresh(endpoint)
+    assert (now.failures, now.held_at) == (1, None)
+
+
 def test_gone_means_gone(receiver: Receiver, endpoint: Endpoint) -> None:
     happen(proven("Alder"))
     receiver.answers = [410]
