@@ -114,7 +114,7 @@ def _discovery(command: Command) -> dict[str, Any]:
         "command": command,
         "ended": ended,
         "found": found,
-        "live_url": f"/onboarding/discover/{command.id}/",
+        "live_url": f"/onboarding/discover/{command.id}/live/",
     }
     if found:
         form = TenantForm(initial={"entra_tenant_id": found, "cloud": command.result["cloud"]})
