@@ -23,12 +23,14 @@ from django.utils import timezone
 from accounts.links import path_of
 from accounts.models import ApiToken, SavedView, Session, User
 from accounts.selectors import as_view, sessions_of, views_of
+from accounts.taken import once
 from audit.services import Changes, Who, record
 from core.errors import InvalidInput, NotFound
 
 PREFIX = "cpk"
 MOST_VIEWS = 20
 """Views that a person may keep of one list."""
+KNOWN = "there is a person with this email address already"
 
 
 @transaction.atomic
@@ -40,9 +42,10 @@ def add_user(who: Who, *, email: str, name: str, password: str | None) -> User:
     else:
         _check_password(password, user)
         user.set_password(password)
-    user.save()
-    # allauth offers second factors to verified addresses only; whoever adds a person vouches for the address.
-    EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
+    with once("email", KNOWN):
+        user.save()
+        # allauth offers second factors to verified addresses only; whoever adds a person vouches for the address.
+        EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
     _record(who, "user.added", user)
     return user
 
@@ -59,10 +62,12 @@ def edit_user(who: Who, user: User, *, email: str, name: str) -> User:
     changes = {field: (before[field], after[field]) for field in before if before[field] != after[field]}
     if not changes:
         return user
-    user.save(update_fields=["email", "name"])
+    with once("email", KNOWN):
+        user.save(update_fields=["email", "name"])
+        if "email" in changes:
+            EmailAddress.objects.filter(user=user).delete()
+            EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
     if "email" in changes:
-        EmailAddress.objects.filter(user=user).delete()
-        EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
         end_sessions(user.id)
     _record(who, "user.edited", user, changes)
     return user
@@ -235,7 +240,7 @@ def _clean_email(email: str, *, but: User | None = None) -> str:
     proven = EmailAddress.objects.filter(email=email, verified=True).values("user")  # second addresses, too
     others = User.objects.exclude(pk=but.pk) if but else User.objects.all()
     if others.filter(Q(email__iexact=email) | Q(pk__in=proven)).exists():
-        raise InvalidInput(field="email", why="there is a person with this email address already")
+        raise InvalidInput(field="email", why=KNOWN)
     return email
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from accounts.taken import once
 from audit.services import Changes, record
 from core.errors import Conflict, InvalidInput, UmpError
 from m365 import resource_account_plan as planning
@@ -23,7 +24,6 @@ from resource_accounts.selectors import BUILD, REMOVE
 from tenants import offers
 from tenants.access import Actor
 from tenants.models import Connection, Tenant
-from tenants.taken import once
 
 MOST = 500
 """Designs of one customer."""

@@ -12,6 +12,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import QuerySet
 
+from accounts.taken import once
 from audiocodes import script
 from audit.services import Changes, record
 from core.errors import Conflict, InvalidInput, UmpError
@@ -26,7 +27,6 @@ from sites.models import Configuration, Prefix, Purpose, ScriptTemplate, ScriptV
 from tenants import scope, secrets
 from tenants.access import Actor
 from tenants.models import SecretKind, Tenant
-from tenants.taken import once
 
 DEPLOY, REMOVE = "deploy_site", "remove_site"
 MOST = 500

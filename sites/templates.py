@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from django.db import transaction
 
+from accounts.taken import once
 from audiocodes import script as scripts
 from audiocodes.script import ERROR, Finding, Variable
 from audiocodes.script_lint import LONGEST
@@ -19,7 +20,6 @@ from sites.models import Purpose, ScriptTemplate, ScriptVersion
 from sites.template_selectors import variables_of
 from tenants import scope
 from tenants.access import Actor
-from tenants.taken import once
 
 MOST, MOST_VERSIONS, MOST_VARIABLES = 500, 1_000, 30
 MOST_NAMES = 5

@@ -8,6 +8,7 @@ from django.db import transaction
 from django.db.models import F, Max
 from django.db.models.functions import Now
 
+from accounts.taken import once
 from audit.services import Changes, record
 from core.errors import Conflict, InvalidInput, UmpError
 from directory.models import DirectoryGroup
@@ -21,7 +22,6 @@ from telephony import ranges
 from tenants import offers, scope
 from tenants.access import SYSTEM, Actor
 from tenants.models import Tenant
-from tenants.taken import once
 from user_templates import work
 from user_templates.models import TAKE, Given, UserTemplate
 from user_templates.work import Work

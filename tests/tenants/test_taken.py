@@ -1,6 +1,7 @@
 """Two people save the same name at the same moment: the later is told at the field, nobody meets an error page."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -8,6 +9,8 @@ from django.db.models import QuerySet
 from django.test import Client
 
 from accounts.models import User
+from accounts.services import add_user, edit_user
+from core.errors import InvalidInput
 from directory.models import DirectoryGroup
 from sites.models import ScriptTemplate
 from tenants import scope
@@ -27,7 +30,7 @@ def both_had_looked(monkeypatch: pytest.MonkeyPatch) -> None:
     look = QuerySet.exists
 
     def exists(rows: Any) -> bool:
-        return rows.model not in {UserTemplate, ScriptTemplate} and look(rows)
+        return rows.model not in {User, UserTemplate, ScriptTemplate} and look(rows)
 
     monkeypatch.setattr(QuerySet, "exists", exists)
 
@@ -58,3 +61,18 @@ def test_a_script(cast: Cast, client_of: SignIn) -> None:
     late = client_of(cast.olga).post("/scripts/add/", given)
     assert (late.status_code, TAKEN in late.content.decode().lower()) == (422, True)
     assert ScriptTemplate.objects.count() == 1
+
+
+@pytest.mark.usefixtures("both_had_looked")
+def test_a_persons_address(cast: Cast) -> None:
+    pia = cast.actor("pia")
+    add_user(pia, email="ana@example.test", name="Ana", password=None)
+    bert = add_user(pia, email="bert@example.test", name="Bert", password=None)
+    for late in (
+        partial(add_user, pia, email="Ana@example.test", name="Ana", password=None),
+        partial(edit_user, pia, bert, email="ana@example.test", name="Bert"),
+    ):
+        with pytest.raises(InvalidInput, match="there is a person with this email address already") as raised:
+            late()
+        assert raised.value.fields["field"] == "email"
+    assert User.objects.filter(email="bert@example.test").count() == 1
