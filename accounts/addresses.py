@@ -15,6 +15,15 @@ def allowed(address: str | None, blocks: Iterable[str]) -> bool:
     return any(found in network for network in map(network_of, blocks) if network is not None)
 
 
+def within(network: Network, blocks: Iterable[str]) -> bool:
+    """Whether one of the blocks holds all of the network; unreadable blocks hold nothing."""
+    return any(
+        network.network_address in outer and network.broadcast_address in outer
+        for outer in map(network_of, blocks)
+        if outer is not None
+    )
+
+
 def network_of(block: str) -> Network | None:
     """The block, or None when it cannot be read."""
     try:

@@ -442,7 +442,7 @@ PERSON_EDIT = _takes("Another name", {"name": "Adele Vance-Miller"})
 ROLE_SET = _takes("Looks at everything and changes nothing", {"role": "monitor"})
 TOKEN_ADD = _takes(
     "For OVOC, reading only",
-    {"name": "OVOC", "role": "monitor", "networks": ["10.201.80.4"], "days": 365},
+    {"name": "OVOC", "role": "monitor", "networks": ["10.201.80.4"]},
 )
 TOKEN_MADE = _gives(
     "A new token",

@@ -15,6 +15,7 @@ from rest_framework.reverse import reverse
 from accounts.models import ApiToken
 from accounts.services import revoke_token
 from api import examples
+from api.authentication import token_of
 from api.choices import ABILITIES, ROLES, TOKEN_STATES, TokenState
 from api.filters import search
 from api.idempotency import idempotent
@@ -77,9 +78,13 @@ class TokenIn(In):
         child=serializers.CharField(max_length=43),
         required=False,
         max_length=MOST_NETWORKS,
-        help_text="Addresses or CIDR blocks that it may be used from, within ApiAllowedIps.",
+        help_text="Addresses or CIDR blocks that it may be used from, within ApiAllowedIps and its maker's. "
+        "Without any: its maker's.",
     )
-    days = serializers.IntegerField(min_value=1, max_value=730, default=365, help_text="Until it expires.")
+    days = serializers.IntegerField(
+        min_value=1, max_value=730, required=False,
+        help_text="Until it expires, no later than its maker. Without: 365, or as long as its maker has left.",
+    )  # fmt: skip
 
 
 class TokenFilters(django_filters.FilterSet):
@@ -114,9 +119,9 @@ class Tokens(ListView):
     @extend_schema(operation_id="tokens_add", request=TokenIn, responses={201: TokenMade})
     @idempotent(once=SHOWN_ONCE)
     def post(self, request: Request) -> Response:
-        """Make a token. No token can do more than its maker."""
+        """Make a token. It can do no more than its maker, from no other networks, and for no longer."""
         values = self.body(TokenIn)
-        scopes = values.get("scopes")
+        scopes, days = values.get("scopes"), values.get("days")
         token, value = issue_token(
             self.actor,
             name=values["name"],
@@ -124,7 +129,8 @@ class Tokens(ListView):
             tenant_id=values.get("tenant_id"),
             scopes=None if scopes is None else [Ability(scope) for scope in scopes],
             networks=values.get("networks", []),
-            lifetime=dt.timedelta(days=values["days"]),
+            lifetime=None if days is None else dt.timedelta(days=days),
+            maker=token_of(request),
         )
         token.refresh_from_db()
         url = reverse("api:token", kwargs={"token_id": token.id}, request=request)

@@ -199,7 +199,8 @@ def test_the_rate_comes_back_with_time(api: Api, settings: Any) -> None:
 
 
 # --- Tokens -------------------------------------------------------------------------------------------------
-def test_tokens_are_made_shown_once_and_revoked(api: Api) -> None:
+def test_tokens_are_made_shown_once_and_revoked(api_of: ApiMaker) -> None:
+    api = api_of(lifetime=dt.timedelta(days=31))
     made = api.post("tokens", {"name": "OVOC", "role": "monitor", "networks": ["127.0.0.1"], "days": 30})
     assert made.status == 201, made.text
     value, url = made.json["token"], made.headers["Location"]
@@ -257,6 +258,46 @@ def test_no_token_makes_one_with_more_rights_than_its_own(api_of: ApiMaker) -> N
     assert api.post("tokens", {"name": "A", "role": "provider_admin"}).code == "not_allowed"
     assert api.post("tokens", {"name": "A", "role": "monitor", "scopes": ["queue:view"]}).status == 403
     assert api.post("tokens", {"name": "A", "role": "monitor", "scopes": ["tenant:view"]}).status == 201
+
+
+@pytest.mark.parametrize(
+    ("wanted", "got"),
+    [
+        ([], ["127.0.0.0/8", "2001:db8::/32"]),
+        (["127.0.0.1", "2001:db8:1::/48"], ["127.0.0.1/32", "2001:db8:1::/48"]),
+        (["127.0.0.1", "10.1.0.1"], None),
+        (["126.0.0.0/7"], None),
+        (["0.0.0.0/0"], None),
+        (["2001:db9::1"], None),
+    ],
+)
+def test_no_token_makes_one_for_other_addresses_than_its_own(
+    api_of: ApiMaker, wanted: list[str], got: list[str] | None
+) -> None:
+    api = api_of(networks=["127.0.0.0/8", "2001:db8::/32"])
+    made = api.post("tokens", {"name": "A", "role": "monitor", "networks": wanted})
+    if got is None:
+        assert (made.status, made.fields) == (422, {"networks"})
+        assert "127.0.0.0/8, 2001:db8::/32" in made.text
+    else:
+        assert (made.status, made.json["networks"]) == (201, got)
+
+
+def test_no_token_makes_one_that_outlives_it(api_of: ApiMaker) -> None:
+    api = api_of(lifetime=dt.timedelta(days=10, hours=1))
+    ends = ApiToken.objects.get().expires_at
+    body = {"name": "A", "role": "monitor"}
+    late = api.post("tokens", {**body, "days": 11})
+    assert (late.status, late.fields) == (422, {"days"})
+    assert f"{ends:%Y-%m-%d %H:%M} UTC" in late.text
+    made = api.post("tokens", {**body, "days": 10})
+    assert made.status == 201, made.text
+    made = api.post("tokens", body)
+    last = dt.datetime.fromisoformat(made.json["expires_at"])
+    assert ends - dt.timedelta(minutes=2) < last <= ends, "without a wish, as long as its maker"
+    made = api_of(lifetime=dt.timedelta(days=700)).post("tokens", body)
+    last = dt.datetime.fromisoformat(made.json["expires_at"])
+    assert (last - timezone.now()).days == 364, "or a year"
 
 
 def test_tokens_are_the_provider_administrators_business(api_of: ApiMaker, cast: Cast) -> None:
