@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
+from django.utils.html import strip_tags
 
 from accounts import installation
 from accounts.models import ApiToken
@@ -268,6 +269,37 @@ def test_an_admin_changes_settings_and_cannot_lock_himself_out(cast: Cast, clien
     assert "1 minute" in page
     assert "Changed by Pia" in page
     assert "Setting changed" in text_of(client, "/audit/")
+
+
+def test_each_setting_says_where_it_was_set(cast: Cast, client_of: SignIn) -> None:
+    """What is a field of the page's form is not fixed, and a stored value wins over a variable."""
+
+    def set_by(name: str) -> str:
+        row = page.split(f'<th scope="row">{name}</th>')[1].split("</tr>")[0]
+        return " ".join(strip_tags(row.split('data-label="Set by">')[1]).split())
+
+    client = client_of(cast.mona)
+    page = text_of(client, "/settings/")
+    assert set_by("QuickReplicationCycleDelay") == "QUICK_REPLICATION_CYCLE_DELAY"
+    assert set_by("Automatic cycle") == "REPLICATION_CYCLE_SECONDS"
+    assert set_by("A fresh sign-in") == "fixed"
+    here = (
+        "Max Access Failures", "Access Failure Window", "Life of a client secret",
+        "Longest tag of a dial plan rule", "Dial plan rules of an SBC", "Idle time-out",
+    )  # fmt: skip
+    for name in here:
+        assert set_by(name) == "on this page"
+    for name, value in (
+        ("quick_replication_cycle_delay", 60),
+        ("replication_cycle", 300),
+        ("idle_minutes", 60),
+        ("provider_secret_months", 12),
+    ):
+        installation.change(cast.actor("pia"), name, value)
+    page = text_of(client, "/settings/")
+    for name in ("QuickReplicationCycleDelay", "Automatic cycle", "Idle time-out", "Life of a client secret"):
+        assert set_by(name).startswith("on this page, by Pia")
+    assert set_by("Max Access Failures") == "on this page"
 
 
 @pytest.mark.parametrize("who", ["olga", "mona", "otto"])

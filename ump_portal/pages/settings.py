@@ -13,6 +13,7 @@ from django.shortcuts import render
 from accounts import installation
 from accounts.addresses import allowed
 from accounts.again import is_fresh, typed
+from accounts.models import Setting as Stored
 from authstatus import services as authstatus
 from core.errors import InvalidInput, UmpError
 from replication import selectors as queue
@@ -28,12 +29,17 @@ from tenants.web import actor_of, provider_view
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """One line: its name on screen, its value in words, the variable that sets it, and what it means."""
+    """One line: its name on screen, its value in words, the variable that sets it, and what it means.
+
+    `fields` are those of the form on the same page; what is stored by them wins over the variable.
+    """
 
     name: str
     value: str
     variable: str
     means: str
+    fields: tuple[str, ...] = ()
+    changed: Stored | None = None
 
 
 class SettingsForm(forms.Form):
@@ -149,11 +155,12 @@ def _page(request: HttpRequest, actor: Actor, form: SettingsForm | None) -> dict
     blocks = installation.get("api_allowed_ips")
     with scope.every("keys are counted over all customers"):
         behind, workers = _keys_behind(), queue.workers()
+    changed = installation.stored()
     return {
-        "groups": _groups(),
+        "groups": _groups(changed),
         "form": form,
         "may_change": actor.may(Ability.CHANGE_SETTINGS),
-        "changed": installation.stored(),
+        "changed": changed,
         "address": address,
         "address_allowed": allowed(address, blocks),
         "allowed_ips": blocks,
@@ -193,14 +200,25 @@ def _keys_behind() -> int | None:
         return None
 
 
-def _groups() -> list[dict[str, Any]]:
+def _groups(changed: dict[str, Stored]) -> list[dict[str, Any]]:
+    groups = {
+        "Replication": _replication(),
+        "Microsoft 365": _microsoft(),
+        "SBC": _sbc(),
+        "People and sessions": _people(),
+        "Portal": _portal(),
+    }
     return [
-        {"title": "Replication", "rows": _replication()},
-        {"title": "Microsoft 365", "rows": _microsoft()},
-        {"title": "SBC", "rows": _sbc()},
-        {"title": "People and sessions", "rows": _people()},
-        {"title": "Portal", "rows": _portal()},
+        {"title": title, "rows": [_with_change(row, changed) for row in rows]}
+        for title, rows in groups.items()
     ]
+
+
+def _with_change(row: Setting, changed: dict[str, Stored]) -> Setting:
+    """With the last one of its fields, where somebody changed any."""
+    found = [changed[name] for name in row.fields if name in changed]
+    last = max(found, key=lambda each: each.set_at, default=None)
+    return dataclasses.replace(row, changed=last)
 
 
 def _replication() -> list[Setting]:
@@ -210,6 +228,7 @@ def _replication() -> list[Setting]:
             _span(installation.get("quick_replication_cycle_delay")),
             "QUICK_REPLICATION_CYCLE_DELAY",
             "A change waits this long for further ones; a customer may have its own.",
+            ("quick_replication_cycle_delay",),
         ),
         Setting(
             "Longest wait",
@@ -222,18 +241,21 @@ def _replication() -> list[Setting]:
             f"every {_span(installation.get('replication_cycle'))}",
             "REPLICATION_CYCLE_SECONDS",
             "How often each customer is brought in step.",
+            ("replication_cycle",),
         ),
         Setting(
             "Max Access Failures",
             str(installation.get("max_access_failures") or "0: the rule is off"),
             "",
             "So many within the window mark a customer's connection Degraded; a customer may have its own.",
+            ("max_access_failures",),
         ),
         Setting(
             "Access Failure Window",
             _window(installation.get("access_failure_window")),
             "",
             "Failures count within this time.",
+            ("access_failure_window",),
         ),
         Setting(
             "Proof read",
@@ -284,6 +306,7 @@ def _microsoft() -> list[Setting]:
             f"{installation.get('provider_secret_months')}",
             "",
             "What is asked of Microsoft; the real end date is the one shown.",
+            ("own_secret_months", "provider_secret_months"),
         ),
     ]
 
@@ -295,12 +318,14 @@ def _sbc() -> list[Setting]:
             f"{installation.get('sbc_tag_longest')} characters",
             "",
             "Longer ones are refused before anything is written.",
+            ("sbc_tag_longest",),
         ),
         Setting(
             "Dial plan rules of an SBC",
             f"{installation.get('sbc_rules_most'):,}",
             "",
             "No more are written; ranges and single numbers in them may be six times as many.",
+            ("sbc_rules_most",),
         ),
     ]
 
@@ -331,6 +356,7 @@ def _people() -> list[Setting]:
             _span(60 * idle) if (idle := installation.get("idle_minutes")) else "never",
             "",
             "Of people who work for the provider; customers' own people are signed out with the session's end.",
+            ("idle_minutes",),
         ),
     ]
 
