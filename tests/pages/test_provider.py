@@ -1,6 +1,7 @@
 """Audit, History, Search, Settings and API clients."""
 
 import csv
+import datetime as dt
 import io
 import re
 import uuid
@@ -11,10 +12,11 @@ from typing import Any
 import pytest
 from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from django.utils.html import strip_tags
 
 from accounts import installation
-from accounts.models import ApiToken
+from accounts.models import ApiToken, Setting
 from accounts.services import token_of
 from audit.services import record
 from directory.models import DirectoryGroup, DirectoryUser
@@ -300,6 +302,19 @@ def test_each_setting_says_where_it_was_set(cast: Cast, client_of: SignIn) -> No
     for name in ("QuickReplicationCycleDelay", "Automatic cycle", "Idle time-out", "Life of a client secret"):
         assert set_by(name).startswith("on this page, by Pia")
     assert set_by("Max Access Failures") == "on this page"
+
+
+def test_who_changed_them_last_is_named(cast: Cast, client_of: SignIn) -> None:
+    """Of the settings of this page: those of invitations have a page of their own."""
+    now = timezone.now()
+    for who, name, days in (
+        ("olga", "replication_cycle", 2),
+        ("pia", "idle_minutes", 1),
+        ("olga", "invitation_days", 0),
+    ):
+        installation.change(cast.actor(who), name, 31)
+        Setting.objects.filter(name=name).update(set_at=now - dt.timedelta(days=days))
+    assert "Last changed by Pia" in text_of(client_of(cast.pia), "/settings/")
 
 
 @pytest.mark.parametrize("who", ["olga", "mona", "otto"])

@@ -1,6 +1,7 @@
 """What is in force in this installation, and where it is set; a few of it people change right here."""
 
 import dataclasses
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
@@ -161,6 +162,7 @@ def _page(request: HttpRequest, actor: Actor, form: SettingsForm | None) -> dict
         "form": form,
         "may_change": actor.may(Ability.CHANGE_SETTINGS),
         "changed": changed,
+        "last_change": _last(SettingsForm.base_fields, changed),
         "address": address,
         "address_allowed": allowed(address, blocks),
         "allowed_ips": blocks,
@@ -209,16 +211,18 @@ def _groups(changed: dict[str, Stored]) -> list[dict[str, Any]]:
         "Portal": _portal(),
     }
     return [
-        {"title": title, "rows": [_with_change(row, changed) for row in rows]}
+        {
+            "title": title,
+            "rows": [dataclasses.replace(row, changed=_last(row.fields, changed)) for row in rows],
+        }
         for title, rows in groups.items()
     ]
 
 
-def _with_change(row: Setting, changed: dict[str, Stored]) -> Setting:
-    """With the last one of its fields, where somebody changed any."""
-    found = [changed[name] for name in row.fields if name in changed]
-    last = max(found, key=lambda each: each.set_at, default=None)
-    return dataclasses.replace(row, changed=last)
+def _last(fields: Iterable[str], changed: dict[str, Stored]) -> Stored | None:
+    """Which of these was changed last, where somebody changed any."""
+    found = [changed[name] for name in fields if name in changed]
+    return max(found, key=lambda each: each.set_at, default=None)
 
 
 def _replication() -> list[Setting]:
