@@ -827,6 +827,7 @@ INVITATION = _gives(
         "way": "",
         "signed_in_at": None,
         "found_tenant_id": None,
+        "found_account": "",
         "found_name": "",
         "found_domains": [],
         "problem": None,
@@ -839,6 +840,9 @@ INVITATION = _gives(
     },
 )
 INVITE = _takes("Invite an administrator", {"email": "adele.vance@contoso.com", "full_name": "Adele Vance"})
+ORGANISATION_SHOWN = _takes(
+    "The organisation that was looked at", {"found_tenant_id": ENTRA_ID, "found_account": "admin@contoso.com"}
+)
 AUTH_URL = _gives(
     "A link, shown once",
     {

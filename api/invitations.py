@@ -59,6 +59,7 @@ class InvitationRow(Out):
     found_tenant_id = serializers.UUIDField(
         allow_null=True, help_text="The organisation of whoever signed in, while you must confirm it."
     )
+    found_account = serializers.CharField(allow_blank=True, help_text="Who signed in for it.")
     found_name = serializers.CharField(allow_blank=True)
     found_domains = serializers.ListField(child=serializers.CharField())
     problem = serializers.SerializerMethodField(help_text="What the customer met last.")
@@ -124,6 +125,16 @@ class InvitationChange(InvitationFields):
 class AuthUrl(Out):
     url = serializers.URLField(help_text="Shown this one time: whoever has it can go the customer's way.")
     expires_at = serializers.DateTimeField()
+
+
+@extend_schema_serializer(examples=[examples.ORGANISATION_SHOWN])
+class OrganisationShown(In):
+    """What you looked at. If somebody else signed in meanwhile, nothing is decided: 409, and you look again."""
+
+    found_tenant_id = serializers.UUIDField(help_text="As the invitation told it.")
+    found_account = serializers.CharField(
+        max_length=254, allow_blank=True, trim_whitespace=False, help_text="As the invitation told it."
+    )
 
 
 class InvitationFilters(django_filters.FilterSet):
@@ -258,23 +269,33 @@ class MakeAuthUrl(_Mail):
         return Response(AuthUrl({"url": url, "expires_at": ends}).data, status=201)
 
 
-class ConfirmOrganisation(_Mail):
-    @extend_schema(operation_id="invitations_confirm_organisation", request=Nothing, responses=InvitationOut)
+class _Decision(_Mail):
+    """Names what it is about (`confirming.Shown`)."""
+
+    def shown(self) -> confirming.Shown:
+        given = self.body(OrganisationShown)
+        return confirming.Shown(given["found_tenant_id"], given["found_account"])
+
+
+class ConfirmOrganisation(_Decision):
+    @extend_schema(
+        operation_id="invitations_confirm_organisation", request=OrganisationShown, responses=InvitationOut
+    )
     @idempotent
     def post(self, request: Request, uid: str, invitation_id: int) -> Response:
         """`found_tenant_id` is this customer's: connect it, and check the access."""
-        self.body(Nothing)
-        confirming.confirm_organisation(self.actor, self.tenant, invitation_id)
+        confirming.confirm_organisation(self.actor, self.tenant, invitation_id, self.shown())
         return _shown(request, selectors.one_of(self.tenant, invitation_id))
 
 
-class RefuseOrganisation(_Mail):
-    @extend_schema(operation_id="invitations_refuse_organisation", request=Nothing, responses=InvitationOut)
+class RefuseOrganisation(_Decision):
+    @extend_schema(
+        operation_id="invitations_refuse_organisation", request=OrganisationShown, responses=InvitationOut
+    )
     @idempotent
     def post(self, request: Request, uid: str, invitation_id: int) -> Response:
         """`found_tenant_id` is somebody else's: forget what that account gave. The invitation stays open."""
-        self.body(Nothing)
-        confirming.refuse_organisation(self.actor, self.tenant, invitation_id)
+        confirming.refuse_organisation(self.actor, self.tenant, invitation_id, self.shown())
         return _shown(request, selectors.one_of(self.tenant, invitation_id))
 
 

@@ -1,7 +1,11 @@
 """A customer whose Azure Tenant Id nobody knew: whose administrator it was is for the provider to confirm.
 
-Until then what the account gave lies sealed beside the invitation, and nothing uses it.
+Until then what the account gave lies sealed beside the invitation, and nothing uses it. Whoever has a link may sign
+in meanwhile and take the place of what waits, so a decision names what it is about.
 """
+
+import dataclasses
+import uuid
 
 from django.db import transaction
 from django.db.models import Q
@@ -20,14 +24,23 @@ from tenants.services import edit_tenant
 BATCH = 100
 
 
+@dataclasses.dataclass(frozen=True)
+class Shown:
+    """What somebody looked at when he decided: `found_tenant_id` and `found_account` of that moment."""
+
+    organisation: uuid.UUID
+    account: str
+
+
 @transaction.atomic
-def confirm_organisation(actor: Actor, tenant: Tenant, number: int) -> Invitation:
+def confirm_organisation(actor: Actor, tenant: Tenant, number: int, shown: Shown) -> Invitation:
     """It is this customer's: take its id, sign in with what its administrator gave, and have that checked.
 
-    Raises as `services.locked`; Conflict where nothing waits; InvalidInput when the id is not available any more.
+    Raises as `services.locked`; Conflict where nothing waits, or something else than was shown; InvalidInput when the
+    id is not available any more; UmpError (wrong_tenant) when the customer has got another one meanwhile.
     """
     tenant = Tenant.objects.select_for_update(no_key=True).get(id=tenant.id)
-    invitation = _waiting(tenant, number)
+    invitation = _waiting(tenant, number, shown)
     list(Connection.objects.select_for_update(no_key=True).filter(tenant=tenant))
     if tenant.entra_tenant_id is None:
         tenant = edit_tenant(actor, tenant, {"entra_tenant_id": invitation.found_tenant_id})
@@ -59,12 +72,12 @@ def confirm_organisation(actor: Actor, tenant: Tenant, number: int) -> Invitatio
 
 
 @transaction.atomic
-def refuse_organisation(actor: Actor, tenant: Tenant, number: int) -> Invitation:
+def refuse_organisation(actor: Actor, tenant: Tenant, number: int, shown: Shown) -> Invitation:
     """It is somebody else's: forget what the account gave. The invitation stays open for the right one.
 
-    Raises as `services.locked`, and Conflict where nothing waits.
+    Raises as `services.locked`, and Conflict where nothing waits, or something else than was shown.
     """
-    invitation = _waiting(tenant, number)
+    invitation = _waiting(tenant, number, shown)
     services.note(
         actor,
         "invitation.organisation_refused",
@@ -101,8 +114,10 @@ def forget_unconfirmed() -> int:
     return len(waiting)
 
 
-def _waiting(tenant: Tenant, number: int) -> Invitation:
+def _waiting(tenant: Tenant, number: int, shown: Shown) -> Invitation:
     invitation = services.locked(tenant, number)
     if invitation.found_tenant_id is None or invitation.found is None:
         raise Conflict(thing="the invitation", why="no organisation waits to be confirmed")
+    if Shown(invitation.found_tenant_id, invitation.found_account) != shown:
+        raise Conflict(thing="the invitation", why="somebody else signed in meanwhile")
     return invitation

@@ -45,6 +45,14 @@ class EditForm(InviteForm):
         }
 
 
+class OrganisationForm(forms.Form):
+    """Whether an organisation is the customer's, and which one was looked at: the page says that back, unseen."""
+
+    answer = forms.ChoiceField(choices=[("confirm", "Confirm"), ("refuse", "Refuse")])
+    found_tenant_id = forms.UUIDField(widget=forms.HiddenInput)
+    found_account = forms.CharField(required=False, strip=False, max_length=254, widget=forms.HiddenInput)
+
+
 class MailForm(forms.Form):
     """Invitation Settings (INV-01..03), and the two times that go with them."""
 

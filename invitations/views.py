@@ -10,9 +10,9 @@ from django.shortcuts import render
 from django.urls import NoReverseMatch, reverse
 from django.views.decorators.http import conditional_page
 
-from core.errors import Conflict, InvalidInput
+from core.errors import Conflict, InvalidInput, UmpError
 from invitations import confirming, listing, selectors, services
-from invitations.forms import EditForm, InviteForm
+from invitations.forms import EditForm, InviteForm, OrganisationForm
 from invitations.models import Invitation
 from tenants import selectors as customers
 from tenants import tables
@@ -250,22 +250,38 @@ def organisation(request: HttpRequest, tenant: Tenant, invitation_id: int) -> Ht
     back = _back(tenant, invitation_id)
     if invitation.found_tenant_id is None:
         return SeeOther(back)
-    problem = None
+    problem: UmpError | None = None
     if request.method == "POST":
-        act, said = (
-            (confirming.confirm_organisation, "Confirmed. Validating credentials, please wait!")
-            if request.POST.get("answer") == "confirm"
-            else (confirming.refuse_organisation, "Refused. What the account gave was forgotten.")
-        )
         try:
-            act(actor_of(request), tenant, invitation_id)
-        except InvalidInput as error:
-            problem = error
+            said = _decide(request, tenant, invitation_id)
+        except (Conflict, InvalidInput) as error:
+            problem, invitation = error, selectors.one_of(tenant, invitation_id)
+            if invitation.found_tenant_id is None:  # somebody else has decided
+                raise
         else:
             messages.success(request, said)
             return SeeOther(back)
     context = {"tenant": tenant, "invitation": invitation, "back": back, "problem": problem}
-    return render(request, "invitations/organisation.html", context, status=422 if problem else 200)
+    return render(
+        request, "invitations/organisation.html", context, status=problem.status if problem else 200
+    )
+
+
+def _decide(request: HttpRequest, tenant: Tenant, invitation_id: int) -> str:
+    """What was done, in words. Raises as `confirming`, and InvalidInput for an answer that does not say to what."""
+    form = OrganisationForm(request.POST)
+    if not form.is_valid():
+        raise InvalidInput(
+            field="organisation",
+            why="the answer does not say which organisation was looked at; look and decide again",
+        )
+    given = form.cleaned_data
+    shown = confirming.Shown(given["found_tenant_id"], given["found_account"])
+    if given["answer"] == "confirm":
+        confirming.confirm_organisation(actor_of(request), tenant, invitation_id, shown)
+        return "Confirmed. Validating credentials, please wait!"
+    confirming.refuse_organisation(actor_of(request), tenant, invitation_id, shown)
+    return "Refused. What the account gave was forgotten."
 
 
 def _back(tenant: Tenant, invitation_id: int) -> str:

@@ -1,17 +1,20 @@
 """/invitations: who may, what is told, and that a link is told once."""
 
 import re
+import uuid
 from collections.abc import Callable, Iterator
 
 import pytest
+from django.db.models.functions import Now
 
 from accounts import installation
 from audit.models import Entry
 from invitations import services
 from invitations.models import Invitation, Link
 from invitations.template import LINK
-from tenants import scope
+from tenants import scope, secrets
 from tenants.abilities import Role
+from tenants.models import SecretKind
 from tests.api.conftest import Api
 from tests.cast import CANARY_FABRIKAM, Cast
 
@@ -125,6 +128,29 @@ def test_settings_are_changed_whole_or_not_at_all(api_of: ApiOf) -> None:
 def test_the_question_whose_organisation_it_was_is_asked_once(cast: Cast, api_of: ApiOf, place: str) -> None:
     api = api_of(Role.OPERATOR)
     number = api.post(place, {"email": "it@contoso.example"}).json["id"]
+    shown = {"found_tenant_id": str(uuid.UUID(int=7)), "found_account": "admin@contoso.example"}
     for act in ("confirm-organisation", "refuse-organisation"):
-        assert api.post(f"{place}/{number}/{act}").code == "conflict"
-    assert api.post(f"{place}/999999/confirm-organisation").status == 404
+        assert api.post(f"{place}/{number}/{act}", shown).code == "conflict"
+        assert api.post(f"{place}/{number}/{act}").fields == set(shown), "it has to say which organisation"
+    assert api.post(f"{place}/999999/confirm-organisation", shown).status == 404
+
+
+@pytest.mark.parametrize("act", ["confirm-organisation", "refuse-organisation"])
+def test_what_is_decided_is_what_the_invitation_told(cast: Cast, api_of: ApiOf, place: str, act: str) -> None:
+    api = api_of(Role.OPERATOR)
+    one = f"{place}/{api.post(place, {'email': 'it@contoso.example'}).json['id']}"
+    organisation = cast.contoso.entra_tenant_id
+    with scope.one(cast.contoso.id):
+        sealed = secrets.store(cast.contoso, SecretKind.TOKEN_CACHE, "what the account gave", set_by="it")
+        Invitation.objects.update(
+            found_tenant_id=organisation, found_account="it@contoso.example", found=sealed, signed_in_at=Now()
+        )
+    told = api.get(one).json
+    shown = {name: told[name] for name in ("found_tenant_id", "found_account")}
+    assert shown == {"found_tenant_id": str(organisation), "found_account": "it@contoso.example"}
+    for other in ({"found_tenant_id": str(uuid.UUID(int=7))}, {"found_account": "else@contoso.example"}):
+        late = api.post(f"{one}/{act}", {**shown, **other})
+        assert (late.status, late.code) == (409, "conflict")
+        assert "somebody else signed in meanwhile" in late.text
+    assert api.get(one).json["stage"] == "unconfirmed"
+    assert api.post(f"{one}/{act}", shown).json["found_tenant_id"] is None

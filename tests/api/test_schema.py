@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
+from django.db.models.functions import Now
 from django.test import Client
 from drf_spectacular.validation import validate_schema
 
@@ -15,8 +16,12 @@ from api import docs
 from api.examples import TENANT_ID
 from api.urls import v1
 from core.errors import CATALOGUE
+from invitations import services as invitations
+from invitations.models import Invitation
 from sbc.models import Sbc
+from tenants import scope, secrets
 from tenants.access import SYSTEM
+from tenants.models import SecretKind
 from tests.api.conftest import Api
 from tests.cast import Cast
 from tests.sites.numbers import place
@@ -92,6 +97,16 @@ def test_the_schema_is_for_tokens_and_for_people(
     assert api.post("/api/schema/", {}).code == "method_not_allowed"
 
 
+def asked(cast: Cast, found: dict[str, str]) -> int:
+    """The number of an invitation that waits until somebody confirms whose organisation was found."""
+    with scope.one(cast.contoso.id):
+        Invitation.objects.filter(done_at=None).update(revoked_at=Now())
+        made = invitations.invite(SYSTEM, cast.contoso, email="it@contoso.example")
+        sealed = secrets.store(cast.contoso, SecretKind.TOKEN_CACHE, "what the account gave", set_by="it")
+        Invitation.objects.filter(id=made.pk).update(found=sealed, signed_in_at=Now(), **found)
+    return int(made.pk)
+
+
 def test_examples_of_requests_can_be_sent(api: Api, cast: Cast) -> None:
     webhook, _ = add_webhook(SYSTEM, name="Tickets", url="https://tickets.example/")
     sbc = Sbc.objects.create(name="sbc", address="169.254.4.9", user="ump", created_by="x")
@@ -108,6 +123,9 @@ def test_examples_of_requests_can_be_sent(api: Api, cast: Cast) -> None:
                 .replace("{endpoint_id}", str(webhook.id))
             )
             body = {**example["value"], **({"name": "Northwind"} if path.endswith("/tenants") else {})}
+            if path.endswith("-organisation"):
+                body["found_tenant_id"] = str(cast.contoso.entra_tenant_id)
+                whole = whole.replace("{invitation_id}", str(asked(cast, body)))
             answer = api(method.upper(), whole, body)
             assert answer.status < 300, f"{method} {path}: {answer.text}"
 

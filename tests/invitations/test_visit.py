@@ -1,7 +1,9 @@
 """The customer's way, each way to its end, and everything that may happen on it."""
 
 import datetime as dt
+import html
 import json
+import re
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -133,6 +135,12 @@ def test_a_visit_is_resumed_in_this_browser_and_by_the_link_in_another(way: Way)
 
 
 # --- An organisation that nobody knew -----------------------------------------------------------------------
+def decided(way: Way) -> confirming.Shown:
+    """What waits, as somebody who decides on it has seen it."""
+    row = way.row()
+    return confirming.Shown(row.found_tenant_id or uuid.UUID(int=0), row.found_account)
+
+
 def found(way: Way) -> Client:
     unknown(way)
     browser = way.enter()
@@ -154,20 +162,78 @@ def test_an_unknown_organisation_waits_for_the_providers_word(way: Way) -> None:
     assert way.connection() is None, "nothing is in use"
     assert "that was your part" in way.hub(browser)
     with scope.one(way.tenant.id):
-        confirming.confirm_organisation(way.cast.actor("olga"), way.tenant, way.number)
+        confirming.confirm_organisation(way.cast.actor("olga"), way.tenant, way.number, decided(way))
     assert way.work()[0] == (VERIFY, State.SUCCEEDED, "")
     assert str(way.again().entra_tenant_id) == way.pretend.id
     assert (way.row().stage, way.row().admin_email) == (Stage.DONE, way.admin())
     assert "Your organisation is connected" in way.hub(browser)
 
 
+def hidden(content: bytes) -> dict[str, str]:
+    """What the page on which the provider decides says of itself."""
+    fields = re.findall(r'<input type="hidden" name="(found_\w+)" value="([^"]*)">', content.decode())
+    return {name: html.unescape(value) for name, value in fields}
+
+
+def replaced(way: Way) -> str:
+    """Somebody else with a link signs in meanwhile, of another organisation; the account."""
+    account = way.admin(way.microsoft.state.add_tenant({"name": "Northwind", "users": 4, "app": None}))
+    browser = way.enter(way.link())
+    browser.get(way.sign_in(way.start(browser), account))
+    assert way.work() == [(signing_in.CLAIM, State.SUCCEEDED, "")]
+    return account
+
+
+@pytest.mark.parametrize("answer", ["confirm", "refuse"])
+def test_what_is_decided_holds_for_what_was_shown_and_nothing_else(
+    way: Way, client_of: SignIn, answer: str
+) -> None:
+    found(way)
+    olga, page = client_of(way.cast.olga), f"/tenants/{way.tenant.id}/invitations/{way.number}/organisation/"
+    shown = hidden(olga.get(page).content)
+    account = replaced(way)
+    late = olga.post(page, {"answer": answer, **shown})
+    assert way.again().entra_tenant_id is None, "it is not the organisation that was looked at"
+    assert (way.row().stage, way.row().found_account) == (Stage.UNCONFIRMED, account)
+    assert late.status_code == 409
+    said = words(late.content)
+    assert "somebody else signed in meanwhile" in said
+    assert "Northwind" in said, "what is to be decided now"
+    assert way.connection() is None
+    assert olga.post(page, {"answer": answer, **hidden(late.content)}).status_code == 303
+    taken = str(way.again().entra_tenant_id) if way.again().entra_tenant_id else ""
+    assert (taken != "", taken != way.pretend.id) == (answer == "confirm", True)
+    assert way.row().found_tenant_id is None
+
+
+def test_a_decision_that_does_not_say_of_what_is_none(way: Way, client_of: SignIn) -> None:
+    """A page from before this was asked, or a body that somebody made up."""
+    found(way)
+    olga, page = client_of(way.cast.olga), f"/tenants/{way.tenant.id}/invitations/{way.number}/organisation/"
+    shown = hidden(olga.get(page).content)
+    for made_up in ({}, {**shown, "found_tenant_id": "x"}, {"found_tenant_id": shown["found_tenant_id"]}):
+        for answer in ("confirm", "refuse"):
+            assert olga.post(page, {"answer": answer, **made_up}).status_code in {409, 422}
+    assert olga.post(page, shown).status_code == 422, "neither yes nor no"
+    assert (way.again().entra_tenant_id, way.row().stage) == (None, Stage.UNCONFIRMED)
+
+
+def test_another_account_of_the_same_organisation_is_decided_on_anew(way: Way) -> None:
+    found(way)
+    was = decided(way)
+    way.change(found_account="somebody.else@contoso.example")
+    with scope.one(way.tenant.id), pytest.raises(Conflict):
+        confirming.confirm_organisation(way.cast.actor("olga"), way.tenant, way.number, was)
+    assert way.again().entra_tenant_id is None
+
+
 def test_the_provider_may_say_no_and_nothing_is_left(way: Way) -> None:
-    browser = found(way)
+    browser, shown = found(way), decided(way)
     with scope.one(way.tenant.id):
-        confirming.refuse_organisation(way.cast.actor("olga"), way.tenant, way.number)
+        confirming.refuse_organisation(way.cast.actor("olga"), way.tenant, way.number, shown)
         assert not Secret.objects.filter(kind=SecretKind.TOKEN_CACHE).exists()
         with pytest.raises(Conflict):
-            confirming.confirm_organisation(way.cast.actor("olga"), way.tenant, way.number)
+            confirming.confirm_organisation(way.cast.actor("olga"), way.tenant, way.number, shown)
     assert way.again().entra_tenant_id is None
     page = way.hub(browser)
     assert "is not the one that is invited" in page
@@ -180,7 +246,7 @@ def test_what_nobody_confirmed_is_forgotten(way: Way, over: str) -> None:
     assert confirming.forget_unconfirmed() == 0
     expire(way) if over == "expired" else revoke(way)
     with scope.one(way.tenant.id), pytest.raises(UmpError):
-        confirming.confirm_organisation(way.cast.actor("olga"), way.tenant, way.number)
+        confirming.confirm_organisation(way.cast.actor("olga"), way.tenant, way.number, decided(way))
     assert confirming.forget_unconfirmed() == 1
     with scope.one(way.tenant.id):
         assert not Secret.objects.filter(kind=SecretKind.TOKEN_CACHE).exists()
