@@ -45,7 +45,7 @@ def begin(visit: Visit, cookie: str, *, address: str | None = None) -> None:
     flow.browser_hash, flow.actor_id = services.hash_of(cookie), actor.id
     flow.save(force_insert=True)
     visit.flow = flow
-    visit.save(update_fields=["way", "device", "flow"])
+    visit.save(update_fields=["way", "device", "flow", "problem"])
     services.note(actor, "invitation.device_code", invitation)
     queue.submit(actor, DEVICE, visit.tenant, target=str(flow.id))
 

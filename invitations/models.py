@@ -175,6 +175,7 @@ class Visit(TenantOwned):
     device = models.JSONField(
         null=True, help_text="Device code: what the page shows. What redeems it lies sealed."
     )
+    problem = models.JSONField(null=True, help_text="core.errors.Rendered: what this visitor met last.")
 
     class Meta(TenantOwned.Meta):
         indexes = [models.Index(fields=["invitation"], name="visit_of_invitation")]

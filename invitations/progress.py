@@ -30,7 +30,10 @@ WHY = {
 
 @dataclasses.dataclass(frozen=True)
 class Standing:
-    """`state` is choose, device, following, unconfirmed or done; `error` what was met last (Rendered)."""
+    """`state` is choose, device, following, unconfirmed or done; `error` what was met last (Rendered).
+
+    Where somebody has let the portal in, it is what this very visitor met, who may be another.
+    """
 
     state: str
     steps: list[dict[str, Any]] = dataclasses.field(default_factory=list)
@@ -49,13 +52,13 @@ def standing(visit: Visit) -> Standing:
         return Standing("done")
     command = _command(visit)
     if invitation.found_tenant_id:
-        return Standing("unconfirmed", _steps(invitation, command))
+        return Standing("unconfirmed", _steps(invitation, command), visit.problem)
     if invitation.signed_in_at:
-        return Standing("following", _steps(invitation, command))
+        return Standing("following", _steps(invitation, command), visit.problem)
     if command is not None and command.state not in FINAL:
         state = "device" if command.kind == DEVICE else "following"
         return Standing(state, _steps(invitation, command))
-    error = invitation.problem or _ended_badly(invitation, command)
+    error = invitation.problem or visit.problem or _ended_badly(invitation, command)
     return Standing("choose", error=error)
 
 

@@ -18,7 +18,7 @@ from core.errors import Remedy, UmpError
 from core.http import session_of_thread
 from invitations import visits, ways
 from invitations.confirming import forget_found
-from invitations.models import Invitation, Visit, Way
+from invitations.models import Visit, Way
 from m365 import permissions
 from m365.graph import GraphClient
 from m365.identity_delegated import Grant
@@ -59,7 +59,7 @@ def begin(visit: Visit, way: Way, cookie: str, *, address: str | None = None) ->
         anywhere=True,
     )
     visit.flow = flow
-    visit.save(update_fields=["way", "device", "flow"])
+    visit.save(update_fields=["way", "device", "flow", "problem"])
     return at_microsoft
 
 
@@ -83,7 +83,7 @@ def come_back(visit: Visit, cookie: str, query: Mapping[str, str], *, address: s
     browser = delegated.Browser(visits.actor_of(invitation, address), cookie)
     back = delegated.come_back(browser, query, kind=CLAIM)
     if back.problem is not None and back.flow is not None:
-        visits.note_problem(invitation, back.problem)
+        visits.note_refusal(visit, back.problem)
     elif back.flow is not None:
         Visit.objects.filter(id=visit.pk).update(flow=back.flow)  # what its page follows
     return back.problem
@@ -127,7 +127,7 @@ def accept(ctx: Context, flow: SignInFlow, line: lines.Line, grant: Grant) -> Ou
         invitation = visits.locked(tenant, number, flow.browser_hash)
         with delegated.keeping(ctx):
             # By the clock that queues the check, and before it: `finishing` asks what came after.
-            invitation.signed_in_at, invitation.problem = Now(), None
+            visits.note_signed_in(invitation, flow.browser_hash)
             invitation.admin_email = grant.account
             forget_found(invitation)
             flow.tenant = tenant
@@ -157,7 +157,7 @@ def _find(ctx: Context, flow: SignInFlow, line: lines.Line, grant: Grant, number
             )
             invitation.found_tenant_id, invitation.found_account = grant.tid, grant.account
             invitation.found_name, invitation.found_domains = name, domains
-            invitation.signed_in_at, invitation.problem = Now(), None
+            visits.note_signed_in(invitation, flow.browser_hash)
             invitation.save()
             SignInFlow.objects.filter(id=flow.id).update(granted_at=Now())
             delegated.close(flow)
@@ -182,7 +182,7 @@ def _organisation(line: lines.Line, grant: Grant) -> tuple[str, list[str]]:
 
 
 def note_failure(ctx: Context, error: UmpError) -> None:
-    """What a command ended with, told to the invitation; what goes away by itself is not worth telling.
+    """What a command ended with, told to the visit it was of; what goes away by itself is not worth telling.
 
     Nor is what became of a visit that was ended: whoever comes by the newer link has nothing to do with it.
     """
@@ -190,9 +190,17 @@ def note_failure(ctx: Context, error: UmpError) -> None:
         return
     with ctx.transaction():
         flow = SignInFlow.objects.filter(id=uuid.UUID(ctx.target)).first()
-        found = Invitation.objects.filter(id=_number_of(flow)).first() if flow else None
+        found = _visit_of(flow) if flow else None
         if found is not None:
-            visits.note_problem(found, error)
+            visits.note_refusal(found, error)
+
+
+def _visit_of(flow: SignInFlow) -> Visit | None:
+    """By the browser, as `visits.locked` asks for it: a visit may have begun another sign-in since."""
+    found: Visit | None = Visit.objects.filter(
+        invitation_id=_number_of(flow), cookie_hash=flow.browser_hash
+    ).first()
+    return found
 
 
 def _number_of(flow: SignInFlow) -> int:

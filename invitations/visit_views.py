@@ -193,5 +193,5 @@ def _told(visit: Visit, error: UmpError) -> HttpResponse:
         "rate_limited",
     }:
         raise error
-    visits.note_problem(visit.invitation, error)
+    visits.note_refusal(visit, error)
     return SeeOther(HUB)

@@ -142,7 +142,7 @@ def note_start(visit: Visit, way: Way) -> Invitation:
     invitation.started_at, invitation.way = timezone.now(), way
     invitation.problem = None
     invitation.save(update_fields=["started_at", "way", "problem"])
-    visit.way, visit.device = way, None
+    visit.way, visit.device, visit.problem = way, None, None
     return invitation
 
 
@@ -151,11 +151,31 @@ def note_entered(visit: Visit, invitation: Invitation) -> None:
     invitation.signed_in_at = Now()
     invitation.save(update_fields=["signed_in_at"])
     visit.flow = None
-    visit.save(update_fields=["way", "device", "flow"])
+    visit.save(update_fields=["way", "device", "flow", "problem"])
+
+
+def note_signed_in(invitation: Invitation, cookie_hash: str) -> None:
+    """As `note_entered`, for a sign-in of this browser's visit. Within the lock of `locked`; who calls it saves."""
+    invitation.signed_in_at, invitation.problem = Now(), None
+    Visit.objects.filter(invitation=invitation, cookie_hash=cookie_hash).update(problem=None)
+
+
+@transaction.atomic
+def note_refusal(visit: Visit, error: UmpError) -> None:
+    """A sign-in led to nothing: why, for the visitor's own page, and for the provider's list.
+
+    Several people may have a link. Where one has let the portal in, what another meets is no word about that.
+    """
+    told = dict(error.to_dict())
+    # The invitation before its visit, as whoever locks both.
+    Invitation.objects.filter(
+        id=visit.invitation_id, done_at=None, signed_in_at=None, found_tenant_id=None
+    ).update(problem=told)
+    Visit.objects.filter(id=visit.pk).update(problem=told)
 
 
 def note_problem(invitation: Invitation, error: UmpError) -> None:
-    """What the customer met last, for the provider's list and for his own page."""
+    """What let the portal in has proven to be of no use: why, and that somebody has to begin again."""
     told = dict(error.to_dict())
     Invitation.objects.filter(id=invitation.pk, done_at=None).update(problem=told, signed_in_at=None)
 

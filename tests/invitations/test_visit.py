@@ -299,6 +299,71 @@ def test_somebody_without_a_role_is_refused_where_consent_was_there_already(way:
     stored = way.connection()
     assert stored is not None
     assert stored.account == way.admin()
+    assert way.row().stage == Stage.DONE, "what the one may not is no matter of the other"
+    with scope.one(way.tenant.id):
+        assert Event.objects.filter(type=Told.INVITATION_COMPLETED).count() == 1
+
+
+def fails_at_microsoft(way: Way, browser: Client) -> None:
+    browser.get(way.sign_in(way.start(browser), decision="decline"))
+
+
+def fails_in_the_worker(way: Way, browser: Client) -> None:
+    browser.get(way.sign_in(way.start(browser), way.admin(index=1)))
+
+
+def lets_a_code_run_out(way: Way, browser: Client) -> None:
+    browser.post(f"{HUB}device/")
+    way.work(sweep=False)
+    with scope.one(way.tenant.id):
+        SignInFlow.objects.filter(id=visits_of(browser).flow_id).update(
+            began_at=timezone.now() - dt.timedelta(minutes=10, seconds=1)
+        )
+    way.hurry()
+
+
+def asks_for_what_is_closed(way: Way, browser: Client) -> None:
+    with scope.one(way.tenant.id):
+        Tenant.objects.filter(id=way.tenant.id).update(plan=Plan.ESSENTIALS)
+    assert browser.post(f"{HUB}sign-in/", {"way": "create"}).headers["Location"] == HUB
+
+
+FAILURES: list[tuple[Callable[[Way, Client], None], str]] = [
+    (fails_at_microsoft, "declined"),
+    (fails_in_the_worker, "is no administrator of"),
+    (lets_a_code_run_out, "ten minutes"),
+    (asks_for_what_is_closed, "does not include app registrations"),
+]
+
+
+@pytest.mark.parametrize(("fails", "said"), FAILURES)
+@pytest.mark.parametrize("known", [True, False])
+def test_a_colleague_who_fails_undoes_nothing_and_reads_why(
+    way: Way, fails: Callable[[Way, Client], None], said: str, known: bool
+) -> None:
+    if not known:
+        unknown(way)
+    first = way.enter()
+    second = way.enter(way.link())
+    first.get(way.sign_in(way.start(first)))
+    way.work(sweep=False)
+    stage = Stage.PROVING if known else Stage.UNCONFIRMED
+    assert way.row().stage == stage
+    fails(way, second)
+    way.work(sweep=False)
+    row = way.row()
+    assert (row.stage, row.problem) == (stage, None)
+    page = way.hub(second)
+    assert said in page
+    assert "another sign-in by this invitation worked" in page
+    assert said not in way.hub(first), "it is no error of his"
+    if not known:
+        with scope.one(way.tenant.id):
+            confirming.confirm_organisation(way.cast.actor("olga"), way.tenant, way.number, decided(way))
+    way.hurry()
+    way.work()
+    assert way.row().stage == Stage.DONE
+    assert "Your organisation is connected" in way.hub(second)
 
 
 @pytest.mark.parametrize("tid", ["70000000-0000-4000-8000-000000000007", identity_delegated.PERSONAL_TENANT])
