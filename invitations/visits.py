@@ -136,11 +136,13 @@ def locked(tenant: Tenant, number: int, cookie_hash: str) -> Invitation:
 def note_start(visit: Visit, way: Way) -> Invitation:
     """The invitation, locked and open, with this way begun; what was met before is forgotten.
 
-    Call it in the transaction of what begins. Raises as `locked`.
+    Where somebody has let the portal in, his way stays the invitation's until another has come to that. Call it in
+    the transaction of what begins. Raises as `locked`.
     """
     invitation = locked(visit.tenant, visit.invitation_id, visit.cookie_hash)
-    invitation.started_at, invitation.way = timezone.now(), way
-    invitation.problem = None
+    invitation.started_at, invitation.problem = timezone.now(), None
+    if invitation.signed_in_at is None:
+        invitation.way = way
     invitation.save(update_fields=["started_at", "way", "problem"])
     visit.way, visit.device, visit.problem = way, None, None
     return invitation
@@ -148,16 +150,17 @@ def note_start(visit: Visit, way: Way) -> Invitation:
 
 def note_entered(visit: Visit, invitation: Invitation) -> None:
     """The administrator has given what lets the portal in; it is being proven. Within the lock of `note_start`."""
-    invitation.signed_in_at = Now()
-    invitation.save(update_fields=["signed_in_at"])
+    invitation.signed_in_at, invitation.way = Now(), visit.way
+    invitation.save(update_fields=["signed_in_at", "way"])
     visit.flow = None
     visit.save(update_fields=["way", "device", "flow", "problem"])
 
 
 def note_signed_in(invitation: Invitation, cookie_hash: str) -> None:
     """As `note_entered`, for a sign-in of this browser's visit. Within the lock of `locked`; who calls it saves."""
-    invitation.signed_in_at, invitation.problem = Now(), None
-    Visit.objects.filter(invitation=invitation, cookie_hash=cookie_hash).update(problem=None)
+    visit = Visit.objects.get(invitation=invitation, cookie_hash=cookie_hash)
+    invitation.signed_in_at, invitation.way, invitation.problem = Now(), visit.way, None
+    Visit.objects.filter(id=visit.pk).update(problem=None)
 
 
 @transaction.atomic

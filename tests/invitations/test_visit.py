@@ -421,6 +421,26 @@ def test_a_state_works_once_and_in_time(way: Way) -> None:
     assert "took too long" in words(browser.get(late).content)
 
 
+def test_the_way_of_whoever_let_the_portal_in_is_gone_to_its_end(way: Way) -> None:
+    """A colleague who begins another way and leaves it changes nothing of that."""
+    first, second = way.enter(), way.enter(way.link())
+    first.get(way.sign_in(way.start(first)))
+    way.work(sweep=False)
+    second.get(way.sign_in(way.start(second, "create"), decision="decline"))
+    assert way.row().way == "redirect"
+    assert "create_registration" not in {kind for kind, _, _ in way.work()}
+    assert way.row().stage == Stage.DONE
+
+
+def test_the_way_is_that_of_the_sign_in_which_worked(way: Way) -> None:
+    first, second = way.enter(), way.enter(way.link())
+    back = way.sign_in(way.start(first, "create"))
+    way.start(second)
+    first.get(back)
+    way.work(sweep=False)
+    assert way.row().way == "create"
+
+
 # --- Links that lead nowhere, at each step ------------------------------------------------------------------
 def expire(way: Way) -> None:
     way.change(expires_at=timezone.now() - dt.timedelta(seconds=1))
