@@ -252,9 +252,11 @@ def finish(actor: Actor, tenant: Tenant) -> Onboarding:
     Raises Conflict before access was proven.
     """
     onboarding = _locked(tenant)
+    # Customer, invitation, lane, turn of events, as everybody who writes of a customer: so what tells comes last.
+    Tenant.objects.select_for_update(no_key=True).get(id=tenant.id)
+    needless = _needless(onboarding)
     if not standing.of(onboarding).continues:
         raise Conflict(thing=f"the onboarding of {tenant.name}", why="access was not proven yet")
-    _withdraw(actor, onboarding)
     onboarding.finished_at, onboarding.ended_by = timezone.now(), actor.label
     onboarding.save(update_fields=["finished_at", "ended_by"])
     customers.note_ready(tenant)
@@ -262,6 +264,8 @@ def finish(actor: Actor, tenant: Tenant) -> Onboarding:
     if tenant.with_sync and tenant.last_replicated_at is None and not open_ones.exists():
         queue.submit(actor, FIRST[0], tenant)
     _record(actor, "onboarding.finished", onboarding)
+    if needless is not None:
+        invitations.revoke(actor, tenant, needless.pk)
     tell(Told.ONBOARDED, tenant.id, {"customer": tenant.name}, once=f"onboarding-{onboarding.pk}")
     return onboarding
 
@@ -270,18 +274,25 @@ def finish(actor: Actor, tenant: Tenant) -> Onboarding:
 def cancel(actor: Actor, tenant: Tenant) -> Onboarding:
     """Stop here: an open invitation is withdrawn, the customer stays. Raises Conflict when it has ended."""
     onboarding = _locked(tenant)
-    _withdraw(actor, onboarding)
+    needless = _needless(onboarding)
     onboarding.cancelled_at, onboarding.ended_by = timezone.now(), actor.label
     onboarding.save(update_fields=["cancelled_at", "ended_by"])
     _record(actor, "onboarding.cancelled", onboarding)
+    if needless is not None:
+        invitations.revoke(actor, tenant, needless.pk)
     return onboarding
 
 
-def _withdraw(actor: Actor, onboarding: Onboarding) -> None:
-    """A link that nobody needs any more leads nowhere; one whose sign-in is being proven ends by itself."""
+def _needless(onboarding: Onboarding) -> Invitation | None:
+    """The invitation that is to be withdrawn, locked: nobody needs its links any more.
+
+    One whose sign-in is being proven ends by itself.
+    """
     letter = standing.letter_of(onboarding)
-    if letter is not None and letter.is_open and letter.stage != Stage.PROVING:
-        invitations.revoke(actor, onboarding.tenant, letter.pk)
+    if letter is None:
+        return None
+    held: Invitation = Invitation.objects.select_for_update(no_key=True).get(id=letter.pk)
+    return held if held.is_open and held.stage != Stage.PROVING else None
 
 
 # --- By itself ----------------------------------------------------------------------------------------------

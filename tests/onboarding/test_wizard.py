@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from core.errors import Conflict, UmpError
+from events.services import ORDER
 from invitations.models import Invitation
 from onboarding import services, standing
 from onboarding.models import Onboarding, Step, Way
@@ -353,6 +354,27 @@ def test_nobody_finishes_before_access_was_proven(cast: Cast, client_of: SignIn)
     assert "Access is not proven." in page
     assert post(client, at(made, "finish/"), {}, 409)
     assert again(made).is_open
+
+
+def test_finishing_takes_its_turn_of_events_last(cast: Cast) -> None:
+    """Who holds the customer or a lane waits for the turn: who has that and wants those waits in a circle."""
+    made = connected(cast)
+    with scope.one(made.tenant_id):
+        services.invite(cast.actor("olga"), made.tenant, email="admin@tailspin.example")
+        with CaptureQueriesContext(connection) as asked:
+            services.finish(cast.actor("olga"), made.tenant)
+        assert not letter(made).is_open
+    said = [query["sql"] for query in asked]
+    turn = next(at for at, sql in enumerate(said) if f"pg_advisory_xact_lock({ORDER})" in sql)
+    locks = [at for at, sql in enumerate(said) if "NO KEY UPDATE" in sql]
+    customer, its_letter = (
+        next(at for at in locks if f'FROM "{table}"' in said[at])
+        for table in ("tenants_tenant", "invitations_invitation")
+    )
+    lane = next(at for at, sql in enumerate(said) if "INTO replication_command" in sql)
+    assert customer < its_letter < lane < turn
+    late = [sql for sql in said[turn:] if "replication_" in sql or 'UPDATE "tenants_tenant"' in sql]
+    assert late == []
 
 
 def test_the_automatic_dns_begins_with_a_name(cast: Cast, client_of: SignIn) -> None:
