@@ -1,7 +1,8 @@
 """From a wish and what Teams has to the steps between, and back. All of it is pure: nothing is asked or written.
 
-The portal changes and removes only what it made (`owned`). An attendant is made anew where it changes, with its
-schedules: Teams gives no way to see what one consists of, and its calls know only whole ones.
+The portal changes and removes only what it made (`owned`); another thing of the same name is not that. An attendant
+is made anew where it changes, with its schedules: Teams gives no way to see what one consists of, and its calls know
+only whole ones.
 """
 
 from __future__ import annotations
@@ -38,11 +39,22 @@ class Step:
 
 def plan(wish: Wish, found: Found, owned: Owned) -> tuple[Step, ...]:
     """The steps that make Teams as wished, each after those that it needs."""
+    owned = {part: own for part, own in owned.items() if not _another(part, own, found)}
     away = _first_away(wish, found, owned)
     gone = {step.part for step in away if step.action in WRITING}
     there = {part: thing for part, thing in found.items() if part not in gone}
     left = {part: own for part, own in owned.items() if part not in gone}
     return (*away, *(_step(wish, part, name, there, left) for part, name in wanted(wish).items()))
+
+
+def _another(part: Part, own: Own, found: Found) -> bool:
+    """Whether what is there only has the name of what the portal made: somebody else's, made since that is gone.
+
+    Numbers and associations have no id of their own.
+    """
+    if part in {Part.NUMBER, Part.LINK} or not own.id:
+        return False
+    return part in found and found[part].id != own.id
 
 
 def _first_away(wish: Wish, found: Found, owned: Owned) -> list[Step]:

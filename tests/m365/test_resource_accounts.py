@@ -127,6 +127,30 @@ def test_what_others_made_is_used_or_waits_for_a_person_and_never_goes() -> None
         scripts.ready(steps.values(), RECEPTION, **WHO)
 
 
+@pytest.mark.parametrize(
+    ("wish", "part"),
+    [
+        (RECEPTION, Part.HOURS),
+        (RECEPTION, Part.HOLIDAYS),
+        (RECEPTION, Part.ATTENDANT),
+        (HELP, Part.QUEUE),
+    ],
+)
+def test_another_one_of_the_same_name_is_not_ours(wish: Wish, part: Part) -> None:
+    """Somebody deleted what the portal made, and made his own: neither removed nor written over."""
+    teams, owned = TeamsApps(), {}
+    build(teams, wish, owned)
+    there = read(teams, wish)
+    found = {**there, part: dataclasses.replace(there[part], id="another")}
+    changed = dataclasses.replace(wish, body=dataclasses.replace(wish.body, greeting="Changed"))
+    for now in (wish, changed):
+        steps = planning.plan(now, found, owned)
+        assert [step.part for step in planning.blocked(steps)] == [part]
+        assert part not in {step.part for step in planning.writing(steps)}
+    account = {**there, Part.ACCOUNT: dataclasses.replace(there[Part.ACCOUNT], id="another")}
+    assert "the portal did not make it" in planning.plan(wish, account, owned)[0].why
+
+
 def test_the_address_of_a_person_is_not_taken() -> None:
     teams = TeamsApps()
     teams.run(calls.create(RECEPTION, Part.ACCOUNT, {}))
