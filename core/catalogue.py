@@ -127,7 +127,7 @@ _APP: tuple[_Row, ...] = (
      "{thing} cannot be built before somebody has decided: {why}.",
      "Do what the reason says, and press Retry; or change the design."),
     ("resource_plan_changed", 409, _NEVER, _PROVIDER, "target",
-     "What Microsoft Teams has of {thing} is no longer what the plan was made from, so nothing was done.",
+     "{thing}, or what Microsoft Teams has of it, is no longer what the plan was made from: nothing more was done.",
      "Open the design, look at the plan again, and build anew."),
     ("resource_account_propagating", 503, _LATER, _MICROSOFT, "target",
      "Microsoft 365 does not know the new account {thing} everywhere yet.",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -184,6 +184,16 @@ def fingerprint(steps: Iterable[Step]) -> str:
     """The same for the same steps, and for nothing else."""
     text = json.dumps([to_json(step) for step in writing(steps)], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def marks(steps: Iterable[Step]) -> list[str]:
+    """One for each step that writes: what it does to what, and what comes of it, whatever the reason."""
+    return [fingerprint([replace(step, why="", before=())]) for step in writing(steps)]
+
+
+def strange(agreed: Collection[str], now: Iterable[Step]) -> tuple[Step, ...]:
+    """Of what would be written now, what is not among the marks of what somebody has agreed to."""
+    return tuple(step for step in writing(now) if marks([step])[0] not in agreed)
 
 
 def to_json(step: Step) -> dict[str, Any]:

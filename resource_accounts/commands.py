@@ -87,18 +87,23 @@ class _Work:
         return False
 
     def check_plan(self, steps: Sequence[Step]) -> None:
-        """Before the first write: it is what a person saw. Raises UmpError: resource_account_blocked, or
+        """Before the first write: it is what a person saw. Later: it is what is left of that, since the design may be
+        edited, and Teams may change, while the command waits. Raises UmpError: resource_account_blocked, or
         resource_plan_changed.
         """
         if blocked := planning.blocked(steps):
             why = f"{blocked[0]}: {blocked[0].why}"
             raise UmpError.of("resource_account_blocked", thing=self.design.name, why=why)
-        if self.ctx.state.get("agreed"):
-            return
-        if planning.fingerprint(steps) != self.ctx.params.get("plan"):
+        agreed = self.ctx.state.get("agreed_steps")
+        if agreed is None:
+            same = planning.fingerprint(steps) == self.ctx.params.get("plan")
+        else:
+            same = not planning.strange(agreed, steps)
+        if not same:
             raise UmpError.of("resource_plan_changed", thing=self.design.name)
-        with self.ctx.transaction():
-            self.ctx.checkpoint(agreed=True)
+        if agreed is None:
+            with self.ctx.transaction():
+                self.ctx.checkpoint(agreed_steps=planning.marks(steps))
 
     def take(self, step: Step, found: dict[Part, Thing]) -> None:
         """Note it, do it, note what came of it; `found` learns what is there now. Raises what Microsoft refused."""

@@ -14,6 +14,7 @@ from m365 import activation
 from m365.powershell import handout
 from m365.powershell.actions import Action
 from m365.resource_accounts import Part
+from replication import services as queue
 from replication.models import Command, Lane, LaneName
 from resource_accounts import commands, selectors, services
 from resource_accounts.models import Design, DesignState, Kind, Write
@@ -208,6 +209,64 @@ def test_what_changed_since_it_was_seen_is_not_done(stage: Stage) -> None:
     assert code_of(stage.carried_out(command)) == "resource_plan_changed"
     assert stage.teams.writes == written
     assert state_of(stage, design).state == DesignState.FAILED
+
+
+def test_what_a_suspended_build_goes_on_with_was_seen_too(stage: Stage) -> None:
+    """Its design may be edited while it waits for a person."""
+    stage.teams.person = False
+    design = stage.add()
+    command = stage.carried_out(stage.build(design))
+    assert code_of(command) == "resource_account_needs_person"
+    with scope.one(stage.tenant.id):
+        services.change(SYSTEM, design, number="+4930222")
+        queue.retry(SYSTEM, command)
+    stage.teams.person = True
+    assert code_of(stage.carried_out(command)) == "resource_plan_changed"
+    assert stage.teams.writes == []
+
+
+def test_what_changed_in_teams_while_a_build_waited_is_not_done(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Changing a queue was agreed to, making another one was not."""
+    monkeypatch.setattr(services, "young_since", lambda: "9999-12-31")
+    design = stage.add(Kind.CALL_QUEUE)
+    stage.carried_out(stage.build(design))
+    with scope.one(stage.tenant.id):
+        services.change(SYSTEM, design, number="+4930222", spec={**design.spec, "greeting": "Good day"})
+    stage.teams.before_write = refuse_of("Set-CsCallQueue")
+    command = stage.carried_out(stage.build(design))
+    assert command.state == "suspended"
+    stage.teams.before_write = lambda cmdlet: None
+    with scope.one(stage.tenant.id):
+        queue.retry(SYSTEM, command)
+    stage.teams.bodies.clear()
+    written = list(stage.teams.writes)
+    assert code_of(stage.carried_out(command)) == "resource_plan_changed"
+    assert stage.teams.writes == written
+    stage.looked(design)
+    assert stage.carried_out(stage.build(design)).state == "succeeded"
+    assert set(stage.teams.numbers) == {"+4930222"}
+
+
+def test_a_suspended_build_goes_on_where_it_stopped(stage: Stage) -> None:
+    design = stage.add()
+    stage.teams.before_write = refuse_of("New-CsAutoAttendant")
+    command = stage.carried_out(stage.build(design))
+    assert command.state == "suspended"
+    stage.teams.before_write = lambda cmdlet: None
+    with scope.one(stage.tenant.id):
+        queue.retry(SYSTEM, command)
+    assert stage.carried_out(command).state == "succeeded"
+    assert state_of(stage, design).state == DesignState.BUILT
+
+
+def refuse_of(name: str) -> Callable[[str], None]:
+    def refuse(cmdlet: str) -> None:
+        if cmdlet == name:
+            raise UmpError.of("account_disabled")
+
+    return refuse
 
 
 def test_a_number_of_somebody_else_waits_for_a_person(stage: Stage) -> None:
