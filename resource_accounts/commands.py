@@ -34,6 +34,7 @@ from tenants import scope
 from tenants.abilities import Ability
 from tenants.lines import Line, open_line
 
+MOST_ATTEMPTS = 10
 MOST_LOOKS = 10
 """Looks for something that was written, before the portal goes on without it."""
 WAIT = dt.timedelta(seconds=60)
@@ -205,6 +206,7 @@ class _OfDesign(Kind):
 
     ability = Ability.BUILD_ACCOUNTS
     lane = LaneName.POWERSHELL
+    max_attempts = MOST_ATTEMPTS
     may_dry_run = True
     reconcile = (
         "Each write is noted in the design's row and in its history before. A run after one that was cut off reads "
@@ -234,8 +236,9 @@ class _OfDesign(Kind):
             raise own from error
 
     def told(self, ctx: Context, design: Design, error: UmpError) -> None:
-        """Why it stopped, where people look at the design."""
-        stops = error.remedy != Remedy.LATER
+        """Why it waits or stopped, where people look at the design."""
+        last = ctx.attempt >= MOST_ATTEMPTS and error.code != "throttled"  # patience uses no attempt
+        stops = error.remedy != Remedy.LATER or last
         with ctx.transaction():
             change: dict[str, Any] = {"problem": dict(error.to_dict())}
             Design.objects.filter(pk=design.pk).update(

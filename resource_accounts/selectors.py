@@ -3,7 +3,7 @@
 import dataclasses
 import datetime as dt
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.db.models import Q, QuerySet
@@ -15,7 +15,7 @@ from m365 import resource_accounts as m365
 from m365.resource_account_plan import Step
 from m365.resource_accounts import Found, Own, Part, Thing
 from replication import states
-from replication.models import OPEN, Command
+from replication.models import OPEN, Command, Reason, State
 from resource_accounts import shapes
 from resource_accounts.models import Design, DesignState, DesignTemplate, Write
 from telephony.models import TeamsUser
@@ -30,6 +30,7 @@ TONES = {
     DesignState.FAILED: "bad",
     DesignState.REMOVING: "busy",
 }
+BUSY = (DesignState.BUILDING, DesignState.REMOVING)
 SHOWN_WRITES = 50
 FEATURE = "resource_account_builder"
 
@@ -118,6 +119,14 @@ def commands(row: Design) -> QuerySet[Command]:
 
 def open_command(row: Design) -> Command | None:
     return commands(row).filter(state__in=OPEN).first()
+
+
+def worked_on(uids: Iterable[str]) -> QuerySet[Command]:
+    """Commands on these designs that a worker will go on with by itself; those held with the connection do."""
+    goes_on = Q(state__in=(State.QUEUED, State.EXECUTING)) | Q(
+        state=State.SUSPENDED, reason=Reason.CONNECTION
+    )
+    return Command.objects.filter(goes_on, kind__in=(BUILD, REMOVE), target__in=list(uids), dry_run=False)
 
 
 # --- Plans ----------------------------------------------------------------------------------------------------

@@ -18,13 +18,15 @@ from m365.clouds import CLOUDS, Cloud
 from m365.resource_accounts import Found
 from replication import services as queue
 from replication.models import Command, State
+from replication.registry import chore
 from resource_accounts import selectors, shapes, telling
 from resource_accounts.models import Design, DesignState, DesignTemplate
 from resource_accounts.selectors import BUILD, REMOVE
-from tenants import offers
+from tenants import offers, scope
 from tenants.access import Actor
 from tenants.models import Connection, Tenant
 
+BATCH = 500
 MOST = 500
 """Designs of one customer."""
 
@@ -184,6 +186,38 @@ def _refuse_without_line(tenant: Tenant) -> None:
         raise Conflict(
             thing="this portal", why="no worker of it has PowerShell, so use the ready script and Verify"
         )
+
+
+@chore
+def find_interrupted() -> int:
+    """Designs that nobody works on any more although they say so: their command was cancelled, or has stopped its
+    workers. How many.
+    """
+    with scope.every("resource accounts whose work was cut off are found"):
+        busy = list(Design.objects.filter(state__in=selectors.BUSY).order_by("id")[:BATCH])
+        uids = [str(row.uid) for row in busy]
+        worked_on = set(selectors.worked_on(uids).values_list("target", flat=True))
+    left = [row for row in busy if str(row.uid) not in worked_on]
+    return sum(_interrupted(row) for row in left)
+
+
+def _interrupted(row: Design) -> bool:
+    """What the portal made, or was about to make, is looked at by a person; where there is none, nothing was done."""
+    with scope.one(row.tenant_id), transaction.atomic():
+        found = (
+            Design.objects.select_for_update(no_key=True).filter(pk=row.pk, state__in=selectors.BUSY).first()
+        )
+        if found is None or selectors.worked_on([str(row.uid)]).exists():
+            return False
+        error = UmpError.of("resource_account_interrupted", thing=found.name)
+        if found.owned:
+            found.state, found.problem = DesignState.FAILED, dict(error.to_dict())
+        else:
+            found.state = DesignState.BUILT if found.by_hand else DesignState.NONE
+        found.save(update_fields=["state", "problem"])
+        last = selectors.commands(found).filter(dry_run=False).first()
+        telling.failed(found, error, last.id if last else None)
+        return True
 
 
 # --- By hand --------------------------------------------------------------------------------------------------

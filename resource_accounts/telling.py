@@ -17,8 +17,8 @@ def removed(design: Design, command: int | None = None) -> None:
     tell(Type.RESOURCE_ACCOUNT_REMOVED, design.tenant_id, _of(design, command))
 
 
-def failed(design: Design, error: UmpError, command: int) -> None:
-    """Building it, or taking it away, stopped, perhaps for a person."""
+def failed(design: Design, error: UmpError, command: int | None) -> None:
+    """Building it, or taking it away, stopped, perhaps for a person. The command is None where it is forgotten."""
     tell(Type.RESOURCE_ACCOUNT_FAILED, design.tenant_id, _of(design, command) | {"code": error.code})
 
 

@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 
 from core.errors import Conflict, OutcomeUnknown, UmpError
+from events.models import Event
 from m365 import activation
 from m365.powershell import handout
 from m365.powershell.actions import Action
 from m365.resource_accounts import Part
 from replication import services as queue
-from replication.models import Command, Lane, LaneName
+from replication import states
+from replication.models import Command, Lane, LaneName, Reason, State
 from resource_accounts import commands, selectors, services
 from resource_accounts.models import Design, DesignState, Kind, Write
 from resource_accounts.models import Outcome as Ended
@@ -267,6 +269,70 @@ def refuse_of(name: str) -> Callable[[str], None]:
             raise UmpError.of("account_disabled")
 
     return refuse
+
+
+@pytest.mark.parametrize("code", ["resource_account_propagating", "throttled"])
+def test_what_goes_by_itself_fails_once_it_is_not_tried_any_more(stage: Stage, code: str) -> None:
+    """Patience uses no attempt."""
+
+    def late(cmdlet: str) -> None:
+        tries.append(cmdlet)
+        raise UmpError.of(code, thing="it")
+
+    tries: list[str] = []
+    stage.teams.before_write = late
+    design = stage.add(Kind.CALL_QUEUE)
+    command = stage.build(design)
+    for _ in range(12):
+        assert state_of(stage, design).state == DesignState.BUILDING
+        stage.worker.finish(command)
+        if command.state == "failed":
+            break
+        stage.worker.wait_is_over(command)
+    ended = code != "throttled"
+    assert (command.state, len(tries)) == (("failed", commands.MOST_ATTEMPTS) if ended else ("queued", 12))
+    assert state_of(stage, design).state == (DesignState.FAILED if ended else DesignState.BUILDING)
+    assert (design.problem or {})["code"] == code
+    assert services.find_interrupted() == 0
+
+
+@pytest.mark.parametrize("why", ["cancelled", "poison"])
+def test_what_nobody_works_on_any_more_does_not_seem_to_be(stage: Stage, why: str) -> None:
+    def left() -> DesignState:
+        command = stage.build(design)
+        assert services.find_interrupted() == 0
+        if why == "cancelled":
+            stage.worker.cancel(command)
+        else:
+            with scope.one(stage.tenant.id):
+                states.move(command.id, from_=State.QUEUED, to=State.SUSPENDED, reason=Reason.POISON)
+        assert (services.find_interrupted(), services.find_interrupted()) == (1, 0)
+        return DesignState(state_of(stage, design).state)
+
+    design = stage.add(Kind.CALL_QUEUE)
+    assert (left(), design.problem) == (DesignState.NONE, None)
+    with scope.one(stage.tenant.id):
+        Design.objects.filter(pk=design.pk).update(by_hand=True)
+    assert left() == DesignState.BUILT
+    with scope.one(stage.tenant.id):
+        Design.objects.filter(pk=design.pk).update(by_hand=False)
+    stage.carried_out(stage.build(design))
+    assert left() == DesignState.FAILED
+    assert (design.problem or {})["code"] == "resource_account_interrupted"
+    with scope.one(stage.tenant.id):
+        failed = Event.objects.filter(type="resource_account.failed").order_by("-id")
+        told = [row.data for row in failed]
+        assert [each["code"] for each in told] == ["resource_account_interrupted"] * 3
+        assert told[0]["command"] == selectors.commands(design).values_list("id", flat=True)[0]
+
+
+def test_work_that_is_held_with_its_connection_is_not_given_up(stage: Stage) -> None:
+    design = stage.add()
+    command = stage.build(design)
+    with scope.one(stage.tenant.id):
+        states.move(command.id, from_=State.QUEUED, to=State.SUSPENDED, reason=Reason.CONNECTION)
+    assert services.find_interrupted() == 0
+    assert state_of(stage, design).state == DesignState.BUILDING
 
 
 def test_a_number_of_somebody_else_waits_for_a_person(stage: Stage) -> None:
