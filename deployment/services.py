@@ -126,7 +126,7 @@ def open_run(tenant: Tenant) -> Run | None:
 def set_aside(actor: Actor, run: Run) -> None:
     """Nobody decides on this plan, or waits for a script any more. Raises Conflict while workers are at it."""
     _turn(run.tenant)
-    run = _locked(run)
+    run = Run.objects.select_related("tenant").get(id=run.id)
     if run.state == RunState.RUNNING or not run.is_open:
         raise Conflict(thing=str(run.get_act_display()), why=f"it is {run.get_state_display().lower()}")
     if run.state == RunState.BY_HAND:
@@ -139,6 +139,7 @@ def set_aside(actor: Actor, run: Run) -> None:
 
 
 def _set_aside(actor: Actor, run: Run) -> None:
+    """The command's row comes before the run's, as workers have them."""
     for command in _children(run, [run.command]):
         queue.cancel(actor, command)
     run.state, run.ended_at = RunState.SET_ASIDE, timezone.now()

@@ -2,9 +2,12 @@
 
 import datetime as dt
 import json
+import re
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from core.errors import Conflict, InvalidInput, OutcomeUnknown, UmpError
 from deployment import commands, ledger, plans, services
@@ -87,11 +90,11 @@ def deployed(tenant: Tenant) -> Run:
 def standing(tenant: Tenant) -> tuple[str, Status, str]:
     with scope.one(tenant.id):
         fresh = tenant_now(tenant)
-        connection = Connection.objects.get(tenant=tenant)
+        line = Connection.objects.get(tenant=tenant)
         return (
             fresh.deploy_state,
-            deployment.status_of(fresh, connection),
-            deployment.sentence(fresh, connection),
+            deployment.status_of(fresh, line),
+            deployment.sentence(fresh, line),
         )
 
 
@@ -361,6 +364,23 @@ def test_one_at_a_time(ready: Tenant, teams: PretendTeams) -> None:
         services.decide(SYSTEM, ready, Act.DEPLOY, second.plan)
         with pytest.raises(Conflict):
             services.look(SYSTEM, ready, Act.UNDO)
+
+
+def test_setting_aside_locks_in_the_order_of_the_worker(ready: Tenant, teams: PretendTeams) -> None:
+    """Which has its command's row when it wants that of the run."""
+    with scope.one(ready.id):
+        run = services.look(SYSTEM, ready, Act.DEPLOY)
+        with CaptureQueriesContext(connection) as seen:
+            services.set_aside(SYSTEM, run)
+    told = [query["sql"] for query in seen]
+    command = next(n for n, sql in enumerate(told) if "UPDATE replication_command" in sql)
+    locks = re.compile(r'FROM "deployment_run" .*FOR NO KEY UPDATE|UPDATE "deployment_run"')
+    assert command < next(n for n, sql in enumerate(told) if locks.search(sql))
+    assert now(run).state == RunState.SET_ASIDE
+    with scope.one(ready.id):
+        assert Command.objects.get(id=run.command).state == State.CANCELLED
+        with pytest.raises(Conflict):
+            services.set_aside(SYSTEM, run)
 
 
 @pytest.mark.parametrize(
