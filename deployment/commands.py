@@ -352,7 +352,7 @@ class VoiceRouting(Kind):
     def run(self, ctx: Context) -> Outcome:
         run = run_of(ctx)
         if run is None:
-            return Done("Nothing was done: this run has ended.")
+            return Done("Nothing more was done: this run has ended.")
         try:
             with scope.one(ctx.customer):
                 line = lines.open_line(ctx.customer)
@@ -428,15 +428,22 @@ class _Teams:
         return list(self.ctx.state.get("in_use", []))
 
     def begin(self, agreed: tuple[Step, ...], steps: tuple[Step, ...]) -> None:
-        """Raises UmpError (deploy_plan_stale) for what nobody has agreed to."""
+        """Raises UmpError (deploy_plan_stale) for what nobody has agreed to, and as `must_be_open`."""
         first = not self.ctx.state.get("began")
         same = voice_plan.digest(agreed) == voice_plan.digest(steps)
         if (first and not same) or plans.strange(agreed, steps):
             raise UmpError.of("deploy_plan_stale", tenant=self.run.tenant.name)
         busy = SiteState.DEPLOYING if self.run.act == Act.DEPLOY else SiteState.REMOVING
         with self.ctx.transaction():
+            self.must_be_open(lock=True)
             self.ctx.checkpoint(began=True)
             Site.objects.filter(tenant_id=self.run.tenant_id).update(m365_state=busy)
+
+    def must_be_open(self, *, lock: bool = False) -> None:
+        """Nothing more is written for a run that was stopped meanwhile. Raises UmpError (interrupted)."""
+        rows = Run.objects.filter(id=self.run.id, state=RunState.RUNNING)
+        if not (rows.select_for_update(no_key=True) if lock else rows).exists():
+            raise UmpError.of("interrupted")
 
     def unwritten(self, steps: tuple[Step, ...]) -> tuple[Step, ...]:
         """Without what Teams has accepted already and does not show yet."""
@@ -458,6 +465,8 @@ class _Teams:
         for step in steps:
             if self.ctx.stop.is_set():
                 raise UmpError.of("interrupted")
+            with scope.one(self.ctx.customer):
+                self.must_be_open()
             try:
                 voice_plan.carry_out(run, [step], note=book.note, forget=book.forget)
             except OutcomeUnknown:

@@ -304,7 +304,10 @@ def stopped(actor: Actor, run: Run, error: UmpError) -> None:
 
 @chore
 def find_interrupted() -> int:
-    """Runs that nobody works on any more although they say so: their command was cancelled or set aside. How many."""
+    """Runs that nobody works on any more although they say so: their command was cancelled, or has failed. How many.
+
+    What they have asked for is taken back.
+    """
     with scope.every("runs whose command has ended are looked for"):
         busy = Run.objects.filter(state__in=(RunState.LOOKING, RunState.RUNNING), command__isnull=False)
         rows = list(busy.order_by("id").values_list("id", "tenant_id", "command")[:BATCH])
@@ -319,7 +322,7 @@ def _interrupted(run_id: int, tenant_id: Any) -> bool:
         run: Run | None = Run.objects.select_related("tenant").filter(id=run_id).first()
         if run is not None:
             _turn(run.tenant)
-            run = _locked(run)
+            run = Run.objects.select_related("tenant").get(id=run_id)
         if run is None or run.state not in {RunState.LOOKING, RunState.RUNNING}:
             return False
         command = Command.objects.filter(id=run.command or 0).first()
@@ -331,8 +334,19 @@ def _interrupted(run_id: int, tenant_id: Any) -> bool:
             run.state, run.problem, run.ended_at = RunState.FAILED, dict(error.to_dict()), timezone.now()
             run.save(update_fields=["state", "problem", "ended_at"])
         else:
-            stopped(SYSTEM, run, error)
+            _take_back(run)
+            stopped(SYSTEM, _locked(run), error)
         return True
+
+
+def _take_back(run: Run) -> None:
+    """What the run has asked for would write on after it was stopped. Their rows come before the run's."""
+    ids = [part.get(key) for part in run.sites for key in ("numbers", "work")]
+    with scope.every("commands on devices are the provider's own"):
+        asked = Command.objects.filter(id__in=[each for each in (*ids, run.voice_command) if each])
+        queue.take_turn(asked)
+        for command in asked.filter(state__in=OPEN_COMMANDS).order_by("id"):
+            queue.cancel(SYSTEM, command)
 
 
 # --- What a site wants in Teams -------------------------------------------------------------------------------

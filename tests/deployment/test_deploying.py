@@ -16,6 +16,7 @@ from events.models import Event
 from m365.powershell import cmdlets
 from m365.powershell.calls import Call
 from m365.powershell.handout import MARK
+from m365.voice import Routing
 from replication.models import Command, Lane, LaneName, State
 from simulator.sbc.device import Device
 from sites.models import Site, SiteState, Trunk
@@ -23,7 +24,7 @@ from tenants import deployment, scope
 from tenants.access import SYSTEM
 from tenants.deployment import Status
 from tenants.models import Connection, DeployState, Service, Tenant
-from tests.breakers.hands import make_due, run_due
+from tests.breakers.hands import claim, make_due, run_due, settle
 from tests.deployment.conftest import Sites, tenant_now
 from tests.deployment.teams import PretendSession, PretendTeams
 from tests.sites.conftest import again, tables
@@ -425,6 +426,61 @@ def test_a_command_that_somebody_cancels_ends_the_run(ready: Tenant, teams: Pret
     assert services.find_interrupted() == 1
     assert now(run).state == RunState.FAILED
     assert standing(ready)[:2] == (DeployState.FAILED, Status.ERROR)
+
+
+def test_what_a_cancelled_run_has_asked_for_is_taken_back(
+    ready: Tenant, teams: PretendTeams, device: Device, site: Site
+) -> None:
+    """Its numbers stay on the SBC, and nothing goes on an hour later."""
+    deployed(ready)
+    written(again(site), "+4158906")
+    before, in_teams = tables(device), teams.names()
+    run = looked(ready, Act.UNDO)
+    with scope.one(ready.id):
+        services.decide(SYSTEM, ready, Act.UNDO, run.plan)
+    settle(*claim(1))
+    run = now(run)
+    asked = run.sites[0]["numbers"]
+    with scope.one(ready.id):
+        services.queue.cancel(SYSTEM, Command.objects.get(id=run.command))
+    assert services.find_interrupted() == 1
+    with scope.every("a test looks"):
+        assert Command.objects.get(id=asked).state == State.CANCELLED
+    to_the_end()
+    assert (tables(device), teams.names()) == (before, in_teams)
+    assert now(run).state == RunState.FAILED
+
+
+@pytest.mark.parametrize("when", ["read", "first write"])
+def test_a_cancelled_run_writes_no_more_in_teams(
+    ready: Tenant, teams: PretendTeams, site: Site, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    def cancel() -> None:
+        if now(run).state != RunState.RUNNING:
+            return
+        with scope.one(ready.id):
+            services.queue.cancel(SYSTEM, Command.objects.get(id=now(run).command))
+        assert services.find_interrupted() == 1
+
+    def read(session: PretendSession) -> Routing:
+        if when == "read":
+            cancel()
+        return routing(session)
+
+    def write(session: PretendSession, call: Call) -> list[dict[str, Any]]:
+        cancel()
+        return session._asked(call)
+
+    run = looked(ready)
+    routing = PretendSession.voice_routing
+    monkeypatch.setattr(PretendSession, "voice_routing", read)
+    monkeypatch.setattr(PretendSession, "write", write)
+    run = decided(run)
+    assert len(teams.model.writes) == (0 if when == "read" else 1)
+    assert run.state == RunState.FAILED
+    assert again(site).m365_state == (SiteState.NONE if when == "read" else SiteState.FAILED)
+    with scope.one(ready.id):
+        assert Command.objects.get(id=run.voice_command).state == State.CANCELLED
 
 
 def test_what_a_person_has_to_settle_in_teams_ends_the_run_and_its_command(
