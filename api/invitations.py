@@ -272,7 +272,9 @@ class MakeAuthUrl(_Mail):
 class _Decision(_Mail):
     """Names what it is about (`confirming.Shown`)."""
 
-    def shown(self) -> confirming.Shown:
+    def shown(self, invitation_id: int) -> confirming.Shown:
+        """Raises NotFound where there is no such invitation, whatever the body; InvalidInput naming the field."""
+        selectors.one_of(self.tenant, invitation_id)
         given = self.body(OrganisationShown)
         return confirming.Shown(given["found_tenant_id"], given["found_account"])
 
@@ -284,7 +286,7 @@ class ConfirmOrganisation(_Decision):
     @idempotent
     def post(self, request: Request, uid: str, invitation_id: int) -> Response:
         """`found_tenant_id` is this customer's: connect it, and check the access."""
-        confirming.confirm_organisation(self.actor, self.tenant, invitation_id, self.shown())
+        confirming.confirm_organisation(self.actor, self.tenant, invitation_id, self.shown(invitation_id))
         return _shown(request, selectors.one_of(self.tenant, invitation_id))
 
 
@@ -295,7 +297,7 @@ class RefuseOrganisation(_Decision):
     @idempotent
     def post(self, request: Request, uid: str, invitation_id: int) -> Response:
         """`found_tenant_id` is somebody else's: forget what that account gave. The invitation stays open."""
-        confirming.refuse_organisation(self.actor, self.tenant, invitation_id, self.shown())
+        confirming.refuse_organisation(self.actor, self.tenant, invitation_id, self.shown(invitation_id))
         return _shown(request, selectors.one_of(self.tenant, invitation_id))
 
 

@@ -132,7 +132,8 @@ def test_the_question_whose_organisation_it_was_is_asked_once(cast: Cast, api_of
     for act in ("confirm-organisation", "refuse-organisation"):
         assert api.post(f"{place}/{number}/{act}", shown).code == "conflict"
         assert api.post(f"{place}/{number}/{act}").fields == set(shown), "it has to say which organisation"
-    assert api.post(f"{place}/999999/confirm-organisation", shown).status == 404
+    for body in (shown, None):
+        assert api.post(f"{place}/999999/confirm-organisation", body).status == 404
 
 
 @pytest.mark.parametrize("act", ["confirm-organisation", "refuse-organisation"])
