@@ -109,17 +109,8 @@ class Line:
         """
         http = session_of_thread(outbound_config())
         try:
-            if self.account:
-                return self.account.token(
-                    http,
-                    self.cloud,
-                    self.entra_tenant_id,
-                    self.credential,
-                    scope=scope,
-                    fresh=fresh,
-                    since=self.checked,
-                )
-            return identity.app_token(
+            ask = self.account.token if self.account else identity.app_token
+            return ask(
                 http,
                 self.cloud,
                 self.entra_tenant_id,
