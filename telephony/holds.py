@@ -23,7 +23,6 @@ from audit.services import Changes, record
 from core.errors import InvalidInput, NotFound, UmpError
 from replication.registry import chore
 from telephony import intervals, numbers
-from telephony.landing import place_of
 from telephony.models import LISTED, HoldKind, NumberHold, NumberRange, PhoneNumber
 from tenants import offers, scope
 from tenants.access import SYSTEM, Actor
@@ -53,9 +52,8 @@ def of_tenant(tenant: Tenant, search: str = "", kind: str = "") -> QuerySet[Numb
 
 
 def matching(search: str) -> Q:
-    digits = "".join(sign for sign in search if sign.isdecimal())
     words = Q(holder__icontains=search) | Q(note__icontains=search) | Q(created_by__icontains=search)
-    return words | Q(span__contains=place_of(digits)) if len(digits) >= intervals.SHORTEST else words
+    return words | intervals.with_number(search)
 
 
 def get(tenant: Tenant, uid: uuid.UUID) -> NumberHold:

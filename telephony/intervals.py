@@ -3,9 +3,12 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
+from django.db.models import Q
+
 from audiocodes.dialplan import LINE, SCALE, GrammarError, Rule, parse
 from core.errors import InvalidInput
 from core.words import first_of
+from telephony.landing import place_of
 from telephony.models import Interval
 
 SHORTEST = 6
@@ -73,6 +76,17 @@ def fields(rule: Rule) -> dict[str, Any]:
 def words(rule: Rule) -> str:
     first, last = number(rule, rule.low), number(rule, rule.high)
     return first if first == last else f"{first} to {last}"
+
+
+def digits_of(search: str) -> str:
+    """Of what somebody typed: those that `int` reads, which a footnote's sign is not."""
+    return "".join(sign for sign in search if sign.isdecimal())
+
+
+def with_number(search: str) -> Q:
+    """Intervals that hold the number in it; nothing further where there is none."""
+    digits = digits_of(search)
+    return Q(span__contains=place_of(digits)) if len(digits) >= SHORTEST else Q()
 
 
 def named(rules: Iterable[Rule]) -> str:

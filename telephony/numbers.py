@@ -37,6 +37,7 @@ from domains.models import CustomDomain
 from replication.words import Chip
 from sbc.models import Rule, Sbc
 from sites.models import Site
+from telephony.intervals import digits_of
 from telephony.models import HoldKind, NumberHold, NumberKind, PhoneNumber
 from tenants.models import Tenant
 
@@ -117,7 +118,7 @@ def found(rows: QuerySet[Any], *, search: str = "", state: str = "", kind: str =
 
 
 def _matching(search: str) -> Q:
-    digits = "".join(sign for sign in search if sign.isdecimal())
+    digits = digits_of(search)
     if digits and not any(sign.isalpha() for sign in search):
         return Q(search__contains=digits)
     people = DirectoryUser.objects.filter(LISTED, browse.matching(search))

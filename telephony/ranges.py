@@ -44,9 +44,7 @@ def of_tenant(tenant: Tenant, search: str = "") -> QuerySet[NumberRange]:
 
 
 def matching(search: str) -> Q:
-    digits = "".join(sign for sign in search if sign.isdecimal())
-    words = Q(name__icontains=search) | Q(note__icontains=search)
-    return words | Q(span__contains=place_of(digits)) if len(digits) >= intervals.SHORTEST else words
+    return Q(name__icontains=search) | Q(note__icontains=search) | intervals.with_number(search)
 
 
 def get(tenant: Tenant, uid: uuid.UUID) -> NumberRange:
