@@ -75,10 +75,8 @@ def change(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             services.set_zone(actor_of(request), **form.wish())
-        except InvalidInput as error:
+        except (InvalidInput, Conflict) as error:
             add_error(form, error)
-        except Conflict as error:
-            form.add_error(None, f"{error.message} {error.advice}")
         else:
             messages.success(request, "Saved. Press Test to see whether the portal can write there.")
             return SeeOther(BASE)

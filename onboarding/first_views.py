@@ -50,10 +50,8 @@ def tenant_step(request: HttpRequest, tenant: Tenant) -> HttpResponse:
             services.change_customer(
                 actor_of(request), tenant, form.customer(), cloud=values["cloud"], version=values["version"]
             )
-        except InvalidInput as error:
+        except (InvalidInput, Conflict) as error:
             add_error(form, error)
-        except Conflict as error:
-            form.add_error(None, f"{error.message} {error.advice}")
         else:
             return SeeOther(frame.address(tenant, Step.CONNECT))
     context = frame.wizard(onboarding, Step.TENANT) | _first(form, actor_of(request))

@@ -145,10 +145,8 @@ def edit(request: HttpRequest, tenant: Tenant, design_id: uuid.UUID) -> HttpResp
         try:
             version = form.cleaned_data["version"]
             services.change(actor_of(request), design, version=version, **form.wish())
-        except InvalidInput as error:
+        except (InvalidInput, Conflict) as error:
             add_error(form, error)
-        except Conflict as error:
-            form.add_error(None, f"{error.message} {error.advice}")
         else:
             messages.success(request, "Saved. Look at the plan: nothing at Microsoft has changed yet.")
             return SeeOther(address(tenant, design))

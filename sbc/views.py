@@ -47,10 +47,8 @@ def edit(request: HttpRequest, sbc_id: uuid.UUID) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             _, tried = services.change(actor_of(request), sbc, **form.cleaned_data)
-        except InvalidInput as error:
+        except (InvalidInput, Conflict) as error:
             add_error(form, error)
-        except Conflict as error:
-            form.add_error(None, f"{error.message} {error.advice}")
         else:
             messages.success(request, "Saved; the connection is being tried." if tried else "Saved.")
             return SeeOther(f"{BASE}{sbc.uid}/")

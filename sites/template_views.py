@@ -286,11 +286,8 @@ def _save(
             saved = templates.add(actor, **wish)
         else:
             saved = templates.change(actor, template, version=version, **wish)
-    except InvalidInput as error:
+    except (InvalidInput, Conflict) as error:
         add_error(form, error)
-        return None
-    except Conflict as error:
-        form.add_error(None, f"{error.message} {error.advice}")
         return None
     messages.success(request, f"{saved.name} was saved{' as a draft' if wish['draft'] else ''}.")
     return saved

@@ -154,10 +154,8 @@ def edit(request: HttpRequest, tenant: Tenant, site_id: uuid.UUID) -> HttpRespon
         try:
             wish = form.wish() | {"template": template, "version": form.cleaned_data["version"]}
             services.change(actor_of(request), site, **wish)
-        except InvalidInput as error:
+        except (InvalidInput, Conflict) as error:
             add_error(form, error)
-        except Conflict as error:
-            form.add_error(None, f"{error.message} {error.advice}")
         else:
             messages.success(request, "Saved.")
             return SeeOther(address(tenant, site))

@@ -6,11 +6,9 @@ from typing import Any
 
 from django import forms
 
-from core.errors import InvalidInput, UmpError
 from sites.models import Site
 from telephony.holds import LONGEST_HOLDER, LONGEST_NOTE
 from telephony.models import NumberKind, NumberRange
-from tenants.forms import add_error
 
 PLAIN = {"class": "mono", "autocomplete": "off", "spellcheck": "false"}
 
@@ -98,11 +96,3 @@ class ReserveRangeForm(ReserveForm):
 class BlockRangeForm(BlockForm):
     first, last = _from(), _to()
     field_order = ("first", "last")
-
-
-def complain(form: forms.Form, error: UmpError) -> None:
-    """What a service refused: beside the field that it names, or above the form."""
-    if isinstance(error, InvalidInput):
-        add_error(form, error)
-    else:
-        form.add_error(None, f"{error.message} {error.advice}")

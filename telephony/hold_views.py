@@ -15,12 +15,13 @@ from django.shortcuts import render
 from core.errors import UmpError
 from directory.browse import as_uuid
 from telephony import holds, intervals, numbers, selectors, views
-from telephony.forms import BlockForm, BlockRangeForm, ReserveForm, ReserveRangeForm, complain
+from telephony.forms import BlockForm, BlockRangeForm, ReserveForm, ReserveRangeForm
 from telephony.models import HoldKind, NumberHold, PhoneNumber
 from tenants import offers, tables
 from tenants.abilities import Ability
 from tenants.access import Actor
 from tenants.answers import leave_dialog
+from tenants.forms import add_error
 from tenants.models import Tenant
 from tenants.web import actor_of, tenant_view
 
@@ -106,7 +107,7 @@ def _many(request: HttpRequest, tenant: Tenant, name: str) -> HttpResponse:
         try:
             told = _carry_out(actor_of(request), tenant, name, fitting, form.cleaned_data)
         except UmpError as error:
-            complain(form, error)
+            add_error(form, error)
         else:
             _tell(request, act, told + [(one.number, why) for one, why in skipped], len(chosen))
             return leave_dialog(request, f"{base(tenant)}?{request.GET.urlencode()}")
@@ -252,7 +253,7 @@ def _by_hand(request: HttpRequest, tenant: Tenant, name: str) -> HttpResponse:
             rule = intervals.between(given.pop("first"), given.pop("last"))
             _HOLD[name](actor_of(request), tenant, [rule], **given)
         except UmpError as error:
-            complain(form, error)
+            add_error(form, error)
         else:
             messages.success(request, f"{intervals.words(rule)}: {rule.numbers:,} {act.done}.")
             return leave_dialog(request, f"{base(tenant)}holds/")

@@ -11,12 +11,13 @@ from core.errors import UmpError
 from replication.words import Chip
 from sites.models import Site
 from telephony import ranges
-from telephony.forms import RangeForm, complain
+from telephony.forms import RangeForm
 from telephony.models import NumberRange
 from telephony.ranges import Figures
 from tenants import offers, tables
 from tenants.abilities import Ability
 from tenants.answers import leave_dialog
+from tenants.forms import add_error
 from tenants.models import Tenant
 from tenants.web import actor_of, tenant_view
 
@@ -102,7 +103,7 @@ def add(request: HttpRequest, tenant: Tenant) -> HttpResponse:
         try:
             made = ranges.add(actor_of(request), tenant, **given)
         except UmpError as error:
-            complain(form, error)
+            add_error(form, error)
         else:
             messages.success(request, f"The range {made.name} has {made.numbers:,} numbers.")
             return leave_dialog(request, _base(tenant))
@@ -117,7 +118,7 @@ def change(request: HttpRequest, tenant: Tenant, range_id: uuid.UUID) -> HttpRes
         try:
             ranges.change(actor_of(request), row, **form.given())
         except UmpError as error:
-            complain(form, error)
+            add_error(form, error)
         else:
             messages.success(request, "Saved.")
             return leave_dialog(request, _base(tenant))

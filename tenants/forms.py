@@ -4,7 +4,7 @@ from typing import Any
 
 from django import forms
 
-from core.errors import InvalidInput
+from core.errors import InvalidInput, UmpError
 from tenants.models import Plan, Service, Tenant
 
 GUID_WRONG = "Enter it as Microsoft shows it, such as 3f2b8c1e-6a0d-4a53-8f7c-2d1b9e0a4c77."
@@ -20,8 +20,11 @@ def guid_field(label: str, help_text: str, *, required: bool = True) -> forms.UU
     )
 
 
-def add_error(form: forms.Form, error: InvalidInput) -> None:
-    """Put what a service refused beside the field it named, in words."""
+def add_error(form: forms.Form, error: UmpError) -> None:
+    """Put what a service refused, in words, beside the field that it names, or above the form."""
+    if not isinstance(error, InvalidInput):
+        form.add_error(None, f"{error.message} {error.advice}")
+        return
     why = error.fields.get("why", "")
     text = f"{why[:1].upper()}{why[1:]}." if why else f"{error.message} {error.advice}"
     form.add_error(error.field if error.field in form.fields else None, text)

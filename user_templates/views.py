@@ -148,10 +148,8 @@ def _edit(request: HttpRequest, tenant: Tenant, row: UserTemplate | None) -> Htt
     if request.method == "POST" and form.is_valid():
         try:
             kept = _keep(actor_of(request), tenant, form, row)
-        except InvalidInput as error:
+        except (InvalidInput, Conflict) as error:
             add_error(form, error)
-        except Conflict as error:
-            form.add_error(None, f"{error.message} {error.advice}")
         else:
             messages.success(
                 request, "Saved. See below what it would do, then start it." if not kept.on else "Saved."

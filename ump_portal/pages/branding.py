@@ -83,10 +83,8 @@ def edit(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             branding.change(actor_of(request), form.wish(), version=form.cleaned_data["version"])
-        except InvalidInput as error:
+        except (InvalidInput, Conflict) as error:
             add_error(form, error)
-        except Conflict as error:
-            form.add_error(None, f"{error.message} {error.advice}")
         else:
             messages.success(request, "Saved. It is in force everywhere within a few seconds.")
             return SeeOther(PAGE)
