@@ -67,8 +67,7 @@ def edit_user(who: Who, user: User, *, email: str, name: str) -> User:
         if "email" in changes:
             EmailAddress.objects.filter(user=user).delete()
             EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
-    if "email" in changes:
-        end_sessions(user.id)
+            end_sessions(user.id)
     _record(who, "user.edited", user, changes)
     return user
 

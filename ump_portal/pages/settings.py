@@ -247,20 +247,7 @@ def _replication() -> list[Setting]:
             "How often each customer is brought in step.",
             ("replication_cycle",),
         ),
-        Setting(
-            "Max Access Failures",
-            str(installation.get("max_access_failures") or "0: the rule is off"),
-            "",
-            "So many within the window mark a customer's connection Degraded; a customer may have its own.",
-            ("max_access_failures",),
-        ),
-        Setting(
-            "Access Failure Window",
-            _window(installation.get("access_failure_window")),
-            "",
-            "Failures count within this time.",
-            ("access_failure_window",),
-        ),
+        *_access_failures(),
         Setting(
             "Proof read",
             f"every {settings.PROOF_READ_HOURS} hours",
@@ -285,6 +272,25 @@ def _replication() -> list[Setting]:
             str(settings.WORKER_THREADS),
             "WORKER_THREADS",
             "Lanes run side by side.",
+        ),
+    ]
+
+
+def _access_failures() -> list[Setting]:
+    return [
+        Setting(
+            "Max Access Failures",
+            str(installation.get("max_access_failures") or "0: the rule is off"),
+            "",
+            "So many within the window mark a customer's connection Degraded; a customer may have its own.",
+            ("max_access_failures",),
+        ),
+        Setting(
+            "Access Failure Window",
+            _window(installation.get("access_failure_window")),
+            "",
+            "Failures count within this time.",
+            ("access_failure_window",),
         ),
     ]
 
