@@ -236,12 +236,7 @@ def test_what_changed_in_teams_while_a_build_waited_is_not_done(
     stage.carried_out(stage.build(design))
     with scope.one(stage.tenant.id):
         services.change(SYSTEM, design, number="+4930222", spec={**design.spec, "greeting": "Good day"})
-    stage.teams.before_write = refuse_of("Set-CsCallQueue")
-    command = stage.carried_out(stage.build(design))
-    assert command.state == "suspended"
-    stage.teams.before_write = lambda cmdlet: None
-    with scope.one(stage.tenant.id):
-        queue.retry(SYSTEM, command)
+    command = retried_after(stage, design, "Set-CsCallQueue")
     stage.teams.bodies.clear()
     written = list(stage.teams.writes)
     assert code_of(stage.carried_out(command)) == "resource_plan_changed"
@@ -253,22 +248,25 @@ def test_what_changed_in_teams_while_a_build_waited_is_not_done(
 
 def test_a_suspended_build_goes_on_where_it_stopped(stage: Stage) -> None:
     design = stage.add()
-    stage.teams.before_write = refuse_of("New-CsAutoAttendant")
+    command = retried_after(stage, design, "New-CsAutoAttendant")
+    assert stage.carried_out(command).state == "succeeded"
+    assert state_of(stage, design).state == DesignState.BUILT
+
+
+def retried_after(stage: Stage, design: Design, refused: str) -> Command:
+    """A build that was suspended as this cmdlet was refused, and that somebody retries; it has not gone on yet."""
+
+    def refuse(cmdlet: str) -> None:
+        if cmdlet == refused:
+            raise UmpError.of("account_disabled")
+
+    stage.teams.before_write = refuse
     command = stage.carried_out(stage.build(design))
     assert command.state == "suspended"
     stage.teams.before_write = lambda cmdlet: None
     with scope.one(stage.tenant.id):
         queue.retry(SYSTEM, command)
-    assert stage.carried_out(command).state == "succeeded"
-    assert state_of(stage, design).state == DesignState.BUILT
-
-
-def refuse_of(name: str) -> Callable[[str], None]:
-    def refuse(cmdlet: str) -> None:
-        if cmdlet == name:
-            raise UmpError.of("account_disabled")
-
-    return refuse
+    return command
 
 
 @pytest.mark.parametrize("code", ["resource_account_propagating", "throttled"])
