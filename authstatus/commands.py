@@ -1,9 +1,9 @@
 """Verify credentials: examine what is stored, keep what was found, and let held work go on or hold it."""
 
 import datetime as dt
-import time
 
 from django.conf import settings
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from authstatus import checking, findings, keys_on_file, organization, registration_keys
@@ -40,8 +40,7 @@ class VerifyCredentials(Kind):
     reconcile = "Reads only; a second check simply looks again."
 
     def run(self, ctx: Context) -> Outcome:
-        began = time.monotonic()
-        stored, line = self._opened(ctx)
+        stored, began, line = self._opened(ctx)
         tenant = stored.tenant
         try:
             said = self._examine(ctx, line, checking.needs_of(tenant, Method(stored.method)))
@@ -58,15 +57,15 @@ class VerifyCredentials(Kind):
         self._read_ends(ctx, line)
         return Done(_success(said, tenant))
 
-    def _opened(self, ctx: Context) -> tuple[Connection, lines.Line]:
-        """What is stored, and the line made from it."""
+    def _opened(self, ctx: Context) -> tuple[Connection, dt.datetime, lines.Line]:
+        """What is stored, when it was read by the database's clock, and the line made from it."""
         with scope.one(ctx.customer):
             found = Connection.objects.select_related("tenant", "secret__key").filter(tenant_id=ctx.customer)
-            stored: Connection | None = found.first()
+            stored = found.annotate(read_at=Now()).first()
             if stored is None:
                 raise UmpError.of("connection_missing")
             try:
-                return stored, lines.line_through(stored)
+                return stored, stored.read_at, lines.line_through(stored)
             except UmpError as error:
                 self._check_failed(ctx, error)
                 raise
@@ -119,7 +118,7 @@ class VerifyCredentials(Kind):
         said: checking.Examination,
         stored: Connection,
         found: dict[str, object] | None,
-        began: float,
+        began: dt.datetime,
     ) -> bool:
         """History, findings, the connection's state and the lane's suspension change together.
 
@@ -132,7 +131,7 @@ class VerifyCredentials(Kind):
                 verification=said.verification,
                 problem=problem,
                 version=stored.row_version,
-                ago=dt.timedelta(seconds=time.monotonic() - began),
+                began=began,
             )
             if tenant is None:
                 return False

@@ -259,17 +259,19 @@ def note_check(
     verification: Verification,
     problem: Mapping[str, object] | None,
     version: int | None = None,
-    ago: dt.timedelta = dt.timedelta(0),
+    began: dt.datetime | None = None,
 ) -> Tenant | None:
-    """Keep what a check of the credentials said, which began so long `ago`, and what it makes of the deploy state.
+    """Keep what a check of the credentials said, and what it makes of the deploy state.
 
+    `began` is the database's time before anything was asked: what the check was given is no older, however long it
+    took. Without it, now.
     None when the connection has another row_version than `version`: then the check was about something else.
     """
     own = Connection.objects.filter(
         tenant_id=tenant_id, **({} if version is None else {"row_version": version})
     )
     kept = own.update(
-        verification=verification, problem=problem, verified_at=Now() - ago, propagating_until=None
+        verification=verification, problem=problem, verified_at=began or Now(), propagating_until=None
     )
     if version is not None and not kept:
         return None

@@ -2,6 +2,7 @@
 
 import argparse
 import datetime as dt
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +17,7 @@ from m365 import identity, pacing
 from m365.permissions import PROFILES, ROLES
 from replication import sweeper
 from replication.models import Command, State
-from tenants import lines, scope
+from tenants import lines, scope, services
 from tenants.models import Connection, DeployState, Tenant, Verification
 from tests.directory.pretend import Customer, Worker, code_of
 from ump_portal import cli
@@ -103,6 +104,23 @@ def test_no_process_uses_a_token_from_before_the_last_check(
     new = token()
     assert new.roles == set(LEAST)
     assert token() is new
+
+
+def test_what_a_check_was_given_is_still_good_after_it_however_slow_its_end(
+    contoso: Customer, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its time is the database's at its beginning: reckoned at the end, each pause would make its token too old."""
+    real = services.note_check
+
+    def later(*args: Any, **kwargs: Any) -> Tenant | None:
+        time.sleep(0.2)
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(services, "note_check", later)
+    assert check(worker, contoso).state == State.SUCCEEDED
+    [(_, _, given)] = identity._tokens._values.values()
+    with scope.one(contoso.tenant.id):
+        assert lines.open_line(contoso.tenant.id).token() is given
 
 
 # --- Each thing on its own ----------------------------------------------------------------------------------
