@@ -44,8 +44,9 @@ def _text(given: bytes) -> str:
 
 
 class SiteVoiceForm(forms.Form):
-    """Each site has its own route, policy and, where there are rules, dial plan."""
+    """Each site has its own route, policy and, where there are rules, dial plan. `version`: what was looked at."""
 
+    version = forms.CharField(widget=forms.HiddenInput, required=False)
     pattern = forms.CharField(
         label="Number pattern",
         max_length=LONGEST_PATTERN,
@@ -95,4 +96,5 @@ class SiteVoiceForm(forms.Form):
             "max_sessions": row.max_sessions,
             "media_bypass": row.media_bypass,
             "rules": "\n".join(lines),
+            "version": row.version,
         }

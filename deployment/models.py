@@ -130,3 +130,8 @@ class SiteVoice(TenantOwned):
 
     class Meta(TenantOwned.Meta):
         constraints = [models.UniqueConstraint(fields=["tenant", "id"], name="site_voice_of_tenant")]
+
+    @property
+    def version(self) -> str:
+        """What a form was filled from, to be compared when it comes back; empty while everything is as usual."""
+        return self.changed_at.isoformat() if self.pk else ""

@@ -351,10 +351,17 @@ def _take_back(run: Run) -> None:
 
 # --- What a site wants in Teams -------------------------------------------------------------------------------
 @transaction.atomic
-def set_voice(actor: Actor, site: Site, *, rules: Sequence[Rule] = (), **given: Any) -> SiteVoice:
-    """Keep how the site's voice routing differs from the usual; Deploy writes it. Raises InvalidInput."""
+def set_voice(
+    actor: Actor, site: Site, *, rules: Sequence[Rule] = (), version: str | None = None, **given: Any
+) -> SiteVoice:
+    """Keep how the site's voice routing differs from the usual; Deploy writes it.
+
+    Raises InvalidInput; Conflict where it is not of the `version` any more that somebody looked at.
+    """
     Site.objects.select_for_update(no_key=True).get(id=site.id)  # two at once: one after the other
     row = SiteVoice.objects.filter(site=site).first() or SiteVoice(tenant_id=site.tenant_id, site=site)
+    if version is not None and row.version != version:
+        raise Conflict("conflict_version", thing=f"the voice routing of {site.name}")
     for field, value in given.items():
         setattr(row, field, value)
     row.rules = [

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django_htmx.http import HttpResponseClientRefresh
 
-from core.errors import InvalidInput, NotFound, UmpError
+from core.errors import Conflict, InvalidInput, NotFound, UmpError
 from deployment import selectors, services
 from deployment.forms import SiteVoiceForm, VerifyForm
 from deployment.models import Act, Run, WriteState
@@ -164,7 +164,7 @@ def site_voice(request: HttpRequest, tenant: Tenant, site_id: uuid.UUID) -> Http
     if request.method == "POST" and form.is_valid():
         try:
             services.set_voice(actor_of(request), site, **form.cleaned_data)
-        except InvalidInput as error:
+        except (InvalidInput, Conflict) as error:
             add_error(form, error)
         else:
             messages.success(request, "Saved. Deploy writes it in Teams.")

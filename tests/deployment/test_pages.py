@@ -98,6 +98,28 @@ def test_without_powershell_both_scripts_and_verify_are_there(
     assert newest(contoso).state == RunState.FAILED
 
 
+def test_whoever_saves_voice_routing_later_is_told_and_undoes_nothing(
+    ready: Tenant, site: Site, olga: Client
+) -> None:
+    url = f"/tenants/{ready.id}/sites/{site.uid}/voice/"
+
+    def wish(pattern: str) -> dict[str, object]:
+        """As typed on a page that is opened now."""
+        return {"pattern": pattern, "port": 5061, "version": olga.get(url).context["form"]["version"].value()}
+
+    first, also_first = wish("1.*"), wish("2.*")
+    assert olga.post(url, first).status_code == 303
+    second, also_second = wish("3.*"), wish("4.*")
+    assert olga.post(url, second).status_code == 303
+    for late in (also_first, also_second):
+        answer = olga.post(url, late)
+        assert answer.status_code == 422
+        assert "Somebody changed the voice routing of" in answer.content.decode()
+        assert f'value="{late["pattern"]}"' in answer.content.decode()
+    with scope.one(ready.id):
+        assert SiteVoice.objects.get(site=site).pattern == "3.*"
+
+
 def test_what_a_site_wants_in_teams_is_kept_and_planned(ready: Tenant, site: Site, olga: Client) -> None:
     url = f"/tenants/{ready.id}/sites/{site.uid}/voice/"
     given = {"pattern": r"^\+41", "port": 5061, "rules": r"National; ^0(\d{9})$; +41$1"}
