@@ -67,11 +67,9 @@ def _store(actor: Actor, form: MailForm) -> bool:
             for name, value in times.items():
                 if value != installation.get(name):
                     installation.change(actor, name, value)
-    except InvalidInput as error:
+    except (InvalidInput, Conflict) as error:
         installation.forget()
         add_error(form, error)
-    except Conflict as error:
-        form.add_error(None, f"{error.message} {error.advice}")
     return not form.errors
 
 

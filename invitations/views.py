@@ -19,6 +19,7 @@ from tenants import tables
 from tenants.abilities import Ability
 from tenants.access import Actor
 from tenants.answers import SeeOther, leave_dialog
+from tenants.forms import add_error
 from tenants.models import Connection, Tenant
 from tenants.web import actor_of, list_view, tenant_view
 
@@ -157,7 +158,7 @@ def edit(request: HttpRequest, tenant: Tenant, invitation_id: int) -> HttpRespon
         try:
             services.edit(actor_of(request), tenant, invitation_id, **form.cleaned_data)
         except Conflict as error:
-            form.add_error(None, f"{error.message} {error.advice}")
+            add_error(form, error)
         else:
             anew = form.cleaned_data["email"] != invitation.email
             messages.success(request, "Saved. A new mail is on its way." if anew else "Saved.")

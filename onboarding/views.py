@@ -124,7 +124,7 @@ def invite(request: HttpRequest, tenant: Tenant) -> HttpResponse:
         try:
             made = services.invite(actor_of(request), tenant, **form.cleaned_data)
         except Conflict as error:
-            form.add_error(None, f"{error.message} {error.advice}")
+            add_error(form, error)
         else:
             messages.success(request, f"The invitation goes to {made.email}. The mail is on its way.")
             return leave_dialog(request, frame.address(tenant, Step.CONNECT))
@@ -262,10 +262,8 @@ def begin_dns(request: HttpRequest, tenant: Tenant) -> HttpResponse:
     if form.is_valid():
         try:
             services.begin_dns(actor_of(request), tenant, **form.wish())
-        except InvalidInput as error:
-            add_error(form, error)
         except UmpError as error:
-            form.add_error(None, f"{error.message} {error.advice}")
+            add_error(form, error)
         else:
             return SeeOther(frame.address(tenant, Step.ROUTE))
     return render(request, "onboarding/route.html", _route_page(request, tenant, form), status=422)

@@ -108,10 +108,8 @@ def add(request: HttpRequest, tenant: Tenant) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             design = services.add(actor_of(request), tenant, kind=kind, **form.wish())
-        except InvalidInput as error:
-            add_error(form, error)
         except UmpError as error:
-            form.add_error(None, f"{error.message} {error.advice}")
+            add_error(form, error)
         else:
             messages.success(request, f"{design.name} is designed. Nothing at Microsoft has changed yet.")
             return SeeOther(address(tenant, design))

@@ -233,11 +233,8 @@ def _acted(
         return None
     try:
         act(form.cleaned_data)
-    except InvalidInput as error:
-        add_error(form, error)
-        return None
     except UmpError as error:
-        form.add_error(None, f"{error.message} {error.advice}")
+        add_error(form, error)
         return None
     messages.success(request, said)
     return SeeOther(address(site))
@@ -259,7 +256,7 @@ def _page(request: HttpRequest, site: Site, form: Any, title: str, path: str, **
 def _complain(form: AddForm, told: Sequence[Verdict], error: UmpError) -> None:
     """Beside the field; of several lines each with its number."""
     if not told:
-        form.add_error(None, f"{error.message} {error.advice}")
+        add_error(form, error)
     for one in told[:MOST_NOTES]:
         if one.error is None:
             continue

@@ -103,7 +103,7 @@ def rotate(request: HttpRequest, endpoint_id: uuid.UUID) -> HttpResponse:
         try:
             changed, value = rotation.rotate(actor_of(request), endpoint, **form.cleaned_data)
         except Conflict as error:
-            form.add_error(None, f"{error.message} {error.advice}")
+            add_error(form, error)
         else:
             context = {"endpoint": changed, "value": value, "renewed": True}
             return render(request, "webhooks/made.html", context, status=201)

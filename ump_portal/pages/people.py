@@ -190,10 +190,8 @@ def _try(form: forms.Form, act: Callable[[], T]) -> T | None:
     """What the act gave, or None with its refusal beside the field that it concerns."""
     try:
         return act()
-    except InvalidInput as error:
+    except (InvalidInput, Conflict, Forbidden) as error:
         add_error(form, error)
-    except (Conflict, Forbidden) as error:
-        form.add_error(None, error.message)
     return None
 
 
