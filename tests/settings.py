@@ -56,3 +56,5 @@ for _database in DATABASES.values():  # noqa: F405  from the settings above
     _database["TEST"] = {"NAME": f"test_ump_{os.getpid()}"}
 STATIC_ROOT = _home / "static"
 STATIC_ROOT.mkdir()
+# Every client of a test is a server of its own, which otherwise would list all files when it begins.
+WHITENOISE_AUTOREFRESH = True
