@@ -585,6 +585,23 @@ def test_a_visit_that_ends_while_a_step_is_under_way_changes_nothing(
     assert way.connection() is None
 
 
+def test_a_link_that_ends_while_it_is_followed_opens_no_visit(
+    way: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Continue was pressed while the invitation was sent anew."""
+    path, looked = way.invite(), visits.invitation_of
+
+    def overtaken(token: str, address: str | None) -> Invitation:
+        found = looked(token, address)
+        mail_anew(way)
+        return found
+
+    monkeypatch.setattr(visits, "invitation_of", overtaken)
+    assert Client().post(path).status_code == 404
+    with scope.one(way.tenant.id):
+        assert not Visit.objects.exists()
+
+
 @pytest.mark.parametrize("bad", ["x", "a" * 43, "%00", "..%2f", "é", "a" * 5000, "visit"])
 def test_a_guessed_link_leads_nowhere(way: Way, bad: str) -> None:
     way.invite()
