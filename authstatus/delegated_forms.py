@@ -34,7 +34,7 @@ class PasswordForm(forms.Form):
         help_text="Of an account without a second factor. It is sealed at once and can never be shown again.",
         widget=forms.PasswordInput(render_value=False, attrs={**NO_MEMORY, "autocomplete": "new-password"}),
     )
-    confirm = forms.CharField(
+    password_again = forms.CharField(
         label="Confirm password",
         max_length=256,
         strip=False,
@@ -43,6 +43,6 @@ class PasswordForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         found: dict[str, Any] = super().clean() or {}
-        if "password" in found and found.pop("confirm", None) != found["password"]:
-            self.add_error("confirm", "The two passwords differ.")
+        if "password" in found and found.pop("password_again", None) != found["password"]:
+            self.add_error("password_again", "The two passwords differ.")
         return found

@@ -56,6 +56,12 @@ class SiteForm(forms.Form):
         for variable in variables:
             self.fields[variable.name] = _field(variable, keep_secrets=keep_secrets)
 
+    def add_prefix(self, field_name: str) -> str:
+        """Secrets are sent under a name that says so: of what is typed too late, accounts.again keeps the rest."""
+        name = super().add_prefix(field_name)
+        hidden = {each.name for each in self.variables if each.is_secret}
+        return f"secret.{name}" if field_name in hidden else name
+
     @staticmethod
     def values_of(site: Site) -> dict[str, Any]:
         """Secret values never come out."""

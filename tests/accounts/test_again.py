@@ -4,17 +4,20 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal import auth as totp
+from django import forms
 from django.test import Client
+from django.urls import get_resolver
 
 from accounts import again
 from accounts.models import User
+from core.redaction import is_secret_key
 from tenants import scope
 from tenants.models import Connection, Membership, Tenant
 from tests.cast import Cast, sign_in, signed_in_at
@@ -105,6 +108,24 @@ def test_what_was_typed_is_there_again_but_for_secrets(cast: Cast, late: Late) -
     with scope.every("the test counts"):
         assert not Tenant.objects.filter(name="Northwind").exists()
     assert "Northwind" not in client.get("/tenants/add/").content.decode(), "once is enough"
+
+
+def _forms(of: type[forms.BaseForm]) -> Iterator[type[forms.BaseForm]]:
+    yield of
+    for each in of.__subclasses__():
+        yield from _forms(each)
+
+
+def test_whatever_is_typed_unseen_is_sent_under_a_name_that_is_never_kept() -> None:
+    get_resolver().url_patterns  # noqa: B018  every page's forms are there once its room is
+    hidden = {
+        (each.__name__, name)
+        for each in _forms(forms.BaseForm)
+        for name, field in getattr(each, "base_fields", {}).items()
+        if isinstance(field.widget, forms.PasswordInput)
+    }
+    assert len(hidden) > 8
+    assert {(form, name) for form, name in hidden if not is_secret_key(name)} == set()
 
 
 def test_what_was_typed_long_ago_is_not_brought_up_again(cast: Cast, late: Late) -> None:

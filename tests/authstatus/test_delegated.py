@@ -521,14 +521,14 @@ def test_a_password_is_saved_only_where_the_settings_allow_it(stage: Stage, clie
     form = {
         "account": stage.admin(stage.contoso),
         "password": "Her own~pass word",
-        "confirm": "Her own~pass word",
+        "password_again": "Her own~pass word",
     }
     assert "Not allowed here" in text_of(client, url(tenant, "switch-to-password/"))
     post(client, url(tenant, "switch-to-password/"), form, 200)
     assert stage.row(tenant).method == Method.TOKEN
     allow(True)
-    post(client, url(tenant, "switch-to-password/"), form | {"password": " x", "confirm": " x"}, 422)
-    differ = post(client, url(tenant, "switch-to-password/"), form | {"confirm": "Her own~pass"}, 422)
+    post(client, url(tenant, "switch-to-password/"), form | {"password": " x", "password_again": " x"}, 422)
+    differ = post(client, url(tenant, "switch-to-password/"), form | {"password_again": "Her own~pass"}, 422)
     assert "The two passwords differ." in differ.content.decode()
     refused_form = post(
         client, url(tenant, "switch-to-password/"), form | {"account": "x"}, 422

@@ -1,5 +1,7 @@
 """Sites: what a person says of one, who may, what is shown to whom."""
 
+import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -7,6 +9,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from audiocodes.script_values import Kind, Variable
 from audit.models import Entry
 from core.errors import Conflict, InvalidInput, UmpError
 from domains.models import CustomDomain, DomainState
@@ -14,13 +17,13 @@ from events.models import Event
 from replication.models import Command
 from sbc.models import Sbc
 from simulator.sbc.device import Device
-from sites import services
-from sites.models import Configuration, Prefix, ScriptTemplate, Site, SiteState, Trunk
+from sites import services, templates
+from sites.models import Configuration, Prefix, Purpose, ScriptTemplate, Site, SiteState, Trunk
 from tenants import scope, secrets
 from tenants.access import SYSTEM
 from tenants.models import Secret, SecretKind
 from tests.breakers.hands import run_due
-from tests.cast import Cast
+from tests.cast import Cast, signed_in_at
 from tests.pages.helpers import SignIn, post, text_of
 from tests.sites.conftest import PASSWORD, act, again, pair, tables, wish
 
@@ -43,7 +46,8 @@ def base(site: Site) -> str:
 def form(sbc: Sbc, template: ScriptTemplate, **changes: Any) -> dict[str, Any]:
     given = wish(sbc, template)
     basic = {"name": given["name"], "sbc": str(sbc.uid), "configuration": "Byoc", "trunk": "derived"}
-    return {**basic, "gateway": given["gateway"], **given["values"], **given["secrets_"], **changes}
+    hidden = {f"secret.{name}": value for name, value in given["secrets_"].items()}
+    return {**basic, "gateway": given["gateway"], **given["values"], **hidden, **changes}
 
 
 def test_secret_values_are_sealed_and_open_for_a_worker_only(site: Site) -> None:
@@ -189,9 +193,26 @@ def test_an_operator_adds_a_site_looks_and_deploys(
     post(olga, f"{base(site)}remove/", {"plan": plan})
     run_due()
     assert tables(device) == before
-    post(olga, f"{base(site)}edit/", form(sbc, byoc, name="Zug", CarrierUserPassword=""))
+    post(olga, f"{base(site)}edit/", form(sbc, byoc, name="Zug"))
     post(olga, f"{base(site)}delete/", {})
     assert "No site yet" in text_of(olga, start)
+
+
+def test_secret_values_that_are_typed_too_late_are_not_kept_whatever_their_name(
+    cast: Cast, sbc: Sbc, client_of: SignIn
+) -> None:
+    secret = Variable("CustomVar.Variable7", Kind.SECRET)
+    template = templates.add(
+        SYSTEM, name="Own", purpose=Purpose.ONBOARDING, script="configure voip\n", variables=[secret]
+    )
+    olga, url = client_of(cast.olga), f"/tenants/{cast.contoso.id}/sites/add/?template={template.uid}"
+    assert f'name="secret.{secret.name}"' in text_of(olga, url)
+    signed_in_at(olga, cast.olga, time.time() - 660)
+    values = {"name": "Zurich", "sbc": str(sbc.uid), f"secret.{secret.name}": "Xk29-qqpl-7781"}
+    assert olga.post(url, values).status_code == 303
+    kept = json.dumps(dict(olga.session.items()))
+    assert "Zurich" in kept
+    assert "Xk29-qqpl-7781" not in kept
 
 
 def test_values_bear_the_labels_of_the_script(cast: Cast, client_of: SignIn, add_site: AddSite) -> None:
