@@ -5,7 +5,8 @@ from pathlib import Path
 
 SETTINGS = Path(__file__).with_name("settings.py")
 HEAD = """# Every setting that is read from the environment, with its default. Made by: ump env-example
-# `ump up` sets what one machine needs; copy this file to .env for docker-compose.
+# `ump up` sets what one machine needs; docker-compose.yml reads those that a file .env beside it sets.
+# NAME_FILE=/path says which file holds the value of NAME.
 """
 
 

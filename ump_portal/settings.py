@@ -5,6 +5,7 @@
 """
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import environ
 
@@ -23,7 +24,10 @@ DEBUG = env.bool("DEBUG", default=False)
 DEMO = env.bool("DEMO", default=False)
 SECRET_KEY = env.str("SECRET_KEY", default="")
 PORTAL_BASE_URL = env.str("PORTAL_BASE_URL", default="http://localhost:8000").rstrip("/")
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1"])
+# Besides the name that people use, and those by which health checks ask.
+ALLOWED_HOSTS = [
+    *env.list("ALLOWED_HOSTS", default=[]), urlsplit(PORTAL_BASE_URL).hostname or "", "localhost", "127.0.0.1",
+]  # fmt: skip
 SECURE = PORTAL_BASE_URL.startswith("https://")
 
 # --- Applications -----------------------------------------------------------------------------------------
@@ -109,7 +113,7 @@ TEMPLATES = [
 FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 INSTALLED_APPS.append("django.forms")
 
-# --- Database (DESIGN 6 and 11) ---------------------------------------------------------------------------
+# --- Database ---------------------------------------------------------------------------------------------
 # `default` is the application's role: it neither owns the tables nor passes row policies. `owner` migrates.
 DATABASE_URL = env.str("DATABASE_URL", default="postgres:///ump")
 DATABASE_OWNER_URL = env.str("DATABASE_OWNER_URL", default=DATABASE_URL)
@@ -123,7 +127,7 @@ for _database in DATABASES.values():
 DATABASE_ROUTERS: list[str] = []
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# --- Queue (DESIGN 4): the broker is only a doorbell ------------------------------------------------------
+# --- Queue: the broker is only a doorbell -----------------------------------------------------------------
 # With no BROKER_URL the messages are files, moved by rename; the queue itself is in the database either way.
 BROKER_URL = env.str("BROKER_URL", default="")
 CELERY_BROKER_URL, CELERY_TRANSPORT_OPTIONS = (
@@ -195,11 +199,11 @@ OUTBOUND_ALLOWED_NETWORKS = env.list(
 OUTBOUND_COUNTRY = env.str("OUTBOUND_COUNTRY", default="Iceland" if DEMO else "")
 OUTBOUND_ADDRESS = env.str("OUTBOUND_ADDRESS", default="")
 
-# --- Microsoft 365 (DESIGN 8) -----------------------------------------------------------------------------
+# --- Microsoft 365 ----------------------------------------------------------------------------------------
 M365_GATEWAY_URL = env.str("M365_GATEWAY_URL", default="")
 M365_CA_BUNDLE = env.str("M365_CA_BUNDLE", default="")
 
-# --- Teams PowerShell (docs/running.md) --------------------------------------------------------------------
+# --- Teams PowerShell (docs/running.md) -------------------------------------------------------------------
 # The program, on workers that have one; empty: what only PowerShell can do in Teams is a script for a person.
 POWERSHELL_PATH = env.str("POWERSHELL_PATH", default="")
 POWERSHELL_TEAMS_MODULE = env.str("POWERSHELL_TEAMS_MODULE", default="MicrosoftTeams")
@@ -207,7 +211,7 @@ POWERSHELL_START_SECONDS = env.float("POWERSHELL_START_SECONDS", default=120.0)
 POWERSHELL_CALL_SECONDS = env.float("POWERSHELL_CALL_SECONDS", default=90.0)
 POWERSHELL_HEAP_MB = env.int("POWERSHELL_HEAP_MB", default=768)
 
-# --- Keys (DESIGN 7) --------------------------------------------------------------------------------------
+# --- Keys -------------------------------------------------------------------------------------------------
 KEK_FILE = env.str("UMP_KEK_FILE", default="")
 KEK_PUBLIC_FILE = env.str("UMP_KEK_PUBLIC_FILE", default="")
 WEB_KEY_FILE = env.str("UMP_WEB_KEY_FILE", default="")
@@ -249,14 +253,14 @@ MFA_TOTP_ISSUER = env.str("PORTAL_NAME", default="UMP Portal")
 BRAND_NAME = MFA_TOTP_ISSUER
 PROVIDER_NAME = env.str("PROVIDER_NAME", default="Your provider")
 
-# --- Addresses (decisions 17 and 25) ----------------------------------------------------------------------
+# --- Addresses --------------------------------------------------------------------------------------------
 API_ALLOWED_IPS = env.list(
     "API_ALLOWED_IPS", default=["169.254.0.1", "127.0.0.1", "::1"] if DEMO else ["169.254.0.1"]
 )
 TRUSTED_PROXIES = env.list("TRUSTED_PROXIES", default=[])
 TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)
 
-# --- Licences (decision 18) -------------------------------------------------------------------------------
+# --- Licences ---------------------------------------------------------------------------------------------
 LICENSE_USERS = env.int("LICENSE_USERS", default=10_000)
 LICENSE_CUSTOMERS = env.int("LICENSE_CUSTOMERS", default=500)
 
@@ -272,6 +276,7 @@ SESSION_COOKIE_AGE = 12 * 3600  # from the sign-in
 SESSION_EXPIRE_AT_BROWSER_CLOSE = True
 CSRF_TRUSTED_ORIGINS = [PORTAL_BASE_URL]
 SECURE_SSL_REDIRECT = SECURE and env.bool("SECURE_SSL_REDIRECT", default=True)
+SECURE_REDIRECT_EXEMPT = [r"^healthz$"]  # asked past the proxy, without TLS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
 SECURE_HSTS_SECONDS = 31_536_000 if SECURE else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE
