@@ -189,7 +189,8 @@ class Apply(_OfPlan):
     def post(self, request: Request, uid: str, plan_id: uuid.UUID) -> Response:
         """Carry out a plan that you looked at, just so; read once more before, and back afterwards.
 
-        409 `changes_moved` when other changes wait by now, or Microsoft has something else: nothing is written then.
+        409 `changes_moved` when other changes wait by now; when Microsoft has something else, the command fails with
+        that code. Nothing is written either way.
         """
         plan = self.plan()
         offers.require(self.tenant, FEATURE)

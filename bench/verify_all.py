@@ -1,4 +1,4 @@
-"""Verify All over a thousand customers of which some are broken in twelve ways: how long, and is each cause named?
+"""Verify All over a thousand customers of which some are broken in eighteen ways: how long, and is each cause named?
 
     .venv/bin/python bench/verify_all.py --json FILE
 
