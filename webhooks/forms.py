@@ -16,6 +16,9 @@ from webhooks.services import TYPES
 
 
 class EndpointForm(forms.Form):
+    """`version` is what the person looked at; a new one has none."""
+
+    version = forms.IntegerField(widget=forms.HiddenInput)
     name = forms.CharField(label="Name", max_length=120, help_text="Which system it is.")
     url = forms.CharField(
         label="URL",
@@ -49,6 +52,8 @@ class EndpointForm(forms.Form):
         self._limited_to = list(endpoint.tenants) if endpoint else []
         if not self._limited_to:
             del self.fields["everybody"]
+        if endpoint is None:
+            del self.fields["version"]
 
     def clean(self) -> dict[str, Any]:
         """An empty list makes a webhook of some customers everybody's only where somebody says so."""
@@ -75,6 +80,7 @@ class EndpointForm(forms.Form):
             "url": endpoint.url,
             "types": endpoint.types,
             "tenants": "\n".join(names(endpoint)),
+            "version": endpoint.row_version,
         }
 
 

@@ -72,7 +72,7 @@ def edit(request: HttpRequest, endpoint_id: uuid.UUID) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             services.change(actor_of(request), endpoint, **form.wish())
-        except InvalidInput as error:
+        except (InvalidInput, Conflict) as error:
             add_error(form, error)
         else:
             messages.success(request, "Saved.")

@@ -45,11 +45,28 @@ def test_a_provider_admin_adds_one_and_sees_its_secret_once(cast: Cast, client_o
         assert Command.objects.filter(kind="deliver_events", target=str(endpoint.id)).count() == 1
     post(pia, f"{base}edit/", {**FORM, "tenants": "Nobody"}, 422)
     post(pia, f"{base}edit/", {**FORM, "url": "http://tickets.example"}, 422)
-    post(pia, f"{base}edit/", {**FORM, "name": "Renamed", "tenants": "contoso"})
+    post(pia, f"{base}edit/", {**form_of(pia, endpoint), "name": "Renamed", "tenants": "contoso"})
     post(pia, f"{base}replay/", {"cursor": "-1"}, 422)
     post(pia, f"{base}replay/", {"cursor": "0"})
     post(pia, f"{base}remove/", {})
     assert not Endpoint.objects.exists()
+
+
+def form_of(browser: Client, endpoint: Endpoint) -> dict[str, object]:
+    """As on a page that is opened now."""
+    page = browser.get(f"/settings/webhooks/{endpoint.id}/edit/")
+    return {**FORM, "version": page.context["form"]["version"].value()}
+
+
+def test_whoever_saves_later_is_told_and_undoes_nothing(cast: Cast, client_of: SignIn) -> None:
+    endpoint, _ = services.add(SYSTEM, name="Tickets", url=FORM["url"])
+    pia, edit = client_of(cast.pia), f"/settings/webhooks/{endpoint.id}/edit/"
+    first, second = form_of(pia, endpoint), form_of(pia, endpoint)
+    post(pia, edit, {**first, "url": "https://tickets.example/new"})
+    late = post(pia, edit, {**second, "name": "Renamed"}, 422).content.decode()
+    assert "Somebody changed Tickets" in late
+    assert 'value="Renamed"' in late
+    assert Endpoint.objects.get().url == "https://tickets.example/new"
 
 
 def leave(tenant: Tenant, *, for_good: bool = False) -> None:
@@ -78,19 +95,19 @@ def test_a_webhook_of_customers_that_left_does_not_become_everybodys(
         assert str(cast.contoso.id) in text_of(pia, page), page
     shown = edited(text_of(pia, f"{base}edit/"))
     assert shown == f"{cast.contoso.id} ({'gone' if for_good else 'Contoso, deleted'})"
-    post(pia, f"{base}edit/", {**FORM, "name": "Renamed", "tenants": shown})
+    post(pia, f"{base}edit/", {**form_of(pia, endpoint), "name": "Renamed", "tenants": shown})
     assert Endpoint.objects.get().tenants == [cast.contoso.id], "not the new one of the same name"
-    refused = post(pia, f"{base}edit/", {**FORM, "tenants": " \n"}, 422).content.decode()
+    refused = post(pia, f"{base}edit/", {**form_of(pia, endpoint), "tenants": " \n"}, 422).content.decode()
     assert "tick All customers" in refused
-    post(pia, f"{base}edit/", {**FORM, "tenants": shown, "everybody": "on"}, 422)
-    post(pia, f"{base}edit/", {**FORM, "tenants": str(uuid.uuid4())}, 422)
+    post(pia, f"{base}edit/", {**form_of(pia, endpoint), "tenants": shown, "everybody": "on"}, 422)
+    post(pia, f"{base}edit/", {**form_of(pia, endpoint), "tenants": str(uuid.uuid4())}, 422)
     assert Endpoint.objects.get().tenants == [cast.contoso.id]
-    post(pia, f"{base}edit/", {**FORM, "tenants": f"{shown}\nfabrikam"})
+    post(pia, f"{base}edit/", {**form_of(pia, endpoint), "tenants": f"{shown}\nfabrikam"})
     assert set(Endpoint.objects.get().tenants) == {cast.contoso.id, cast.fabrikam.id}
-    post(pia, f"{base}edit/", {**FORM, "tenants": "", "everybody": "on"})
+    post(pia, f"{base}edit/", {**form_of(pia, endpoint), "tenants": "", "everybody": "on"})
     assert Endpoint.objects.get().tenants == []
     assert "All customers" not in text_of(pia, f"{base}edit/"), "asked only where it was limited"
-    post(pia, f"{base}edit/", FORM)
+    post(pia, f"{base}edit/", form_of(pia, endpoint))
 
 
 def test_by_the_api_neither(cast: Cast, api: Any) -> None:
