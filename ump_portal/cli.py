@@ -159,29 +159,25 @@ def _tenants_show(options: argparse.Namespace) -> tuple[Any, str]:
 
 def _tenants_add(options: argparse.Namespace) -> tuple[Any, str]:
     from authstatus.services import onboard  # noqa: PLC0415  Django first
-    from core.errors import InvalidInput  # noqa: PLC0415  Django first
     from tenants.models import Cloud, Plan  # noqa: PLC0415  Django first
 
     secret = ""
     if not options.certificate:
         secret = sys.stdin.readline().strip() if options.secret_stdin else getpass.getpass("Client secret: ")
-    try:
-        tenant, command = onboard(
-            _actor(),
-            name=options.name,
-            entra_tenant_id=uuid.UUID(options.entra_tenant_id),
-            client_id=uuid.UUID(options.client_id),
-            client_secret=secret,
-            certificate=options.certificate.read_text() if options.certificate else "",
-            private_key=options.private_key.read_text() if options.private_key else "",
-            cloud=Cloud(options.cloud),
-            domain=options.domain,
-            plan=Plan(options.plan),
-            licensed_users=options.licensed_users,
-            deployed=options.deployed,
-        )
-    except ValueError as error:
-        raise InvalidInput(field="id", why="an Azure Tenant Id and a Client Id are GUIDs") from error
+    tenant, command = onboard(
+        _actor(),
+        name=options.name,
+        entra_tenant_id=uuid.UUID(options.entra_tenant_id),
+        client_id=uuid.UUID(options.client_id),
+        client_secret=secret,
+        certificate=options.certificate,
+        private_key=options.private_key,
+        cloud=Cloud(options.cloud),
+        domain=options.domain,
+        plan=Plan(options.plan),
+        licensed_users=options.licensed_users,
+        deployed=options.deployed,
+    )
     document = {"id": str(tenant.id), "name": tenant.name, "command": command.id}
     return document, f"{tenant.name} is added ({tenant.id}); its first check is command {command.id}."
 
@@ -344,7 +340,7 @@ def _token_create(options: argparse.Namespace) -> tuple[Any, str]:
         scopes=scopes,
         tenant_id=tenant.id if tenant else None,
         networks=options.network or [],
-        lifetime=dt.timedelta(days=options.days),
+        lifetime=options.days,
     )
     document = {"id": str(token.id), "name": token.name, "token": value, "expires": token.expires_at}
     return (
@@ -470,13 +466,32 @@ def _guid(text: str) -> str:
     return str(uuid.UUID(text))
 
 
+def _pem(name: str) -> str:
+    """What is in the file."""
+    try:
+        return Path(name).read_text()
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{name} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise argparse.ArgumentTypeError(
+            f"{name} is not in PEM form, which begins with -----BEGIN"
+        ) from error
+
+
+def _days(text: str) -> dt.timedelta:
+    try:
+        return dt.timedelta(days=int(text))
+    except OverflowError as error:
+        raise argparse.ArgumentTypeError(f"{text} days are too many") from error
+
+
 def _tenant_arguments(add: argparse.ArgumentParser) -> None:
     add.add_argument("name")
-    add.add_argument("--entra-tenant-id", required=True, help="the customer's Azure Tenant Id")
-    add.add_argument("--client-id", required=True, help="of the app registration")
+    add.add_argument("--entra-tenant-id", required=True, type=_guid, help="the customer's Azure Tenant Id")
+    add.add_argument("--client-id", required=True, type=_guid, help="of the app registration")
     add.add_argument("--secret-stdin", action="store_true", help="read the client secret from standard input")
-    add.add_argument("--certificate", type=Path, help="PEM file, instead of a secret")
-    add.add_argument("--private-key", type=Path, help="PEM file of the certificate's key")
+    add.add_argument("--certificate", type=_pem, default="", help="PEM file, instead of a secret")
+    add.add_argument("--private-key", type=_pem, default="", help="PEM file of the certificate's key")
     add.add_argument("--cloud", default="global", choices=["global", "gcc_high", "dod", "china"])
     add.add_argument("--plan", default="pro", choices=["essentials_plus", "pro"])
     add.add_argument("--domain", default="")
@@ -507,7 +522,7 @@ def _token_arguments(tokens: Any) -> None:
     create.add_argument("--tenant", help="bind it to one customer")
     create.add_argument("--scope", action="append", help="narrow it, e.g. tenant:view; may be repeated")
     create.add_argument("--network", action="append", help="CIDR block it may be used from; may be repeated")
-    create.add_argument("--days", type=int, default=365)
+    create.add_argument("--days", type=_days, default=dt.timedelta(days=365))
 
 
 def _user_arguments(users: Any) -> None:

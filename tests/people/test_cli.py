@@ -3,6 +3,8 @@
 import io
 import json
 import sys
+import uuid
+from pathlib import Path
 
 import pytest
 
@@ -117,3 +119,28 @@ def test_it_is_typed_twice_and_checked(
     assert cli.main(["user", "password", "", "--password-stdin"]) == 1
     cast.pia.refresh_from_db()
     assert cast.pia.password == before
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--client-id", "contoso"], "--client-id: invalid"),
+        (["--certificate", "/nowhere/own.pem"], "/nowhere/own.pem cannot be read: No such file or directory"),
+        (["--certificate", "{der}"], "is not in PEM form"),
+    ],
+)
+def test_what_a_customer_is_added_with_is_complained_of_by_its_name(
+    cast: Cast, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
+    der = tmp_path / "own.der"
+    der.write_bytes(b"\x30\x82\xff")
+    given = ["--entra-tenant-id", str(uuid.uuid4()), "--client-id", str(uuid.uuid4()), *words]
+    with pytest.raises(SystemExit):
+        cli.main(["tenants", "add", "Northwind", *(word.replace("{der}", str(der)) for word in given)])
+    assert said in capsys.readouterr().err
+
+
+def test_days_beyond_all_calendars_are_too_many(cast: Cast, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["token", "create", "x", "--days", "9999999999"])
+    assert "9999999999 days are too many" in capsys.readouterr().err
