@@ -33,7 +33,7 @@ from django.db.models.functions import JSONObject, Length, Now
 
 from directory import browse
 from directory.models import LISTED, DirectoryUser
-from domains.models import CustomDomain
+from domains.models import CustomDomain, DomainState
 from replication.words import Chip
 from sbc.models import Rule, Sbc
 from sites.models import Site
@@ -140,7 +140,10 @@ class Own:
 
 
 def own_rules(tenants: Iterable[Tenant]) -> dict[uuid.UUID, Own]:
-    """For each of these customers: Microsoft's id and ours, its sites' gateways and its domains; one query."""
+    """For each of these customers: Microsoft's id and ours, its sites' gateways and its domains; one query.
+
+    Of domains those only that are ready: another's rules may carry a name that was given up, or is merely claimed.
+    """
     tags: dict[uuid.UUID, set[str]] = defaultdict(set)
     listed = list(tenants)
     for tenant in listed:
@@ -150,7 +153,8 @@ def own_rules(tenants: Iterable[Tenant]) -> dict[uuid.UUID, Own]:
         }
     ids = [tenant.id for tenant in listed]
     gateways = Site.objects.filter(tenant_id__in=ids).exclude(gateway="").values_list("tenant_id", "gateway")
-    names = CustomDomain.objects.filter(tenant_id__in=ids).values_list("tenant_id", "name")
+    ready = CustomDomain.objects.filter(tenant_id__in=ids, state=DomainState.READY)
+    names = ready.values_list("tenant_id", "name")
     for tenant_id, tag in gateways.order_by().union(names.order_by(), all=True):
         tags[tenant_id].add(tag.lower())
     return {tenant_id: Own(frozenset(each)) for tenant_id, each in tags.items()}

@@ -14,8 +14,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import User
+from domains.models import CustomDomain, DomainState
 from replication import services as queue
 from replication.models import Command
+from sbc.models import Sbc
 from telephony import holds, ranges
 from telephony.commands import KINDS
 from telephony.intervals import between
@@ -93,6 +95,22 @@ def test_where_they_disagree_comes_first(contoso: Tenant, cast: Cast, client_of:
     for words in ("Assigned: 3", "Free: 1", "Cooling: 1", "Reserved: 1", "Blocked: 1"):
         assert words in page
     assert "not in the copy of the directory" in page
+
+
+@pytest.mark.parametrize("state", DomainState)
+def test_rules_of_a_domain_are_those_of_who_has_it(
+    contoso: Tenant, cast: Cast, client_of: SignIn, state: DomainState
+) -> None:
+    """A name that was removed may be the next customer's, and one that is not verified may be anybody's."""
+    with scope.one(contoso.id):
+        CustomDomain.objects.create(tenant=contoso, name="voice.example", state=state, set_by="x")
+    sbc = Sbc.objects.get()
+    add_rule(sbc, "Voice.example", (place_of("+41445550"), place_of("+41445551")), prefix="+41445550")
+    add_rule(sbc, "voice.example", (place_of("+4432"), place_of("+4433")), prefix="+4432")
+    page = text(client_of(cast.vera).get(f"/tenants/{contoso.id}/numbers/"))
+    whose = state == DomainState.READY
+    assert ("<code>+4432</code>" in page) is whose
+    assert ("No rule" in "".join(table(page))) is not whose, "of +41445550101"
 
 
 @pytest.mark.parametrize(
