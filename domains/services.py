@@ -20,7 +20,7 @@ from domains.steps import REMOVING
 from nameservers import names, zones
 from replication import doorbell, states
 from replication import services as queue
-from replication.models import OPEN, Command
+from replication.models import OPEN, Command, LaneName
 from replication.registry import chore
 from tenants import scope, secrets
 from tenants.access import SYSTEM, Actor
@@ -156,7 +156,7 @@ def cancel(actor: Actor, row: CustomDomain) -> None:
 
     A removal that has begun can only be finished.
     """
-    row = _locked(row)
+    row = _stopped(actor, row)
     removing = row.state == DomainState.REMOVING and not begun_removing(row)
     if row.state != DomainState.SETTING_UP and not removing:
         raise Conflict(thing="the domain", why=f"it is {row.get_state_display().lower()}")
@@ -164,8 +164,6 @@ def cancel(actor: Actor, row: CustomDomain) -> None:
     row.step, row.step_since, row.waiting = ("", None, "") if removing else (row.step, row.step_since, "")
     row.problem = None
     row.save()
-    for command in _open(row):
-        queue.cancel(actor, command)
     note(actor, "domain.cancelled", row)
 
 
@@ -197,18 +195,33 @@ def release_user(actor: Actor, row: CustomDomain, *, by_itself: bool = False) ->
 @transaction.atomic
 def remove(actor: Actor, row: CustomDomain) -> Command:
     """Take away what the portal made of it: the record, the activation user, the domain. Raises Conflict."""
-    row = _locked(row)
+    row = _stopped(actor, row)
     if row.state in {DomainState.REMOVING, DomainState.REMOVED}:
         raise Conflict(thing="the domain", why=f"it is {row.get_state_display().lower()}")
-    for command in _open(row):
-        queue.cancel(actor, command)
     row.state, row.step, row.step_since, row.waiting, row.problem = DomainState.REMOVING, "", None, "", None
     row.save()
     note(actor, "domain.removing", row)
     return queue.submit(actor, REMOVE, row.tenant, target=str(row.id))
 
 
+def _stopped(actor: Actor, row: CustomDomain) -> CustomDomain:
+    """The row, locked, once all work on it was told to stop: a worker holds its command's row before the domain's.
+
+    Whoever finds then that it must not be stopped raises, which takes the cancelling back.
+    """
+    _turn(row)
+    for command in _open(row):
+        queue.cancel(actor, command)
+    return _locked(row)
+
+
+def _turn(row: CustomDomain) -> None:
+    """The lane of all work on domains comes before their rows; until the end nobody queues, begins or ends any."""
+    states.lock_lane(states.lane_for(row.tenant_id, LaneName.IDENTITY))
+
+
 def _locked(row: CustomDomain) -> CustomDomain:
+    _turn(row)
     found: CustomDomain = (
         CustomDomain.objects.select_for_update(no_key=True, of=("self",))
         .select_related("tenant")
@@ -256,11 +269,10 @@ def _release_one(domain_id: uuid.UUID, tenant_id: uuid.UUID) -> bool:
         row = CustomDomain.objects.filter(id=domain_id).first()
         if row is None:
             return False
+        if row.has_user:
+            release_user(SYSTEM, row, by_itself=True)
         CustomDomain.objects.filter(id=domain_id).update(next_look_at=timezone.now() + RELEASE_LOOK)
-        if not row.has_user:
-            return False
-        release_user(SYSTEM, row, by_itself=True)
-        return True
+        return row.has_user
 
 
 # --- The provider's zone ------------------------------------------------------------------------------------

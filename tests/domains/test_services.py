@@ -1,6 +1,13 @@
 """Names, who may have which, and the provider's zone with its key."""
 
+import datetime as dt
+import re
+from collections.abc import Callable
+
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from audit.models import Entry
 from core.errors import Conflict, InvalidInput, UmpError
@@ -96,6 +103,56 @@ def test_the_state_decides_what_can_be_asked(cast: Cast, zone: DnsZone) -> None:
         CustomDomain.objects.update(state=DomainState.REMOVED)
         assert selectors.current(cast.contoso) is None
         assert selectors.steps_of(cast.contoso) == []
+
+
+def order(acted: Callable[[], object]) -> list[str]:
+    """Which rows an act locks or writes, one after the other."""
+    with CaptureQueriesContext(connection) as seen:
+        acted()
+    touched = []
+    for query in (each["sql"] for each in seen.captured_queries):
+        if "NO KEY UPDATE" in query or query.lstrip().startswith(("UPDATE", "WITH", "INSERT")):
+            names = ("replication_lane", "replication_command", "domains_customdomain")
+            touched += [
+                name.partition("_")[2] for name in names if re.search(rf'(FROM|UPDATE) "?{name}', query)
+            ]
+    return list(dict.fromkeys(touched))
+
+
+@pytest.mark.parametrize("act", [services.cancel, services.remove])
+def test_a_running_command_is_stopped_as_its_worker_locks(
+    cast: Cast, zone: DnsZone, worker: Worker, act: Callable[..., object]
+) -> None:
+    """Lane, command, domain: who came from the other end would meet the worker half-way, as it notes a step."""
+    row = begin(cast.contoso)
+    worker.claim()
+    with scope.one(cast.contoso.id):
+        assert order(lambda: act(OLGA, row)) == ["lane", "command", "customdomain"]
+        found = Command.objects.get(kind=services.PROVISION)
+        assert found.cancel_requested_at is not None
+
+
+def test_what_is_queued_for_a_domain_locks_its_lane_first(cast: Cast, zone: DnsZone) -> None:
+    row = begin(cast.contoso)
+    with scope.one(cast.contoso.id):
+        services.cancel(OLGA, row)
+        assert order(lambda: services.retry(OLGA, row))[0] == "lane"
+        services.cancel(OLGA, row)
+        due = timezone.now() - dt.timedelta(hours=1)
+        there = {"state": DomainState.READY, "user_id": "u", "user_made": True, "next_look_at": due}
+        CustomDomain.objects.update(**there)
+    assert order(services.release_due)[0] == "lane"
+
+
+def test_what_cannot_be_stopped_goes_on(cast: Cast, zone: DnsZone) -> None:
+    row = begin(cast.contoso)
+    with scope.one(cast.contoso.id):
+        for state, act in ((DomainState.READY, services.cancel), (DomainState.REMOVING, services.remove)):
+            CustomDomain.objects.update(state=state, done={services.BEGUN: "x"})
+            with pytest.raises(Conflict):
+                act(OLGA, row)
+            assert Command.objects.get().state == "queued"
+            assert not Entry.objects.filter(action="command.cancelled").exists()
 
 
 def test_every_step_says_why_it_waits_and_how_long() -> None:
