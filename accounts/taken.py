@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 
 from core.errors import InvalidInput
 
@@ -19,3 +19,12 @@ def once(field: str, why: str) -> Iterator[None]:
             yield
     except IntegrityError as error:
         raise InvalidInput(field=field, why=why) from error
+
+
+def take_turn(number: int) -> None:
+    """Wait for whoever decides about the same, and keep others out until the transaction ends; then look.
+
+    For what no constraint tells of. It comes before all locks of rows but that of a worker's own command.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [number])

@@ -13,6 +13,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from accounts.taken import take_turn
 from audit.services import Changes, record
 from core.errors import Conflict, InvalidInput, UmpError
 from domains.models import CustomDomain, DnsZone, DomainState
@@ -36,6 +37,7 @@ RELEASE_LOOK = dt.timedelta(days=1)
 _TRIES = 100
 BEGUN = "begun"
 """In `done`: something is being taken away, so nobody can cancel any more."""
+ZONE = 0x7A_6F_6E_65  # an advisory lock's number: "zone"
 _LABEL = re.compile(r"[a-z0-9_-]{1,63}")
 
 
@@ -293,6 +295,7 @@ def set_zone(
 
     Raises InvalidInput naming the field, Conflict when somebody was faster.
     """
+    take_turn(ZONE)  # as long as there is none, nothing can be locked
     row = DnsZone.objects.select_for_update(no_key=True, of=("self",)).select_related(
         "secret"
     ).first() or DnsZone(row_version=0)

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 
 from django.db.models.functions import Now
 
+from accounts.taken import take_turn
 from audiocodes.ovoc import Device
 from core.errors import InvalidInput
 from nameservers import names
 from sbc.models import Ovoc, Sbc, usual_port
-from sbc.services import checked_address
+from sbc.services import DEVICES, checked_address
 
 MOST_NAMED = 20
 Summary = dict[str, list[str]]
@@ -21,6 +22,7 @@ Summary = dict[str, list[str]]
 
 def apply(devices: Sequence[Device], by: str) -> Summary:
     """Names of devices under added, updated, missing, failed and other address; inside a transaction."""
+    take_turn(DEVICES)
     told: Summary = defaultdict(list)
     known = {sbc.ovoc_id: sbc for sbc in Sbc.objects.exclude(ovoc_id=None)}
     manual = list(Sbc.objects.filter(ovoc_id=None))

@@ -12,6 +12,7 @@ from django.db import transaction
 from django.db.models import Model, RestrictedError
 from django.db.models.functions import Now
 
+from accounts.taken import take_turn
 from audit.services import Changes, record
 from core.errors import Conflict, InvalidInput, UmpError
 from core.words import first_of
@@ -29,6 +30,8 @@ MOST = 1_000
 MOST_NAMED = 10
 BATCH = 50
 """Devices whose check one round of the sweeper begins."""
+DEVICES = 0x73_62_63  # an advisory lock's number: "sbc"
+"""Taken before looking whether a name or an address is free, or OVOC is known: one device, one row, one lane."""
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 _WHERE = ("address", "port", "https", "fingerprint", "user")
 """What decides who gets the stored password."""
@@ -37,6 +40,7 @@ _WHERE = ("address", "port", "https", "fingerprint", "user")
 @transaction.atomic
 def add(actor: Actor, *, password: str, **given: Any) -> tuple[Sbc, Command]:
     """Add New SBC, and its first check. Raises InvalidInput naming the field."""
+    take_turn(DEVICES)
     if Sbc.objects.count() >= MOST:
         raise InvalidInput(field="name", why=f"there are {MOST} SBCs already")
     values = _cleaned(Sbc(), **given)
@@ -55,6 +59,7 @@ def change(
 
     Raises InvalidInput naming the field; Conflict (conflict_version) when somebody was faster.
     """
+    take_turn(DEVICES)
     locked = Sbc.objects.select_for_update(no_key=True).get(id=sbc.id)
     if version is not None and locked.row_version != version:
         raise Conflict("conflict_version", thing=locked.name)
@@ -124,6 +129,7 @@ def reload(actor: Actor) -> Command:
 @transaction.atomic
 def set_ovoc(actor: Actor, *, password: str = "", **given: Any) -> Ovoc:
     """Where OVOC is. Raises InvalidInput naming the field."""
+    take_turn(DEVICES)
     ovoc = Ovoc.objects.select_for_update(no_key=True).filter(id=1).first() or Ovoc()
     values = _reached(ovoc, **given)
     if ovoc.secret_id is None and not password:
