@@ -1,10 +1,11 @@
 """What a list of OVOC changes in the list of SBCs (facts/audiocodes.md 3.7).
 
-Devices that were added by hand stay as they are, but for one that is clearly the same (one address or FQDN): it gets
-its OVOC id. Nothing is ever removed. Address and FQDN are not changed under a stored password: it would go elsewhere.
+Devices that were added by hand stay as they are, but for one that is clearly the same (one address, or an FQDN that
+no other device of OVOC's has): it gets its OVOC id. Nothing is ever removed. Address and FQDN are not changed under a
+stored password: it would go elsewhere.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from django.db.models.functions import Now
@@ -27,17 +28,21 @@ def apply(devices: Sequence[Device], by: str) -> Summary:
     known = {sbc.ovoc_id: sbc for sbc in Sbc.objects.exclude(ovoc_id=None)}
     manual = list(Sbc.objects.filter(ovoc_id=None))
     seen = set()
-    for device in filter(_is_sbc, devices):
+    boxes = [device for device in devices if _is_sbc(device)]
+    named = Counter(map(_fqdn, boxes))
+    for device in boxes:
         seen.add(device.id)
         try:
             address, port = checked_address(device.address)
         except InvalidInput as error:
             told["failed"].append(f"{_name(device)}: {error.fields.get('why', '')}")
             continue
-        sbc = known.get(device.id) or _same(manual, device, address, _port(device, port))
+        fqdn = _fqdn(device) if named[_fqdn(device)] == 1 else ""
+        sbc = known.get(device.id) or _same(manual, fqdn, address, _port(device, port))
         if sbc is None:
             _add(device, address, port, by, told)
         else:
+            manual = [each for each in manual if each != sbc]
             _update(sbc, device, address, port, told)
     for sbc in known.values():
         if sbc.ovoc_id not in seen:
@@ -64,9 +69,8 @@ def _port(device: Device, port: int | None) -> int:
     return port or usual_port(https=device.https is not False)
 
 
-def _same(manual: list[Sbc], device: Device, address: str, port: int) -> Sbc | None:
-    """The one that was added by hand and is this device, if exactly one can be."""
-    fqdn = _fqdn(device)
+def _same(manual: list[Sbc], fqdn: str, address: str, port: int) -> Sbc | None:
+    """The one that was added by hand and is this device, if exactly one can be; an FQDN only if no other has it."""
     found = [
         sbc
         for sbc in manual

@@ -102,6 +102,37 @@ def test_two_devices_that_fit_are_not_guessed_between(
     assert "1 added" in reload().message
 
 
+@pytest.mark.parametrize("address", ["", "169.254.4.66", "169.254.4.67"])
+def test_of_a_pair_at_ovoc_none_is_guessed(
+    ovoc: Any, boxes: Simulator, known: Callable[..., Sbc], address: str
+) -> None:
+    """Two of its devices bear one name: the one at the address is joined, or none."""
+    box = boxes.sbcs.add("pair.example")
+    sbc = known(box, fqdn="pair.example")
+    if address:
+        Sbc.objects.filter(id=sbc.id).update(address=address, port=None)
+    for number in (6, 7):
+        ovoc.put(
+            {"id": number, "name": f"x{number}", "fqdn": "pair.example", "ipAddress": f"169.254.4.6{number}",
+             "productType": "Mediant", "httpsEnabled": False}
+        )  # fmt: skip
+    added = 1 if address else 2
+    assert reload().message.startswith(
+        f"{added} added, {2 - added or 'none'} updated, none missing, none failed"
+    )
+    assert fresh(sbc).ovoc_id == (int(address[-1]) if address else None)
+    assert reload().message == "none added, none updated, none missing, none failed."
+
+
+def test_a_device_that_was_joined_is_joined_to_no_other(ovoc: Any, db: None) -> None:
+    services.add(SYSTEM, name="Ours", address="169.254.4.9", user="Admin", password="x" * 12)
+    for number in (1, 2):
+        ovoc.put({"id": number, "name": f"x{number}", "ipAddress": "169.254.4.9", "httpsEnabled": True})
+    for _ in range(2):
+        assert "x2: another SBC has its address" in reload().result["failed"]
+        assert Sbc.objects.get().ovoc_id == 1
+
+
 @pytest.mark.parametrize("trouble", ["down", "html"])
 def test_an_ovoc_in_trouble_leaves_the_list_as_it_is(ovoc: Any, trouble: str) -> None:
     ovoc.put({"name": "x", "ipAddress": "169.254.4.1", "productType": "Mediant"})
