@@ -6,6 +6,7 @@ goes on where an older one stopped. Nothing sleeps: where Microsoft or the DNS n
 
 import contextlib
 import datetime as dt
+import itertools
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -25,7 +26,7 @@ from m365 import domains as far
 from m365.graph import GraphClient
 from nameservers import zones
 from replication.context import Again, Context, Done, Outcome
-from replication.models import LaneName
+from replication.models import Command, LaneName
 from replication.registry import Kind, register
 from tenants import lines, scope, secrets
 from tenants.abilities import Ability
@@ -36,6 +37,8 @@ LOOK_AGAIN = dt.timedelta(seconds=20)
 LATER = dt.timedelta(minutes=1)
 MUCH_LATER = dt.timedelta(minutes=5)
 TEST_LOOKS, TEST_PAUSE = 6, dt.timedelta(seconds=10)
+MOST_LEFT = 20
+"""Tests in a row that may have left their record; the next removes these."""
 Brought = dict[str, Any]
 """Fields of the domain's row that a step found out."""
 
@@ -500,6 +503,32 @@ class RemoveActivationUser(Kind):
         return Done(f"The activation user of {row.name} was removed; its licence is free again.")
 
 
+def _where(row: DnsZone) -> list[str]:
+    return [row.name, row.server]
+
+
+def _record(number: int, zone_name: str) -> tuple[str, str]:
+    """Name and text of what the test of this number writes."""
+    return f"ump-test-{number}.{zone_name}", f"ump-test={number}"
+
+
+def _begun(ctx: Context, row: DnsZone) -> list[tuple[str, str]]:
+    """Note, before the record is written, where; what tests since one that removed its own may have left there."""
+    if "looks" in ctx.state:
+        return []
+    with ctx.transaction():
+        ctx.checkpoint(where=_where(row))
+        there = Command.objects.filter(kind=TEST, id__lt=ctx.command_id, checkpoint__where=_where(row))
+        earlier = list(there.order_by("-id")[:MOST_LEFT])
+    left = itertools.takewhile(lambda each: not each.checkpoint.get("gone"), earlier)
+    return [_record(each.id, row.name) for each in left]
+
+
+def _gone(ctx: Context) -> None:
+    with ctx.transaction():
+        ctx.checkpoint(gone=True)
+
+
 @register
 class TryDnsZone(Kind):
     """A record is written, looked up and removed, as for a customer's domain."""
@@ -509,13 +538,19 @@ class TryDnsZone(Kind):
     ability = Ability.CHANGE_SETTINGS
     lane = LaneName.PROVIDER
     reconcile = (
-        "The record's name carries the command's number: written again it is one, and the run removes it."
+        "The record's name carries the command's number: written again it is one. The run removes it; what one that "
+        "was cancelled left, the next test removes."
     )
 
     def run(self, ctx: Context) -> Outcome:
         row = services.zone()
         if row is None:
             return Done("There is no zone any more.")
+        was = ctx.state.get("where", _where(row))
+        if was != _where(row):
+            name, _ = _record(ctx.command_id, was[0])
+            told = f"The zone was changed meanwhile; {name} may still be at {was[1]}. Test it again."
+            return Done(told, outcome="partial")
         try:
             outcome = self._try(ctx, row)
         except UmpError as error:  # a test that found the fault has done its work
@@ -530,8 +565,11 @@ class TryDnsZone(Kind):
         from nameservers import records  # noqa: PLC0415  as above
 
         line = zone_line(row)
-        name, text = f"ump-test-{ctx.command_id}.{row.name}", f"ump-test={ctx.command_id}"
+        name, text = _record(ctx.command_id, row.name)
         ctx.report(label="Writing a record", force=True)
+        for left in _begun(ctx, row):
+            ctx.still_ours()
+            records.remove_text(line, *left)
         ctx.still_ours()
         records.add_text(line, name, text)
         ctx.report(label="Looking it up", force=True)
@@ -541,6 +579,7 @@ class TryDnsZone(Kind):
             ctx.still_ours()
             with contextlib.suppress(UmpError):  # what is told is why nobody could look
                 records.remove_text(line, name, text)
+                _gone(ctx)
             raise
         seen = look.having(text) == len(look.answers)
         looks = int(ctx.state.get("looks", 0)) + 1
@@ -551,6 +590,7 @@ class TryDnsZone(Kind):
         ctx.report(label="Removing it", force=True)
         ctx.still_ours()
         records.remove_text(line, name, text)
+        _gone(ctx)
         if not seen:
             limit, why = "1 minute", "it is not to be seen at every name server that is asked"
             raise UmpError.of("domain_late", thing="Finding the record", limit=limit, why=why)

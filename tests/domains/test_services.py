@@ -15,6 +15,7 @@ from domains import selectors, services
 from domains.models import CustomDomain, DnsZone, DomainState
 from domains.steps import BY_HAND, REMOVING, SETTING_UP
 from nameservers import records
+from replication import services as queue
 from replication.models import Command
 from replication.registry import kind_of
 from simulator.nameserver import KEY_NAME, ZONE, zone_secret
@@ -267,3 +268,43 @@ def test_a_test_whose_record_nobody_can_look_up_leaves_none(
     monkeypatch.setattr(records, "look", look)
     assert (try_it(worker).test_problem or {})["code"] == "dns_silent"
     assert microsoft.dns.describe()["records"] == {}
+
+
+def begin_test(worker: Worker) -> Command:
+    """Its record is written, and cannot be seen yet."""
+    command = services.try_zone(OLGA)
+    worker.step()
+    return command
+
+
+def test_what_a_cancelled_test_left_is_removed_by_the_next(
+    zone: DnsZone, microsoft: Simulator, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    microsoft.dns.set({"lag": 3600})
+    with scope.every("a test cancels"):
+        for _ in range(2):
+            queue.cancel(OLGA, begin_test(worker))
+    assert len(microsoft.dns.describe()["records"]) == 1, "the second has removed the first one's"
+    microsoft.dns.set({"lag": 0})
+    assert try_it(worker).test_problem is None
+    assert microsoft.dns.describe()["records"] == {}
+    removed, remove = [], records.remove_text
+    monkeypatch.setattr(records, "remove_text", lambda *what: (removed.append(what), remove(*what)))
+    try_it(worker)
+    assert len(removed) == 1, "its own"
+
+
+def test_a_test_whose_zone_was_changed_says_what_it_left(
+    zone: DnsZone, microsoft: Simulator, worker: Worker
+) -> None:
+    microsoft.dns.set({"lag": 3600})
+    command = begin_test(worker)
+    (left,) = microsoft.dns.describe()["records"]
+    services.set_zone(OLGA, name="other.example", server=zone.server, key_name=zone.key_name)
+    worker.wait_is_over(command)
+    worker.step()
+    with scope.every("a test looks"):
+        command.refresh_from_db()
+    assert (command.state, command.outcome) == ("succeeded", "partial")
+    assert f"{left} may still be at {zone.server}" in command.message
+    assert DnsZone.objects.get().tested_at is None
