@@ -88,14 +88,20 @@ def change(
 
 @transaction.atomic
 def remove(actor: Actor, sbc: Sbc) -> None:
-    """The portal forgets the device; nothing on it changes. Raises Conflict naming the sites that use it."""
-    _record(actor, "sbc.removed", sbc, {"Ip Address": (sbc.host, None)})
-    secret = sbc.secret
+    """The portal forgets the device; nothing on it changes. Nothing where it is gone already.
+
+    Raises Conflict naming the sites that use it.
+    """
+    locked = Sbc.objects.select_for_update(no_key=True).filter(id=sbc.id).first()
+    if locked is None:
+        return
+    _record(actor, "sbc.removed", locked, {"Ip Address": (locked.host, None)})
+    secret = locked.secret
     with scope.every("sites of all customers may lie on the device"):
         try:
-            sbc.delete()
+            locked.delete()
         except RestrictedError as error:
-            raise Conflict(thing=sbc.name, why=_still_used(error.restricted_objects)) from error
+            raise Conflict(thing=locked.name, why=_still_used(error.restricted_objects)) from error
     if secret is not None:
         secret.delete()
 

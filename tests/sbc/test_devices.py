@@ -275,6 +275,16 @@ def test_removing_forgets_the_password_and_a_waiting_check_finds_nothing(
     assert commands(selectors.CHECK)[-1].state == State.SUCCEEDED
 
 
+def test_removing_forgets_a_password_that_was_entered_meanwhile(device: Device, known: Known) -> None:
+    sbc = known(device)
+    services.change(SYSTEM, sbc, **wish(device))
+    services.remove(SYSTEM, sbc)
+    assert not ProviderSecret.objects.exists()
+    services.remove(SYSTEM, sbc)
+    with scope.every("a test looks"):
+        assert Entry.objects.filter(action="sbc.removed").count() == 1, "a second click removes nothing"
+
+
 def test_devices_are_looked_at_when_their_time_has_come(device: Device, known: Known) -> None:
     sbc = known(device)
     assert services.check_due() == 0
