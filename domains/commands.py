@@ -518,8 +518,8 @@ def _begun(ctx: Context, row: DnsZone) -> list[tuple[str, str]]:
         return []
     with ctx.transaction():
         ctx.checkpoint(where=_where(row))
-        there = Command.objects.filter(kind=TEST, id__lt=ctx.command_id, checkpoint__where=_where(row))
-        earlier = list(there.order_by("-id")[:MOST_LEFT])
+        tests = Command.objects.filter(tenant=None, kind=TEST, id__lt=ctx.command_id)
+        earlier = list(tests.filter(checkpoint__where=_where(row)).order_by("-id")[:MOST_LEFT])
     left = itertools.takewhile(lambda each: not each.checkpoint.get("gone"), earlier)
     return [_record(each.id, row.name) for each in left]
 
