@@ -8,7 +8,7 @@ import datetime as dt
 import uuid
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from authstatus import checking, keys_on_file, registration_keys, registrations
@@ -42,6 +42,8 @@ from tenants.models import (
 )
 
 LONGEST_POLL = 300
+QUICK = "quick_replication"
+REPLICATIONS = (QUICK, queue.RESYNC)
 
 
 class _OfCustomer(Holder):
@@ -331,7 +333,7 @@ class Migrate(Kind):
             former = registrations.switch(actor, candidate)
             services.note_check(ctx.customer, verification=Verification.SUCCESSFUL, problem=None)
             queue.resume_for(ctx.customer)
-            queue.submit(actor, "quick_replication", tenant)
+            queue.submit(actor, QUICK, tenant)
             queue.submit(actor, VERIFY, tenant)
             ctx.checkpoint(switched=str(Connection.objects.get(tenant=tenant).secret_id))
         ctx.note(f"The new app registration works and is in use. {_was(former)} is kept until it is proven.")
@@ -352,9 +354,8 @@ class Migrate(Kind):
         """Proven by a replication that went through; refused by whatever holds the customer's data lane."""
         with scope.one(ctx.customer):
             connection: Connection = Connection.objects.get(tenant=tenant)
-            fault = _fault(tenant, former)
+            fault, proven = _fault(tenant, former), _is_proven(tenant, former)
         replaced = ctx.state.get("switched", str(connection.secret_id)) != str(connection.secret_id)
-        proven = tenant.last_replicated_at is not None and tenant.last_replicated_at > former.since
         if proven or replaced:
             with ctx.transaction():
                 registrations.forget_row(former)
@@ -380,6 +381,18 @@ class Migrate(Kind):
             registrations.restore(actor, tenant, problem=dict(fault.to_dict()))
             ctx.checkpoint(rolled_back=fault.message)
         raise UmpError.of("migration_rolled_back", why=fault.message, detail=fault.detail)
+
+
+def _begun(tenant: Tenant, former: Standby) -> QuerySet[Command]:
+    """The data work that began after the switch: what began before may have gone on with the old way in."""
+    found: QuerySet[Command] = Command.objects.filter(tenant=tenant, lane__name=LaneName.DATA)
+    return found.filter(started_at__gt=former.since)
+
+
+def _is_proven(tenant: Tenant, former: Standby) -> bool:
+    """By when the customer was replicated last it could not be told: that one may have begun with the old way in."""
+    replications = _begun(tenant, former).filter(kind__in=REPLICATIONS, dry_run=False)
+    return bool(replications.filter(state=State.SUCCEEDED).exists())
 
 
 def _fault(tenant: Tenant, former: Standby) -> UmpError | None:

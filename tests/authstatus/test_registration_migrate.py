@@ -9,11 +9,13 @@ from django.conf import LazySettings
 from audit.models import Entry
 from authstatus import registrations
 from core.errors import Conflict, InvalidInput
+from directory.commands import QuickReplication
 from m365 import identity
+from replication import runner
 from replication.models import Command, State
 from simulator.registrations import add_app
 from simulator.server import Simulator
-from tenants import provider_app, scope, services
+from tenants import lines, provider_app, scope, services
 from tenants.access import SYSTEM, Actor
 from tenants.credentials import Given
 from tenants.models import AppOwner, Cloud, Connection, Secret, SecretKind, Standby, StandbyRole, Verification
@@ -176,6 +178,29 @@ def test_it_goes_back_although_some_failures_are_allowed(
     app.registration.disabled = True
     identity.forget_everything()
     run_until(worker, command, State.FAILED)
+    assert connection(shared).client_id == before.client_id
+
+
+def test_a_replication_that_began_with_the_old_way_in_proves_nothing(
+    microsoft: Simulator, shared: Customer, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It had opened its line before the switch, and ends well after it; by then the new app is refused."""
+    before, app = connection(shared), own_app(microsoft, shared)
+    worker.queue(shared)
+    older = worker.claim()
+    with scope.one(shared.tenant.id):
+        line = lines.open_proven_line(shared.tenant.id)
+    command = migrate(shared, app)
+    worker.step()
+    app.registration.disabled = True
+    with monkeypatch.context() as patched:
+        patched.setattr(QuickReplication, "line", lambda kind, ctx: line)
+        verdict = runner.run_one(older)
+    runner._settle(older, verdict)
+    assert (verdict.to, set(standbys(shared))) == (State.SUCCEEDED, {StandbyRole.FORMER})
+    identity.forget_everything()
+    run_until(worker, command, State.FAILED)
+    assert code_of(command) == "migration_rolled_back"
     assert connection(shared).client_id == before.client_id
 
 
