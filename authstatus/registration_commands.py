@@ -22,7 +22,7 @@ from m365.registrations import KeyOnFile
 from replication import holds
 from replication import services as queue
 from replication.context import Again, Context, Done, Outcome
-from replication.models import FINAL, OPEN, Command, Lane, LaneName, State
+from replication.models import FINAL, Command, Lane, LaneName, State
 from replication.registry import Kind, register
 from tenants import lines, provider_app, scope, services
 from tenants.abilities import Ability
@@ -396,10 +396,13 @@ def _is_proven(tenant: Tenant, former: Standby) -> bool:
 
 
 def _fault(tenant: Tenant, former: Standby) -> UmpError | None:
-    """What the connection was refused since the switch, also where Max Access Failures lets it be tried again."""
+    """What the connection was refused since the switch, also where Max Access Failures lets it be tried again.
+
+    What began before it counts only where it holds the lane: if it waits for another attempt, the old way in may
+    have been refused, and somebody migrated just because of that.
+    """
     refused = Q(error__scope="connection", error__remedy=Remedy.AFTER_FIX.value)
-    since = Q(state__in=OPEN) | Q(finished_at__gt=former.since)
-    of_data = Command.objects.filter(refused, since, tenant=tenant, lane__name=LaneName.DATA)
+    of_data = _begun(tenant, former).filter(refused)
     failed: Command | None = of_data.order_by("-id").first()
     if failed is not None and failed.error:
         return UmpError.from_dict(failed.error)

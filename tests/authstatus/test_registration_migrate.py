@@ -12,7 +12,7 @@ from core.errors import Conflict, InvalidInput
 from directory.commands import QuickReplication
 from m365 import identity
 from replication import runner
-from replication.models import Command, State
+from replication.models import Command, Lane, LaneName, State
 from simulator.registrations import add_app
 from simulator.server import Simulator
 from tenants import lines, provider_app, scope, services
@@ -179,6 +179,35 @@ def test_it_goes_back_although_some_failures_are_allowed(
     identity.forget_everything()
     run_until(worker, command, State.FAILED)
     assert connection(shared).client_id == before.client_id
+
+
+def test_what_was_refused_before_the_switch_is_no_fault_of_the_new_way_in(
+    microsoft: Simulator, customer: Customer, worker: Worker
+) -> None:
+    """Somebody migrates just because the old one fails, and its refused work still waits for its next attempt."""
+    with scope.one(customer.tenant.id):
+        Connection.objects.update(max_access_failures=5, access_failure_window=60)
+    old = customer.pretend.apps[str(connection(customer).client_id)]
+    identity.forget_everything()
+    old.registration.disabled = True
+    refused = worker.run(customer)
+    assert (refused.state, code_of(refused)) == (State.QUEUED, "app_disabled")
+    app = own_app(microsoft, customer)
+    command = migrate(customer, app)
+    worker.step()
+    _put_off(customer, "2999-01-01T00:00Z")  # all workers are busy
+    worker.wait_is_over(command)
+    worker.step()
+    assert str(connection(customer).client_id) == app.client_id
+    assert set(standbys(customer)) == {StandbyRole.FORMER}
+    _put_off(customer, "2020-01-01T00:00Z")
+    run_until(worker, command, State.SUCCEEDED)
+    assert "proven by a replication" in command.message
+
+
+def _put_off(customer: Customer, until: str) -> None:
+    with scope.one(customer.tenant.id):
+        Lane.objects.filter(tenant=customer.tenant, name=LaneName.DATA).update(not_before=until)
 
 
 def test_a_replication_that_began_with_the_old_way_in_proves_nothing(
