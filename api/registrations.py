@@ -58,7 +58,9 @@ class RegistrationKeyOut(Out):
     service = serializers.CharField(
         source="key.service", allow_blank=True, help_text="Whatever else uses it, as a person has said."
     )
-    removable = serializers.BooleanField()
+    removable = serializers.BooleanField(
+        help_text="The command still leaves one alone that may be the portal's own for all that Microsoft shows."
+    )
     seen_at = serializers.DateTimeField(source="key.seen_at")
 
 

@@ -93,6 +93,18 @@ def find(secret: Secret | ProviderSecret, found: Registration, certificate: str 
     return next((key for key in listed if thumbprint and key.thumbprint == thumbprint), None)
 
 
+def may_be(secret: Secret, key: KeyOnFile) -> bool:
+    """Whether this one that Microsoft lists could be our client secret; of old ones it shows no characters at all.
+
+    In a worker. Raises UmpError (secret_unreadable, key_unavailable).
+    """
+    if secret.kind != SecretKind.CLIENT_SECRET or key.is_certificate:
+        return False
+    if secret.microsoft_id is not None:
+        return key.key_id == str(secret.microsoft_id)
+    return key.hint in {"", secrets.open_secret(secret)[:3]}
+
+
 def is_key(secret: Secret | ProviderSecret | None, key_id: uuid.UUID, ends: dt.datetime | None) -> None:
     """Microsoft has just said so; an end that it does not name stays as it was."""
     if secret is not None:

@@ -38,6 +38,13 @@ OURS = {
     "lost": ("This portal, lost: the next renewal removes it", "warn"),
 }
 """Words and tone for those that the portal made or holds."""
+MAY_BE = {
+    "in_use": "the one that the portal signs in with; renew that first",
+    StandbyRole.CANDIDATE: "the one that is being proven; wait until that is over",
+    StandbyRole.FORMER: "the one that is kept for a while; wait until that is over",
+    "qoe": "the password of the QOE integration; enter another there first",
+}
+"""What one that cannot be told apart may be, and what to do about it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +55,8 @@ class Listed:
     ours: str
     """A word of OURS; empty for another service's, or nobody's that is known."""
     removable: bool
+    perhaps_ours: bool
+    """Not known to be, but one of ours is not known either: the command looks whether this may be it."""
 
     @property
     def words(self) -> str:
@@ -75,7 +84,9 @@ def listed(tenant: Tenant) -> list[Listed]:
     row: Connection | None = Connection.objects.filter(tenant=tenant).select_related("secret").first()
     if row is None or row.app_owner == AppOwner.PROVIDER:
         return []
-    holders = _holders(tenant.id, row)
+    own = _own(row)
+    holders = {one.microsoft_id: word for word, one in own.items() if one.microsoft_id is not None}
+    unknown = any(one.kind == SecretKind.CLIENT_SECRET and one.microsoft_id is None for one in own.values())
     mark = f"{keys_on_file.marker(tenant.id)} "
     with_certificate = row.secret is not None and row.secret.kind == SecretKind.CERTIFICATE_KEY
     found = []
@@ -83,22 +94,25 @@ def listed(tenant: Tenant) -> list[Listed]:
         "name", "key_id"
     ):
         ours = holders.get(key.key_id, "lost" if key.name.startswith(mark) else "")
-        may = key.kind == SecretKind.CLIENT_SECRET or with_certificate
-        found.append(Listed(key, ours, removable=may and ours in {"", "lost"}))
+        of_secret = key.kind == SecretKind.CLIENT_SECRET
+        may = (of_secret or with_certificate) and ours in {"", "lost"}
+        found.append(Listed(key, ours, removable=may, perhaps_ours=may and of_secret and unknown))
     return sorted(found, key=lambda one: not one.ours)
 
 
-def _holders(tenant_id: uuid.UUID, row: Connection) -> dict[uuid.UUID, str]:
-    """Who here holds which of Microsoft's ids."""
-    found: dict[uuid.UUID, str] = {}
-    for standby in Standby.objects.filter(tenant_id=tenant_id).select_related("secret"):
-        if standby.secret is not None and standby.secret.microsoft_id is not None:
-            found[standby.secret.microsoft_id] = standby.role
-    qoe = QoeIntegration.objects.filter(tenant_id=tenant_id).select_related("secret").first()
-    if qoe is not None and qoe.secret.microsoft_id is not None:
-        found[qoe.secret.microsoft_id] = "qoe"
-    if row.secret is not None and row.secret.microsoft_id is not None:
-        found[row.secret.microsoft_id] = "in_use"
+def _own(row: Connection) -> dict[str, Secret]:
+    """What lies here for the registration in use, each with a word of OURS; what is in use comes last."""
+    found: dict[str, Secret] = {}
+    for standby in Standby.objects.filter(tenant_id=row.tenant_id, client_id=row.client_id).select_related(
+        "secret__key"
+    ):
+        if standby.secret is not None:
+            found[standby.role] = standby.secret
+    qoe = QoeIntegration.objects.filter(tenant_id=row.tenant_id, application_id=row.client_id)
+    for integration in qoe.select_related("secret__key"):
+        found["qoe"] = integration.secret
+    if row.secret is not None:
+        found["in_use"] = row.secret
     return found
 
 
@@ -200,12 +214,21 @@ class RemoveKey(Kind):
         graph = line.graph(stop=ctx.stop, before_write=ctx.still_ours)
         found = renewal.own_registration(graph, line)
         key = next((each for each in found.keys if each.key_id == ctx.target), None)
-        with scope.one(ctx.customer):
-            if key is not None and key.key_id in keys_on_file.known(ctx.customer):
-                raise InvalidInput(field="key_id", why="the portal itself uses it by now; renew it instead")
         if key is not None:
+            with scope.one(ctx.customer):
+                _check_not_ours(ctx.customer, key)
             with renewal.as_owner(line):
                 renewal.take_away(graph, found, key, line.credential)
         with ctx.transaction():
             remember(ctx.customer, found.without(ctx.target))
         return Done("It was removed at Microsoft." if key else "It was gone at Microsoft already.")
+
+
+def _check_not_ours(tenant_id: uuid.UUID, key: KeyOnFile) -> None:
+    """Raises InvalidInput for one that the portal uses, or that could be it for all that Microsoft shows."""
+    if key.key_id in keys_on_file.known(tenant_id):
+        raise InvalidInput(field="key_id", why="the portal itself uses it by now; renew it instead")
+    row: Connection = Connection.objects.select_related("secret__key").get(tenant_id=tenant_id)
+    for word, secret in _own(row).items():
+        if keys_on_file.may_be(secret, key):
+            raise InvalidInput(field="key_id", why=f"by what Microsoft shows it may be {MAY_BE[word]}")

@@ -28,6 +28,11 @@ from tenants.selectors import connection_of
 from tenants.web import actor_of, provider_view, tenant_view
 
 WRITES = ("GET", "HEAD", "POST")
+NOT_KNOWN = (
+    "It is not known which secret here is the portal's own. If Microsoft does not show that this is another one, it "
+    "stays, and the command says what to do first."
+)
+"""Beside the question: whether it may be this one only a worker can tell, who opens what is sealed."""
 
 
 def address(tenant: Tenant) -> str:
@@ -212,7 +217,7 @@ def remove_key(request: HttpRequest, tenant: Tenant, key_id: uuid.UUID) -> HttpR
         title=f"Remove {found.key.name or 'this one'} at Microsoft?",
         submit="Remove",
         ask=f"{who} can not sign in with it any more, at once, and nothing brings it back: another one would have to "
-        "be made. What the portal itself uses stays.",
+        f"be made. {NOT_KNOWN if found.perhaps_ours else 'What the portal itself uses stays.'}",
         act=lambda: _of_command(tenant, registration_keys.remove(actor_of(request), tenant, key_id)),
         danger=True,
     )

@@ -33,14 +33,15 @@ class Secret:
     key_id: str
     name: str | None = "Voice portal"
     works_from: float = 0.0  # a fresh one takes a while to reach every sign-in server
+    hinted: bool = True
 
     def shown(self) -> dict[str, Any]:
-        """As Graph lists it: never the value, only its first three characters."""
+        """As Graph lists it: never the value, only its first three characters; of some old ones not even these."""
         return {
             "customKeyIdentifier": None,
             "displayName": self.name,
             "endDateTime": stamp(self.ends),
-            "hint": self.value[:3],
+            "hint": self.value[:3] if self.hinted else None,
             "keyId": self.key_id,
             "secretText": None,
             "startDateTime": stamp(self.starts),

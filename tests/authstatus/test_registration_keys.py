@@ -125,6 +125,49 @@ def test_one_that_the_portal_does_not_use_is_removed(two: Customer, worker: Work
     assert [one.ours for one in listed(two)] == ["in_use"]
 
 
+def remove(customer: Customer, worker: Worker, value: str) -> Command:
+    """Ask for its removal, and let that come to its end."""
+    (far_end,) = [one for one in app_of(customer).registration.secrets if one.value == value]
+    with scope.one(customer.tenant.id):
+        command = registration_keys.remove(OLGA, customer.tenant, uuid.UUID(far_end.key_id))
+    return finish(worker, command)
+
+
+def test_what_may_be_the_portals_own_stays(customer: Customer, worker: Worker) -> None:
+    """Of old secrets Microsoft does not even show the first characters, so nobody can tell which is whose."""
+    let_it_renew(customer)
+    registration, own = app_of(customer).registration, stored(customer)
+    another(registration, "zzz8Q~somebody~elses")
+    another(registration, "yyy8Q~as~old").hinted = registration.secrets[0].hinted = False
+    check(customer, worker)
+    assert {(one.ours, one.removable, one.perhaps_ours) for one in listed(customer)} == {("", True, True)}
+    refused = remove(customer, worker, own)
+    assert code_of(refused) == "invalid_input"
+    assert "may be the one that the portal signs in with; renew that first" in refused.message
+    assert code_of(remove(customer, worker, "yyy8Q~as~old")) == "invalid_input"
+    assert remove(customer, worker, "zzz8Q~somebody~elses").state == State.SUCCEEDED
+    assert set(at_microsoft(customer)) == {own, "yyy8Q~as~old"}
+    assert "could not be told apart" in finish(worker, renew(customer)).message
+    check(customer, worker)
+    assert not any(one.perhaps_ours for one in listed(customer))
+    for value in (own, "yyy8Q~as~old"):
+        assert remove(customer, worker, value).state == State.SUCCEEDED
+    assert at_microsoft(customer) == [stored(customer)]
+
+
+def test_what_may_be_the_qoe_integrations_stays(two: Customer, worker: Worker) -> None:
+    app_of(two).registration.secrets[1].hinted = False
+    with scope.one(two.tenant.id):
+        secret = secrets.store(two.tenant, SecretKind.CLIENT_SECRET, "zzz8Q~somebody~elses", set_by="Olga")
+        QoeIntegration(tenant=two.tenant, application_id=connection(two).client_id, secret=secret).save()
+    refused = remove(two, worker, "zzz8Q~somebody~elses")
+    assert "may be the password of the QOE integration; enter another there first" in refused.message
+    assert len(at_microsoft(two)) == 2
+    with scope.one(two.tenant.id):
+        QoeIntegration.objects.update(application_id=uuid.uuid4())  # then it is on another registration
+    assert remove(two, worker, "zzz8Q~somebody~elses").state == State.SUCCEEDED
+
+
 def test_one_that_came_into_use_meanwhile_stays(two: Customer, worker: Worker) -> None:
     _, other = listed(two)
     with scope.one(two.tenant.id):
@@ -155,7 +198,9 @@ def test_it_is_done_on_the_page(cast: Cast, client_of: SignIn) -> None:
     assert "Who uses Recorder?" in text_of(adam, path)
     post(adam, path, {"service": "Voice"})
     assert "Voice" in text_of(adam, home)
-    assert "Voice can not sign in" in text_of(adam, f"{path}remove/")
+    asked = text_of(adam, f"{path}remove/")
+    assert "Voice can not sign in" in asked
+    assert "It is not known which secret here" in asked
     post(adam, f"{path}remove/", {})
     with scope.one(cast.contoso.id):
         assert Command.objects.filter(kind=registration_keys.REMOVE, target=str(row.key_id)).count() == 1
