@@ -9,7 +9,6 @@ import uuid
 
 from django.conf import settings
 from django.db.models import Q, QuerySet
-from django.utils import timezone
 
 from authstatus import checking, keys_on_file, registration_keys, registrations
 from authstatus.commands import VERIFY
@@ -345,8 +344,8 @@ class Migrate(Kind):
         said = checking.examine(line, checking.needs_of(tenant, Method.APP), stop=ctx.stop)
         if said.problem is None:
             return
-        age = (timezone.now() - candidate.since).total_seconds()
-        if said.waits_for_consent and age < settings.CONSENT_PROPAGATION_SECONDS:
+        spreads = dt.timedelta(seconds=settings.CONSENT_PROPAGATION_SECONDS)
+        if said.waits_for_consent and candidate.age < spreads:
             raise UmpError.of("consent_propagating", permission=said.problem.fields["permission"])
         raise said.problem
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db import transaction
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from authstatus.commands import VERIFY
@@ -55,7 +56,9 @@ _SIGN_IN = (
 def standby_of(tenant_id: uuid.UUID, role: StandbyRole, purpose: Purpose | None = None) -> Standby | None:
     found = Standby.objects.filter(tenant_id=tenant_id, role=role).select_related("secret", "secret__key")
     found = found.filter(purpose=purpose) if purpose else found
-    one: Standby | None = found.first()
+    one = found.annotate(read_at=Now()).first()
+    if one is not None:
+        one.age = one.read_at - one.since
     return one
 
 

@@ -284,7 +284,7 @@ class Renewal:
     # 3. The old one goes
     def _remove(self, former: Waiting) -> Outcome:
         ctx, holder = self.ctx, self.holder
-        left = dt.timedelta(seconds=settings.SECRET_OVERLAP_SECONDS) - (timezone.now() - former.since)
+        left = dt.timedelta(seconds=settings.SECRET_OVERLAP_SECONDS) - former.age
         if left > dt.timedelta():
             return Again("The old one stays a little for what is still under way.", left)
         of_pair = former.secret is not None and former.secret.kind == SecretKind.CERTIFICATE_KEY
@@ -349,8 +349,7 @@ class Renewal:
 # --- The steps at Microsoft, for whoever else adds a credential -----------------------------------------------
 def is_young(row: Waiting) -> bool:
     """Made so recently that Microsoft may not know it everywhere."""
-    age: dt.timedelta = timezone.now() - row.since
-    return age < dt.timedelta(seconds=settings.SECRET_PROPAGATION_SECONDS)
+    return row.age < dt.timedelta(seconds=settings.SECRET_PROPAGATION_SECONDS)
 
 
 def what_of(credential: AppCredential) -> str:

@@ -410,6 +410,8 @@ class Standby(SignIn):
     )
     set_by = models.CharField(max_length=254)
     since = models.DateTimeField(db_default=Now(), editable=False)
+    age: dt.timedelta
+    """How old it was when `standby_of` read it, by the database's clock, as `since` is."""
 
     class Meta(TenantOwned.Meta):
         constraints = [models.UniqueConstraint(fields=["tenant", "role"], name="one_standby_a_role")]
@@ -424,6 +426,8 @@ class ProviderStandby(models.Model):
     certificate = models.TextField(blank=True, help_text="The public certificate in PEM form.")
     set_by = models.CharField(max_length=254)
     since = models.DateTimeField(db_default=Now(), editable=False)
+    age: dt.timedelta
+    """The same, when `provider_app.standby` read it."""
 
 
 class SignInFlow(TenantOwned):

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F
+from django.db.models.functions import Now
 
 from audit.services import record
 from core.errors import InvalidInput, UmpError
@@ -81,9 +82,10 @@ def change(
 # --- Its credential is renewed; each in a transaction of the caller ------------------------------------------
 def standby(role: StandbyRole) -> ProviderStandby | None:
     """What waits beside the credential in use."""
-    found: ProviderStandby | None = (
-        ProviderStandby.objects.select_related("secret", "secret__key").filter(role=role).first()
-    )
+    rows = ProviderStandby.objects.select_related("secret", "secret__key").filter(role=role)
+    found = rows.annotate(read_at=Now()).first()
+    if found is not None:
+        found.age = found.read_at - found.since
     return found
 
 

@@ -1,5 +1,7 @@
 """A client secret is renewed without a gap, and wherever a worker dies, Microsoft is left with no secret too many."""
 
+import datetime as dt
+import types
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,7 +12,7 @@ from django.utils import timezone
 
 from accounts import installation
 from audit.models import Entry
-from authstatus import registrations
+from authstatus import registrations, renewal
 from core.errors import InvalidInput, UmpError
 from m365 import identity
 from m365 import registrations as far
@@ -302,6 +304,29 @@ def test_propagation_is_waited_for(renewable: Customer, worker: Worker) -> None:
     assert stored(renewable) == old
     for secret in app_of(renewable).registration.secrets:
         secret.works_from = 0.0
+    finish(worker, command)
+    assert_renewed(renewable, old)
+
+
+def test_a_worker_whose_clock_is_ahead_waits_as_long_as_others(
+    renewable: Customer, worker: Worker, settings: LazySettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How old something is says the database: until Microsoft knows the new one, and while the old one stays."""
+    ahead = timezone.now() + dt.timedelta(days=1)
+    monkeypatch.setattr(renewal, "timezone", types.SimpleNamespace(now=lambda: ahead))
+    settings.SECRET_OVERLAP_SECONDS, old = 600, stored(renewable)
+    renewable.pretend.behaviour.secret_delay = 3600
+    command = renew(renewable)
+    for _ in range(2):
+        worker.wait_is_over(command)
+        assert worker.step() == State.QUEUED
+    for secret in app_of(renewable).registration.secrets:
+        secret.works_from = 0.0
+    for _ in range(2):
+        worker.wait_is_over(command)
+        assert worker.step() == State.QUEUED
+    assert at_microsoft(renewable) == [old, stored(renewable)]
+    settings.SECRET_OVERLAP_SECONDS = 0
     finish(worker, command)
     assert_renewed(renewable, old)
 
