@@ -80,6 +80,7 @@ def check(actor: Actor, tenant: Tenant) -> Command:
 @transaction.atomic
 def remove(actor: Actor, tenant: Tenant) -> None:
     """Forget the application and its password. Nothing is changed at Microsoft."""
+    Tenant.objects.select_for_update(no_key=True).get(id=tenant.id)  # the password that is there by now goes
     row = of_tenant(tenant)
     if row is None:
         return

@@ -1,10 +1,13 @@
 """QOE integration: what is stored was tried for real, and its faults are nobody else's."""
 
+import threading
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from django.db import connections
 
 from audit.models import Entry
 from authstatus import qoe
@@ -14,8 +17,10 @@ from m365 import identity
 from replication.models import State
 from tenants import scope
 from tenants.access import SYSTEM
-from tenants.models import Connection, Secret, Verification
+from tenants.models import Connection, Secret, Tenant, Verification
+from tests.cast import Cast
 from tests.directory.pretend import Customer, Worker
+from tests.invitations.test_visit_race import somebody_waits
 
 pytestmark = pytest.mark.django_db
 MAY = {"roles": ["CallRecords.Read.All", "User.Read.All"]}
@@ -121,3 +126,42 @@ def test_another_password_or_its_removal_leaves_no_old_one(add_customer: Callabl
         told = list(Entry.objects.filter(action__startswith="qoe.").values_list("action", flat=True))
     assert sorted(told) == ["qoe.removed", "qoe.set", "qoe.set"]
     assert "another~one" not in str(list(Entry.objects.values_list("changes", flat=True)))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_removes_it_while_somebody_saves_leaves_no_password_behind(
+    committed_cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With real locks: the password goes that is there by then, not the one that was read before."""
+    tenant, olga, app = committed_cast.contoso, committed_cast.actor("olga"), uuid.uuid4()
+    real, read, ended = qoe.of_tenant, threading.Event(), threading.Event()
+
+    def apart(act: Callable[[], object]) -> None:
+        try:
+            with scope.one(tenant.id):
+                act()
+        finally:
+            ended.set()
+            connections.close_all()
+
+    def of_tenant(tenant: Tenant) -> QoeIntegration | None:
+        row, first = real(tenant), not read.is_set()
+        read.set()
+        while first and not somebody_waits() and not ended.is_set():
+            pass
+        return row
+
+    def save_another() -> None:
+        assert read.wait(30)
+        qoe.save(olga, tenant, application_id=app, password="another~one~that~is~long~enough")
+
+    with scope.one(tenant.id):
+        before = set(Secret.objects.values_list("id", flat=True))
+        qoe.save(olga, tenant, application_id=app, password="the~first~one~that~is~long~enough")
+    monkeypatch.setattr(qoe, "of_tenant", of_tenant)
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(apart, act) for act in (lambda: qoe.remove(olga, tenant), save_another)]:
+            done.result(60)
+    with scope.one(tenant.id):
+        held = set(QoeIntegration.objects.values_list("secret_id", flat=True))
+        assert set(Secret.objects.values_list("id", flat=True)) - before == held
