@@ -94,15 +94,16 @@ def find(secret: Secret | ProviderSecret, found: Registration, certificate: str 
 
 
 def may_be(secret: Secret, key: KeyOnFile) -> bool:
-    """Whether this one that Microsoft lists could be our client secret; of old ones it shows no characters at all.
+    """Whether this one that Microsoft lists could be ours, for all that it shows.
 
+    Of old secrets it shows no characters at all, and of a certificate perhaps an identifier that its owner chose.
     In a worker. Raises UmpError (secret_unreadable, key_unavailable).
     """
-    if secret.kind != SecretKind.CLIENT_SECRET or key.is_certificate:
+    if secret.kind != (SecretKind.CERTIFICATE_KEY if key.is_certificate else SecretKind.CLIENT_SECRET):
         return False
     if secret.microsoft_id is not None:
         return key.key_id == str(secret.microsoft_id)
-    return key.hint in {"", secrets.open_secret(secret)[:3]}
+    return key.is_certificate or key.hint in {"", secrets.open_secret(secret)[:3]}
 
 
 def is_key(secret: Secret | ProviderSecret | None, key_id: uuid.UUID, ends: dt.datetime | None) -> None:

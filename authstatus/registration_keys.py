@@ -86,7 +86,7 @@ def listed(tenant: Tenant) -> list[Listed]:
         return []
     own = _own(row)
     holders = {one.microsoft_id: word for word, one in own.items() if one.microsoft_id is not None}
-    unknown = any(one.kind == SecretKind.CLIENT_SECRET and one.microsoft_id is None for one in own.values())
+    unknown = {one.kind for one in own.values() if one.microsoft_id is None}
     mark = f"{keys_on_file.marker(tenant.id)} "
     with_certificate = row.secret is not None and row.secret.kind == SecretKind.CERTIFICATE_KEY
     found = []
@@ -94,9 +94,8 @@ def listed(tenant: Tenant) -> list[Listed]:
         "name", "key_id"
     ):
         ours = holders.get(key.key_id, "lost" if key.name.startswith(mark) else "")
-        of_secret = key.kind == SecretKind.CLIENT_SECRET
-        may = (of_secret or with_certificate) and ours in {"", "lost"}
-        found.append(Listed(key, ours, removable=may, perhaps_ours=may and of_secret and unknown))
+        may = (key.kind == SecretKind.CLIENT_SECRET or with_certificate) and ours in {"", "lost"}
+        found.append(Listed(key, ours, removable=may, perhaps_ours=may and key.kind in unknown))
     return sorted(found, key=lambda one: not one.ours)
 
 

@@ -29,7 +29,7 @@ from tenants.web import actor_of, provider_view, tenant_view
 
 WRITES = ("GET", "HEAD", "POST")
 NOT_KNOWN = (
-    "It is not known which secret here is the portal's own. If Microsoft does not show that this is another one, it "
+    "It is not known which one here is the portal's own. If Microsoft does not show that this is another one, it "
     "stays, and the command says what to do first."
 )
 """Beside the question: whether it may be this one only a worker can tell, who opens what is sealed."""

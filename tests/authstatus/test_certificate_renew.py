@@ -11,7 +11,7 @@ from django.conf import LazySettings
 from django.utils import timezone
 
 from accounts import installation
-from authstatus import registrations
+from authstatus import registration_keys, registrations
 from core.errors import InvalidInput, UmpError
 from m365 import identity
 from m365 import registrations as far
@@ -22,6 +22,7 @@ from tenants.access import SYSTEM
 from tenants.credentials import Given, new_certificate
 from tenants.models import Cloud, Connection, Secret, SecretKind, Standby, StandbyRole
 from tests.authstatus.renewing import (
+    OLGA,
     OWNED,
     app_of,
     connection,
@@ -287,3 +288,25 @@ def test_a_made_pair_belongs_together() -> None:
     assert made.expires_at is not None
     assert abs(made.expires_at - ends) < dt.timedelta(seconds=1)
     assert made.value not in repr(made)
+
+
+def test_one_that_may_be_the_portals_own_is_not_removed(
+    certified: Customer, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By what identifies it at Microsoft nobody can tell, when somebody chose that himself."""
+    shown = Certificate.shown
+    monkeypatch.setattr(Certificate, "shown", lambda one: shown(one) | {"customKeyIdentifier": "0A0B"})
+    other = Certificate.from_pem(
+        new_certificate("another's", timezone.now() + dt.timedelta(days=90)).certificate
+    )
+    app_of(certified).registration.certificates.append(other)
+    assert finish(worker, worker.queue(certified, "verify_credentials")).state == State.SUCCEEDED
+    with scope.one(certified.tenant.id):
+        listed = registration_keys.listed(certified.tenant)
+        assert [(one.ours, one.removable, one.perhaps_ours) for one in listed] == 2 * [("", True, True)]
+        commands = [registration_keys.remove(OLGA, certified.tenant, one.key.key_id) for one in listed]
+    for command in commands:
+        refused = finish(worker, command)
+        assert code_of(refused) == "invalid_input"
+        assert "may be the one that the portal signs in with; renew that first" in refused.message
+    assert len(app_of(certified).registration.certificates) == 2

@@ -200,7 +200,7 @@ def test_it_is_done_on_the_page(cast: Cast, client_of: SignIn) -> None:
     assert "Voice" in text_of(adam, home)
     asked = text_of(adam, f"{path}remove/")
     assert "Voice can not sign in" in asked
-    assert "It is not known which secret here" in asked
+    assert "It is not known which one here" in asked
     post(adam, f"{path}remove/", {})
     with scope.one(cast.contoso.id):
         assert Command.objects.filter(kind=registration_keys.REMOVE, target=str(row.key_id)).count() == 1
