@@ -170,8 +170,8 @@ def _tenants_add(options: argparse.Namespace) -> tuple[Any, str]:
         entra_tenant_id=uuid.UUID(options.entra_tenant_id),
         client_id=uuid.UUID(options.client_id),
         client_secret=secret,
-        certificate=options.certificate,
-        private_key=options.private_key,
+        certificate=options.certificate or "",
+        private_key=options.private_key or "",
         cloud=Cloud(options.cloud),
         domain=options.domain,
         plan=Plan(options.plan),
@@ -490,8 +490,8 @@ def _tenant_arguments(add: argparse.ArgumentParser) -> None:
     add.add_argument("--entra-tenant-id", required=True, type=_guid, help="the customer's Azure Tenant Id")
     add.add_argument("--client-id", required=True, type=_guid, help="of the app registration")
     add.add_argument("--secret-stdin", action="store_true", help="read the client secret from standard input")
-    add.add_argument("--certificate", type=_pem, default="", help="PEM file, instead of a secret")
-    add.add_argument("--private-key", type=_pem, default="", help="PEM file of the certificate's key")
+    add.add_argument("--certificate", type=_pem, help="PEM file, instead of a secret")
+    add.add_argument("--private-key", type=_pem, help="PEM file of the certificate's key")
     add.add_argument("--cloud", default="global", choices=["global", "gcc_high", "dod", "china"])
     add.add_argument("--plan", default="pro", choices=["essentials_plus", "pro"])
     add.add_argument("--domain", default="")

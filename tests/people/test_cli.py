@@ -140,6 +140,15 @@ def test_what_a_customer_is_added_with_is_complained_of_by_its_name(
     assert said in capsys.readouterr().err
 
 
+def test_a_customer_is_added_with_a_secret_alone(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("abc8Q~a-client-secret-of-microsoft-0123\n"))
+    ids = ["--entra-tenant-id", str(uuid.uuid4()), "--client-id", str(uuid.uuid4())]
+    assert cli.main(["tenants", "add", "Northwind", "--secret-stdin", *ids]) == 0
+    assert "Northwind is added" in capsys.readouterr().out
+
+
 def test_days_beyond_all_calendars_are_too_many(cast: Cast, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         cli.main(["token", "create", "x", "--days", "9999999999"])
