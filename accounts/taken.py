@@ -24,7 +24,8 @@ def once(field: str, why: str) -> Iterator[None]:
 def take_turn(number: int) -> None:
     """Wait for whoever decides about the same, and keep others out until the transaction ends; then look.
 
-    For what no constraint tells of. It comes before all locks of rows but that of a worker's own command.
+    For what no constraint tells of. Whoever gives the number says which locks of rows come before it; without a word,
+    none but that of a worker's own command.
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [number])

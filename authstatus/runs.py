@@ -11,10 +11,11 @@ import uuid
 from typing import Any
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Case, CharField, Count, Exists, Max, OuterRef, Q, QuerySet, Value, When
 from django.db.models.functions import Now
 
+from accounts.taken import take_turn
 from audit.services import record
 from authstatus.commands import VERIFY
 from authstatus.models import LeftOut, VerifyRow, VerifyRun
@@ -176,8 +177,7 @@ def start(actor: Actor) -> tuple[VerifyRun, bool]:
 
     One that is under way and checks all of them already is joined. The checks yield to what people ask for.
     """
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ONE_AT_A_TIME])
+    take_turn(ONE_AT_A_TIME)
     reach = _reach()
     wanted = [tenant_id for tenant_id, why_not in reach.items() if not why_not]
     already = running()

@@ -10,6 +10,7 @@ import time
 from django.conf import settings
 from django.db import connection
 
+from accounts.taken import take_turn
 from core.errors import UmpError
 from tenants import scope
 from tenants.recent import Recent, age
@@ -118,8 +119,7 @@ def take(*, customers: int = 0, users: int = 0) -> None:
     The lock comes after a customer's row and before its lanes. Giving back, or taking nothing, is always possible.
     Raises InvalidInput (licence_customers_used, licence_users_short), naming the field.
     """
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [TURN])
+    take_turn(TURN)
     found = pools()
     if customers > 0 and customers > found.tenants.available:
         raise UmpError.of("licence_customers_used", field="name", limit=f"{found.tenants.size:,}")
