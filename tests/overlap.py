@@ -14,21 +14,23 @@ from tenants import secrets
 T = TypeVar("T")
 
 
+def somebody_waits(kind: str = "%") -> bool:
+    """For a lock that another transaction holds: `transactionid` (a row's), `advisory`, or any."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_locks WHERE locktype LIKE %s AND NOT granted", [kind])
+        return cursor.fetchone() is not None
+
+
 def both(monkeypatch: pytest.MonkeyPatch, first: Callable[[], T], second: Callable[[], T]) -> list[T]:
     """What each of two acts answers that seal a secret of the provider's between looking and writing."""
     looked, ended = threading.Event(), threading.Event()
     store = secrets.store_for_provider
 
-    def waits() -> bool:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1 FROM pg_locks WHERE NOT granted")
-            return cursor.fetchone() is not None
-
     def slow(*args: object, **options: object) -> object:
         if not looked.is_set():
             looked.set()
             until = time.monotonic() + 30
-            while not waits() and not ended.is_set() and time.monotonic() < until:
+            while not somebody_waits() and not ended.is_set() and time.monotonic() < until:
                 time.sleep(0.02)
         return store(*args, **options)  # type: ignore[arg-type]
 

@@ -20,7 +20,7 @@ from tenants.access import SYSTEM
 from tenants.models import Connection, Secret, Tenant, Verification
 from tests.cast import Cast
 from tests.directory.pretend import Customer, Worker
-from tests.invitations.test_visit_race import somebody_waits
+from tests.overlap import somebody_waits
 
 pytestmark = pytest.mark.django_db
 MAY = {"roles": ["CallRecords.Read.All", "User.Read.All"]}
@@ -147,7 +147,7 @@ def test_who_removes_it_while_somebody_saves_leaves_no_password_behind(
     def of_tenant(tenant: Tenant) -> QoeIntegration | None:
         row, first = real(tenant), not read.is_set()
         read.set()
-        while first and not somebody_waits() and not ended.is_set():
+        while first and not somebody_waits("transactionid") and not ended.is_set():
             pass
         return row
 

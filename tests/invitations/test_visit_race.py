@@ -5,22 +5,16 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from django.db import connection, connections, transaction
+from django.db import connections, transaction
 
 from core.errors import UmpError
 from invitations import services, visits
 from invitations.models import Invitation, Visit
 from tenants import scope
 from tests.cast import Cast
+from tests.overlap import somebody_waits
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def somebody_waits() -> bool:
-    """For a row that another transaction holds."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1 FROM pg_locks WHERE locktype = 'transactionid' AND NOT granted")
-        return cursor.fetchone() is not None
 
 
 @pytest.fixture
@@ -57,7 +51,7 @@ def test_who_opens_what_is_being_withdrawn_gets_nowhere(
                 link, _ = services.make_link(invitation, "test", mailed=True)
                 services.note_sent(tenant, invitation.pk, link, services.Why.RESEND)
             withdrawn.set()
-            while not somebody_waits() and not ended.is_set():
+            while not somebody_waits("transactionid") and not ended.is_set():
                 pass
         return "withdrawn"
 

@@ -17,6 +17,7 @@ from tenants.access import SYSTEM
 from tenants.models import Tenant
 from tests.api.conftest import Api, make_token
 from tests.cast import Cast
+from tests.overlap import somebody_waits
 from tests.pages.helpers import add, post, text_of, url
 
 SignIn = Callable[[User], Client]
@@ -153,17 +154,12 @@ def test_of_two_who_want_the_last_licence_one_gets_it(committed_cast: Cast, sett
     settings.LICENSE_CUSTOMERS = 3
     first_has_it, second_ended = threading.Event(), threading.Event()
 
-    def waits() -> bool:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
-            return cursor.fetchone() is not None
-
     def first() -> str:
         try:
             with transaction.atomic():
                 add("First")
                 first_has_it.set()
-                while not waits() and not second_ended.is_set():
+                while not somebody_waits("advisory") and not second_ended.is_set():
                     pass
             return "added"
         finally:

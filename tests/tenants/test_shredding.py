@@ -22,6 +22,7 @@ from tenants import scope, services, shredding
 from tenants.access import SYSTEM
 from tenants.models import Secret, Tenant, TenantKey
 from tests.cast import Cast
+from tests.overlap import somebody_waits
 from tests.pages.helpers import SignIn, fresh, post, text_of, url
 
 pytestmark = pytest.mark.django_db
@@ -189,16 +190,11 @@ def test_of_two_shredders_one_tells_it(committed_cast: Cast, monkeypatch: pytest
     told, second_ended = threading.Event(), threading.Event()
     tell = shredding._record
 
-    def waits() -> bool:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1 FROM pg_locks WHERE NOT granted")
-            return cursor.fetchone() is not None
-
     def slowly(*given: Any) -> None:
         tell(*given)
         if not told.is_set():
             told.set()
-            while not waits() and not second_ended.is_set():
+            while not somebody_waits() and not second_ended.is_set():
                 pass
 
     def first() -> bool:
