@@ -27,7 +27,7 @@ def meets_trouble(customer: Customer, worker: Worker, kind: str, after: int, **o
     command = worker.queue(customer, kind, **options)
     for _ in range(after):
         assert worker.step() == State.QUEUED
-    customer.trouble("error", status=503)
+    customer.trouble("error", status=503, retry_after="600")
     while look(command).reason == "slice":
         worker.step()
     customer.heal()

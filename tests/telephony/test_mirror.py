@@ -205,7 +205,7 @@ def test_a_reading_that_waited_removes_nothing_that_another_found(
     before = mirror(phones)
     waiting = worker.queue(phones, kind)
     worker.step()
-    phones.trouble("error", status=503)
+    phones.trouble("error", status=503, retry_after="600")
     while waiting.reason in {"", "slice"}:
         worker.step()
         look_again(waiting)
