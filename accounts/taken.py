@@ -1,11 +1,15 @@
-"""What may be there once only: looked at before it is written, and told in words where somebody was faster."""
+"""Two people at the same moment: what may be there once only, and what somebody has removed meanwhile."""
 
 import contextlib
 from collections.abc import Iterator
+from typing import TypeVar
 
 from django.db import IntegrityError, connection, transaction
+from django.db.models import Model, QuerySet
 
-from core.errors import InvalidInput
+from core.errors import InvalidInput, NotFound
+
+M = TypeVar("M", bound=Model)
 
 
 @contextlib.contextmanager
@@ -29,3 +33,14 @@ def take_turn(number: int) -> None:
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [number])
+
+
+def still_there(rows: QuerySet[M], thing: str) -> M:
+    """The one row, and nobody else writes it until the transaction ends.
+
+    Raises NotFound where somebody removed it after it was looked at.
+    """
+    row = rows.select_for_update(no_key=True, of=("self",)).first()
+    if row is None:
+        raise NotFound(thing=thing)
+    return row

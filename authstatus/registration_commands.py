@@ -10,6 +10,7 @@ import uuid
 from django.conf import settings
 from django.db.models import Q, QuerySet
 
+from accounts.taken import still_there
 from authstatus import checking, keys_on_file, registration_keys, registrations
 from authstatus.commands import VERIFY
 from authstatus.provider_check import VERIFY_APP
@@ -80,7 +81,7 @@ class _OfCustomer(Holder):
         )
 
     def replaced(self, candidate: Waiting) -> bool:
-        row: Connection = Connection.objects.select_for_update(no_key=True).get(tenant_id=self.tenant_id)
+        row = still_there(Connection.objects.filter(tenant_id=self.tenant_id), "connection")
         if row.client_id != candidate.client_id or row.secret is None:
             return True
         return bool(row.secret.set_at > candidate.since)

@@ -13,6 +13,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from accounts.taken import still_there
 from authstatus.commands import VERIFY
 from authstatus.keys_on_file import RENEWED
 from authstatus.trail import record_connection
@@ -233,7 +234,7 @@ def new_candidate(
 
 def switch(actor: Actor, candidate: Standby) -> Standby:
     """The candidate becomes the connection; what was used until now is kept as the former one."""
-    connection = Connection.objects.select_for_update(no_key=True).get(tenant_id=candidate.tenant_id)
+    connection = still_there(Connection.objects.filter(tenant_id=candidate.tenant_id), "connection")
     former = Standby(
         tenant_id=candidate.tenant_id,
         role=StandbyRole.FORMER,
@@ -264,7 +265,7 @@ def switch(actor: Actor, candidate: Standby) -> Standby:
 def restore(actor: Actor, tenant: Tenant, *, problem: Mapping[str, object] | None) -> Command:
     """Back to the former way in; the one that failed waits as a candidate, with its fault, for another try."""
     former = _former(tenant)
-    connection = Connection.objects.select_for_update(no_key=True).get(tenant=tenant)
+    connection = still_there(Connection.objects.filter(tenant=tenant), "connection")
     failed = Standby(
         tenant=tenant,
         role=StandbyRole.CANDIDATE,

@@ -18,6 +18,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts import installation
+from accounts.taken import still_there
 from audit.services import record
 from breakers.models import AccessFailure, Breaker, Name
 from core.errors import Remedy, UmpError
@@ -98,7 +99,7 @@ def change_rule(
         name: None if value is None else installation.KINDS[name].clean(value, actor)
         for name, value in given.items()
     }
-    connection: Connection = Connection.objects.select_for_update(no_key=True).get(tenant=tenant)
+    connection = still_there(Connection.objects.filter(tenant=tenant), "connection")
     changes = {installation.KINDS[name].title: (getattr(connection, name), cleaned[name]) for name in given}
     for name, value in cleaned.items():
         setattr(connection, name, value)

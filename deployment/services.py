@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from accounts.taken import still_there
 from audit.services import Changes, record
 from core.errors import Conflict, InvalidInput, UmpError
 from deployment import ledger, plans
@@ -358,7 +359,7 @@ def set_voice(
 
     Raises InvalidInput; Conflict where it is not of the `version` any more that somebody looked at.
     """
-    Site.objects.select_for_update(no_key=True).get(id=site.id)  # two at once: one after the other
+    still_there(Site.objects.filter(id=site.id), "site")  # two at once: one after the other
     row = SiteVoice.objects.filter(site=site).first() or SiteVoice(tenant_id=site.tenant_id, site=site)
     if version is not None and row.version != version:
         raise Conflict("conflict_version", thing=f"the voice routing of {site.name}")

@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from accounts.taken import take_turn
+from accounts.taken import still_there, take_turn
 from audit.services import Changes, record
 from core.errors import Conflict, InvalidInput, UmpError
 from domains.models import CustomDomain, DnsZone, DomainState
@@ -224,12 +224,7 @@ def _turn(row: CustomDomain) -> None:
 
 def _locked(row: CustomDomain) -> CustomDomain:
     _turn(row)
-    found: CustomDomain = (
-        CustomDomain.objects.select_for_update(no_key=True, of=("self",))
-        .select_related("tenant")
-        .get(id=row.id)
-    )
-    return found
+    return still_there(CustomDomain.objects.filter(id=row.id).select_related("tenant"), "domain")
 
 
 def _open(row: CustomDomain) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from accounts.taken import once
+from accounts.taken import once, still_there
 from audit.services import Changes, record
 from core.errors import Conflict, InvalidInput, UmpError
 from m365 import resource_account_plan as planning
@@ -341,10 +341,7 @@ def _note_template(actor: Actor, action: str, row: DesignTemplate) -> None:
 
 # --- Small ----------------------------------------------------------------------------------------------------
 def _locked(row: Design) -> Design:
-    found: Design = (
-        Design.objects.select_for_update(no_key=True, of=("self",)).select_related("tenant").get(pk=row.pk)
-    )
-    return found
+    return still_there(Design.objects.filter(pk=row.pk).select_related("tenant"), "design")
 
 
 def _refuse_while_busy(row: Design) -> None:

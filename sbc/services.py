@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import Model, RestrictedError
 from django.db.models.functions import Now
 
-from accounts.taken import take_turn
+from accounts.taken import still_there, take_turn
 from audit.services import Changes, record
 from core.errors import Conflict, InvalidInput, UmpError
 from core.words import first_of
@@ -60,7 +60,7 @@ def change(
     Raises InvalidInput naming the field; Conflict (conflict_version) when somebody was faster.
     """
     take_turn(DEVICES)
-    locked = Sbc.objects.select_for_update(no_key=True).get(id=sbc.id)
+    locked = still_there(Sbc.objects.filter(id=sbc.id), "SBC")
     if version is not None and locked.row_version != version:
         raise Conflict("conflict_version", thing=locked.name)
     fields = ("name", "fqdn", *_WHERE)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
+from accounts.taken import still_there
 from audiocodes import dialplan
 from audiocodes.dialplan import GrammarError
 from core.errors import Conflict, InvalidInput
@@ -149,7 +150,7 @@ def move(actor: Actor, rows: Sequence[Prefix], to: Site, *, tag: str = "") -> li
     """
     source = rows[0].site
     for sbc_id in sorted({source.sbc_id, to.sbc_id}):
-        Sbc.objects.select_for_update(no_key=True).get(id=sbc_id)
+        still_there(Sbc.objects.filter(id=sbc_id), "SBC")
     sbc = _lock(to)
     held = [_held(row) for row in rows]
     wishes = [Wish(row.prefix, row.plan, to.name, tag or number_rules.tag_of(to)) for row in held]
@@ -246,8 +247,8 @@ def waits_in_vain(row: Prefix) -> bool:
 # --- Inside ----------------------------------------------------------------------------------------------------
 def _lock(site: Site) -> Sbc:
     """One act at a time for each device. Raises Conflict for a site that is on its way out."""
-    sbc = Sbc.objects.select_for_update(no_key=True).get(id=site.sbc_id)
-    now = Site.objects.select_for_update(no_key=True).get(id=site.id)
+    sbc = still_there(Sbc.objects.filter(id=site.sbc_id), "SBC")
+    now = still_there(Site.objects.filter(id=site.id), "site")
     if now.sbc_state == SiteState.REMOVING:
         raise Conflict("illegal_move", action="get or lose numbers", state="being removed")
     return sbc

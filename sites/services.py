@@ -12,7 +12,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import QuerySet
 
-from accounts.taken import once
+from accounts.taken import once, still_there
 from audiocodes import script
 from audit.services import Changes, record
 from core.errors import Conflict, InvalidInput, UmpError
@@ -306,12 +306,8 @@ def _save(site: Site) -> None:
 
 
 def _locked(site: Site) -> Site:
-    found: Site = (
-        Site.objects.select_for_update(no_key=True, of=("self",))
-        .select_related("tenant", "sbc", "template", "secret")
-        .get(id=site.id)
-    )
-    return found
+    rows = Site.objects.filter(id=site.id).select_related("tenant", "sbc", "template", "secret")
+    return still_there(rows, "site")
 
 
 def _refuse_unless_free(site: Site) -> None:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from django.db import transaction
 
-from accounts.taken import once
+from accounts.taken import once, still_there
 from audiocodes import script as scripts
 from audiocodes.script import ERROR, Finding, Variable
 from audiocodes.script_lint import LONGEST
@@ -152,7 +152,7 @@ def change(
 
     Raises InvalidInput naming the field; Conflict (conflict_version) when somebody was faster than `version`.
     """
-    locked = ScriptTemplate.objects.select_for_update(no_key=True).get(id=template.id)
+    locked = still_there(ScriptTemplate.objects.filter(id=template.id), "script")
     if version is not None and locked.row_version != version:
         raise Conflict("conflict_version", thing=locked.name)
     newest = template_selectors.version(locked)
@@ -186,7 +186,7 @@ def change(
 @transaction.atomic
 def remove(actor: Actor, template: ScriptTemplate) -> None:
     """With all its versions. Raises Conflict naming the sites that use it."""
-    locked = ScriptTemplate.objects.select_for_update(no_key=True).get(id=template.id)
+    locked = still_there(ScriptTemplate.objects.filter(id=template.id), "script")
     names = template_selectors.sites_of(locked, MOST_NAMES + 1)
     if names:
         more = ", and more" if len(names) > MOST_NAMES else ""
@@ -254,7 +254,7 @@ def _pair(template: ScriptTemplate, cleanup: ScriptTemplate | None) -> ScriptTem
             field="cleanup", why="an onboarding script has a clean-up script, and no other pairs"
         )
     # Locked, so that two people cannot pair it at once.
-    locked = ScriptTemplate.objects.select_for_update(no_key=True, of=("self",)).get(id=cleanup.id)
+    locked = still_there(ScriptTemplate.objects.filter(id=cleanup.id), "clean-up script")
     other = ScriptTemplate.objects.filter(cleanup=locked).exclude(id=template.id).first()
     if other is not None:
         raise InvalidInput(field="cleanup", why=f"it belongs to {other.name}")

@@ -13,6 +13,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 
+from accounts.taken import still_there
 from audiocodes.dialplan import SCALE, Rule
 from audit.services import Changes, record
 from core.errors import Conflict, InvalidInput, NotFound, UmpError
@@ -280,11 +281,7 @@ def remove(actor: Actor, row: NumberRange) -> None:
 
 
 def _locked(row: NumberRange) -> NumberRange:
-    found = NumberRange.objects.select_for_update(no_key=True, of=("self",)).select_related("site")
-    locked = found.filter(id=row.id).first()
-    if locked is None:
-        raise NotFound(thing="number range")
-    return locked
+    return still_there(NumberRange.objects.filter(id=row.id).select_related("site"), "number range")
 
 
 def _fill(actor: Actor, row: NumberRange, given: dict[str, Any], rule: Rule) -> None:

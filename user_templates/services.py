@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import F, Max
 from django.db.models.functions import Now
 
-from accounts.taken import once
+from accounts.taken import once, still_there
 from audit.services import Changes, record
 from core.errors import Conflict, InvalidInput, UmpError
 from directory.models import DirectoryGroup
@@ -59,7 +59,7 @@ def change(actor: Actor, template: UserTemplate, *, version: int | None = None, 
     Raises InvalidInput naming the field; Conflict (conflict_version) when somebody was faster; not_offered.
     """
     offers.require(template.tenant, "templates")
-    row = UserTemplate.objects.select_for_update(no_key=True).get(id=template.id)
+    row = still_there(UserTemplate.objects.filter(id=template.id), "template")
     if version is not None and row.row_version != version:
         raise Conflict("conflict_version", thing=row.name)
     before = {name: getattr(row, name) for name in ("name", "lacks", *RULES)}

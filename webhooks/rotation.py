@@ -6,7 +6,8 @@ from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from core.errors import Conflict, InvalidInput
+from accounts.taken import still_there
+from core.errors import Conflict, InvalidInput, NotFound
 from replication.registry import chore
 from tenants import secrets
 from tenants.access import SYSTEM, Actor
@@ -27,11 +28,7 @@ def rotate(actor: Actor, endpoint: Endpoint, *, overlap_hours: int = OVERLAP_HOU
     """
     if not 0 <= overlap_hours <= LONGEST_OVERLAP:
         raise InvalidInput(field="overlap_hours", why=f"it must be between 0 and {LONGEST_OVERLAP} hours")
-    locked = (
-        Endpoint.objects.select_for_update(no_key=True, of=("self",))
-        .select_related("secret")
-        .get(id=endpoint.id)
-    )
+    locked = still_there(Endpoint.objects.filter(id=endpoint.id).select_related("secret"), "webhook")
     if locked.former_secret_id is not None:
         why = "its last signing secret is still accepted beside the new one: end that first, or wait"
         raise Conflict(thing=locked.name, why=why)
@@ -53,7 +50,7 @@ def rotate(actor: Actor, endpoint: Endpoint, *, overlap_hours: int = OVERLAP_HOU
 @transaction.atomic
 def drop_former(actor: Actor, endpoint: Endpoint) -> None:
     """From now on the new secret alone signs. Raises Conflict when there is no other."""
-    locked = Endpoint.objects.select_for_update(no_key=True, of=("self",)).get(id=endpoint.id)
+    locked = still_there(Endpoint.objects.filter(id=endpoint.id), "webhook")
     former = locked.former_secret
     if former is None:
         raise Conflict(thing=locked.name, why="one signing secret is in use, and no other")
@@ -71,6 +68,6 @@ def drop_ended() -> int:
     for endpoint in over:
         try:
             drop_former(SYSTEM, endpoint)
-        except (Conflict, Endpoint.DoesNotExist):  # another sweeper, or a person, was faster
+        except (Conflict, NotFound):  # another sweeper, or a person, was faster
             continue
     return len(over)

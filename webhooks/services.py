@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
+from accounts.taken import still_there
 from audit.services import Changes, record
 from core.errors import Conflict, InvalidInput
 from events.models import Event, Type
@@ -90,7 +91,7 @@ def change(actor: Actor, endpoint: Endpoint, *, version: int | None = None, **gi
 
     Raises InvalidInput naming the field, or Conflict when somebody was faster.
     """
-    locked = Endpoint.objects.select_for_update(no_key=True).get(id=endpoint.id)
+    locked = still_there(Endpoint.objects.filter(id=endpoint.id), "webhook")
     if version is not None and locked.row_version != version:
         raise Conflict("conflict_version", thing=locked.name)
     names = ("name", "url", "types", "tenants")
@@ -141,7 +142,7 @@ def replay(actor: Actor, endpoint: Endpoint, cursor: int) -> None:
     """Send everything after this cursor (again); failures before it count no more. Raises InvalidInput."""
     if not 0 <= cursor < 2**63:
         raise InvalidInput(field="cursor", why="it is the number of an event, or 0 for all that are kept")
-    before = Endpoint.objects.select_for_update(no_key=True).get(id=endpoint.id).cursor
+    before = still_there(Endpoint.objects.filter(id=endpoint.id), "webhook").cursor
     Endpoint.objects.filter(id=endpoint.id).update(
         cursor=cursor, failures=0, failing_since=None, row_version=F("row_version") + 1
     )

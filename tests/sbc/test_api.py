@@ -6,10 +6,11 @@ import pytest
 from django.test import Client
 
 from replication.models import State
-from sbc import selectors
+from sbc import selectors, services
 from sbc.models import Link, Sbc
 from simulator.sbc.device import Device
 from simulator.server import Simulator
+from tenants.access import SYSTEM, Actor
 from tests.breakers.hands import run_due
 from tests.cast import Cast
 from tests.sbc.conftest import commands, wish
@@ -57,6 +58,22 @@ def test_a_device_is_added_changed_checked_and_removed(pia: Client, device: Devi
     assert pia.get("/api/v1/sbcs?link=refused").json()["results"] == []
     assert pia.delete(url).status_code == 204
     assert pia.get(url).status_code == 404
+
+
+def test_who_changes_what_somebody_removes_meanwhile_is_told(
+    pia: Client, device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = pia.post("/api/v1/sbcs", wish(device), content_type=JSON)["Location"]
+    change = services.change
+
+    def late(actor: Actor, sbc: Sbc, **given: Any) -> Any:
+        services.remove(SYSTEM, sbc)
+        return change(actor, sbc, **given)
+
+    monkeypatch.setattr(services, "change", late)
+    answer = pia.patch(url, {"name": "Renamed"}, content_type=JSON)
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert "SBC" in answer.json()["detail"]
 
 
 def test_a_refused_password_is_told_and_not_sent_again(pia: Client, device: Device) -> None:
