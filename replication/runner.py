@@ -184,10 +184,10 @@ def _look_out(stopping: threading.Event) -> None:
         rest = random.uniform(0.5, 1.0) * LOOK  # noqa: S311  or all processes would look at once
         try:
             _look()
-        except (DatabaseError, InterfaceError):
+        except Exception as error:
             connection.close()
-        except Exception:
-            log.exception("looking for work stopped on a fault of ours")
+            if not is_away(error):
+                log.exception("looking for work stopped on a fault of ours")
     connection.close()
 
 

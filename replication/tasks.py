@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from celery import shared_task
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import connection
 
 from replication import doorbell, runner, states, sweeper
 from replication.models import LaneName
@@ -43,7 +43,7 @@ def _database_may_be_away() -> Iterator[None]:
     """One line instead of Celery's pages; the next ring or sweep looks again."""
     try:
         yield
-    except (DatabaseError, InterfaceError) as error:
+    except Exception as error:
         if not is_away(error):
             raise
         connection.close()

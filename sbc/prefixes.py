@@ -184,7 +184,7 @@ def _copy(lines: Iterable[Sequence[object]]) -> None:
     csv.writer(content).writerows(lines)
     content.seek(0)
     columns, texts = (", ".join(f'"{name}"' for name in names) for names in (_COLUMNS, _TEXTS))
-    with connection.cursor() as cursor:
+    with connection.cursor() as cursor, connection.wrap_database_errors:  # as Django does for all but COPY
         cursor.copy_expert(
             f"COPY sbc_rule ({columns}) FROM STDIN WITH (FORMAT csv, FORCE_NOT_NULL ({texts}))", content
         )

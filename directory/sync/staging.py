@@ -66,7 +66,7 @@ def _copy(target: str, columns: Sequence[str], content: bytes) -> int:
     statement = SQL("COPY {} ({}) FROM STDIN WITH (NULL {})").format(
         Identifier(target), _names(columns), SQL(f"'{NULL_MARK}'")
     )
-    with connection.cursor() as cursor:
+    with connection.cursor() as cursor, connection.wrap_database_errors:  # as Django does for all but COPY
         cursor.copy_expert(statement, io.BytesIO(content))
         return int(cursor.rowcount)
 

@@ -1020,7 +1020,23 @@ def _away() -> InternalError:
     return error
 
 
-@pytest.mark.parametrize("error", [OperationalError("gone"), _away()], ids=["gone", "silent line"])
+@pytest.mark.parametrize(
+    "error",
+    [
+        OperationalError("gone"),
+        _away(),
+        psycopg2.OperationalError("gone"),  # as a cursor on the server tells it when it is closed
+        psycopg2.InterfaceError("gone"),
+        psycopg2.errors.IdleInTransactionSessionTimeout("silent"),
+    ],
+    ids=[
+        "gone",
+        "silent line",
+        "gone, psycopg2's own",
+        "closed, psycopg2's own",
+        "silent line, psycopg2's own",
+    ],
+)
 def test_a_database_that_was_away_costs_no_attempt(
     contoso: Tenant, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
