@@ -107,6 +107,7 @@ class Ground(Stage):
         self.redis = Redis(home, listen=True)
         self.lines: dict[str, Proxy] = {}
         self.other: subprocess.Popen[bytes] | None = None
+        self._ending = False
         self.server: embedded.Server | None = None
         self.webhook = Webhook()
         self.clock: Clock | None = None
@@ -184,19 +185,26 @@ class Ground(Stage):
         return [first.group] * (first is not None) + [self.other.pid] * (self.other is not None)  # type: ignore[union-attr]
 
     def living(self) -> list[int]:
-        """The first process of each worker; asked many times a second."""
+        """The first process of each worker that takes anything on; asked many times a second."""
         first = [pid for pid in children(self.pid) if " worker " in command(pid)]
-        return first + [self.other.pid] * (self.other is not None)  # type: ignore[union-attr]
+        return first + [self.other.pid] * (self.other is not None and not self._ending)  # type: ignore[union-attr]
 
     def pool(self, group: int) -> list[Seen]:
         """The processes of a worker that carry commands out."""
         return sorted((one for one in processes() if one.group == group != one.pid), key=lambda one: one.pid)
 
+    def end_second_worker(self) -> None:
+        """By SIGTERM: it brings what it has begun to a safe point, and takes over nothing of anybody's."""
+        assert self.other
+        self._ending = True
+        os.kill(self.other.pid, signal.SIGTERM)
+        self.second_worker_again()
+
     def second_worker_again(self) -> None:
         assert self.other
         self.other.wait()
         self._extra.clear()
-        self.other = self.another_worker()
+        self.other, self._ending = self.another_worker(), False
 
     def restart_postgres(self) -> None:
         """`pg_ctl restart -m immediate`: it does not say good-bye to anybody, and recovers from its log."""

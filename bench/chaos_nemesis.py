@@ -157,9 +157,7 @@ class Nemesis:
         return f"process {pid} for {blow.length:.1f} s"
 
     def _terminate_worker(self, blow: Blow) -> str:
-        assert self.ground.other
-        os.kill(self.ground.other.pid, signal.SIGTERM)
-        self.ground.second_worker_again()
+        self.ground.end_second_worker()
         return "the second"
 
     def _kill_web(self, blow: Blow) -> str:
