@@ -18,4 +18,13 @@ them psycopg2 counts as an internal error, beside real faults of ours."""
 def is_away(error: BaseException | None) -> bool:
     """Gone, unreachable or starting, or the session was ended because its line was silent for too long."""
     cause = getattr(error, "__cause__", None)
-    return isinstance(error, AWAY) or isinstance(cause, IdleInTransactionSessionTimeout)
+    return (
+        isinstance(error, AWAY)
+        or isinstance(cause, IdleInTransactionSessionTimeout)
+        or any(map(_is_no_answer, (error, cause)))
+    )
+
+
+def _is_no_answer(error: object) -> bool:
+    """A line that broke while PostgreSQL said why: psycopg2 then knows no code, and takes the class of all errors."""
+    return type(error) is psycopg2.DatabaseError and error.pgcode is None

@@ -2,8 +2,9 @@
 
 from typing import Any
 
+import psycopg2
 import pytest
-from django.db import InterfaceError, InternalError, OperationalError, connection
+from django.db import DatabaseError, InterfaceError, InternalError, OperationalError, connection
 from psycopg2.errors import IdleInTransactionSessionTimeout
 
 from api import tenants
@@ -15,6 +16,8 @@ from tests.cast import Cast
 
 SILENT = InternalError("terminating connection due to idle-in-transaction timeout")
 SILENT.__cause__ = IdleInTransactionSessionTimeout()  # psycopg2 does not count it as operational
+BROKEN = DatabaseError("server closed the connection unexpectedly")
+BROKEN.__cause__ = psycopg2.DatabaseError("server closed the connection")  # of no class of its own
 MEMBERS = {"type", "title", "status", "detail", "advice", "code", "who", "request_id"}
 
 
@@ -95,7 +98,7 @@ def raises(error: Exception) -> Any:
 
 
 @pytest.mark.parametrize(
-    "error", [OperationalError("server closed the connection"), InterfaceError("closed"), SILENT]
+    "error", [OperationalError("server closed the connection"), InterfaceError("closed"), SILENT, BROKEN]
 )
 def test_a_database_that_does_not_answer(api: Api, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     monkeypatch.setattr("accounts.services.token_of", raises(error))

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg2
 import pytest
 import time_machine
-from django.db import IntegrityError, InternalError, OperationalError, connection, transaction
+from django.db import DatabaseError, IntegrityError, InternalError, OperationalError, connection, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
@@ -1020,11 +1020,19 @@ def _away() -> InternalError:
     return error
 
 
+def _broken() -> DatabaseError:
+    """As psycopg2 tells of a session that was lost with its process: without a code, and of no class of its own."""
+    error = DatabaseError("server closed the connection unexpectedly")
+    error.__cause__ = psycopg2.DatabaseError("server closed the connection unexpectedly")
+    return error
+
+
 @pytest.mark.parametrize(
     "error",
     [
         OperationalError("gone"),
         _away(),
+        _broken(),
         psycopg2.OperationalError("gone"),  # as a cursor on the server tells it when it is closed
         psycopg2.InterfaceError("gone"),
         psycopg2.errors.IdleInTransactionSessionTimeout("silent"),
@@ -1032,6 +1040,7 @@ def _away() -> InternalError:
     ids=[
         "gone",
         "silent line",
+        "broken line",
         "gone, psycopg2's own",
         "closed, psycopg2's own",
         "silent line, psycopg2's own",
