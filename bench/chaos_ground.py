@@ -187,7 +187,7 @@ class Ground(Stage):
     def living(self) -> list[int]:
         """The first process of each worker that takes anything on; asked many times a second."""
         first = [pid for pid in children(self.pid) if " worker " in command(pid)]
-        return first + [self.other.pid] * (self.other is not None and not self._ending)  # type: ignore[union-attr]
+        return first if self.other is None or self._ending else [*first, self.other.pid]
 
     def pool(self, group: int) -> list[Seen]:
         """The processes of a worker that carry commands out."""

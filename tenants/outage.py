@@ -11,8 +11,8 @@ AWAY = (
     psycopg2.InterfaceError,
     IdleInTransactionSessionTimeout,
 )
-"""Django passes psycopg2's own on as they are where a cursor on the server is closed, and from COPY. The last of
-them psycopg2 counts as an internal error, beside real faults of ours."""
+"""Django passes psycopg2's own on as they are where a cursor on the server is closed. The last of them psycopg2
+counts as an internal error, beside real faults of ours."""
 
 
 def is_away(error: BaseException | None) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+import psycopg2
 import pytest
 from django.db import connection, connections
 
@@ -19,6 +20,13 @@ def somebody_waits(kind: str = "%") -> bool:
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1 FROM pg_locks WHERE locktype LIKE %s AND NOT granted", [kind])
         return cursor.fetchone() is not None
+
+
+def another_session() -> psycopg2.extensions.connection:
+    """A line to the test's database as another process has one; the caller closes it."""
+    login = connection.get_connection_params()
+    login.pop("cursor_factory", None)
+    return psycopg2.connect(**login)
 
 
 def both(monkeypatch: pytest.MonkeyPatch, first: Callable[[], T], second: Callable[[], T]) -> list[T]:

@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import Callable, Iterator
 
-import psycopg2
 import pytest
 from django.db import connection, transaction
 
@@ -11,6 +10,7 @@ from directory.sync import staging
 from sbc import prefixes
 from tenants import scope
 from tenants.outage import is_away
+from tests.overlap import another_session
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -46,10 +46,8 @@ def test_it_breaks(act: Callable[[], Iterator[None]]) -> None:
 
 def end_own_session() -> None:
     """As a restart of PostgreSQL does."""
-    login = connection.get_connection_params()
-    login.pop("cursor_factory", None)
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")
         own = cursor.fetchone()[0]
-    with contextlib.closing(psycopg2.connect(**login)) as other, other.cursor() as cursor:
+    with contextlib.closing(another_session()) as other, other.cursor() as cursor:
         cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [own])

@@ -22,6 +22,7 @@ from tenants import scope
 from tenants.access import SYSTEM
 from tenants.models import Connection, Tenant, Verification
 from tests.cast import Cast
+from tests.overlap import another_session
 from tests.replication.kinds import scripted
 
 pytestmark = pytest.mark.django_db
@@ -382,9 +383,7 @@ def test_what_was_lost_comes_before_whoever_was_served_since(cast: Cast) -> None
 def locked(command: Command, *, lane: bool = False) -> Iterator[None]:
     """A worker that was frozen in the midst of a transaction has the command's row, or its lane's."""
     table, found = ("lane", command.lane_id) if lane else ("command", command.id)
-    login = connection.get_connection_params()
-    login.pop("cursor_factory", None)
-    with contextlib.closing(psycopg2.connect(**login)) as frozen, frozen.cursor() as cursor:
+    with contextlib.closing(another_session()) as frozen, frozen.cursor() as cursor:
         cursor.execute("SELECT set_config('app.tenant', %s, false)", [str(command.tenant_id)])
         cursor.execute(f"SELECT 1 FROM replication_{table} WHERE id = %s FOR UPDATE", [found])
         assert cursor.rowcount == 1
