@@ -75,6 +75,8 @@ class _Process:
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
+        self.held: set[tuple[int, int]] = set()
+        """(id, fence) of what was claimed and is not settled yet: these leases are renewed."""
         self.running: dict[tuple[int, int], Context] = {}
         self.pool: ThreadPoolExecutor | None = None
         self.slices: frozenset[Future[None]] = frozenset()
@@ -144,12 +146,14 @@ def _claim(limit: int) -> list[Claimed]:
     _refresh_connection()
     try:
         with scope.every("a worker claims work of any tenant"):
-            return states.claim(_process.owner, limit, spare=settings.WORKER_THREADS // 4)
+            claimed = states.claim(_process.owner, limit, spare=settings.WORKER_THREADS // 4)
     except (DatabaseError, InterfaceError):
         connection.close()
         raise
     finally:
         _thread.worked = time.monotonic()
+    _process.held.update((command.id, command.fence) for command in claimed)
+    return claimed
 
 
 def _refresh_connection() -> None:
@@ -316,6 +320,8 @@ def _carry_out(command: Claimed) -> None:
             time.sleep(SETTLE_AGAIN)
     except Exception:
         log.exception("a command is left to the sweeper by a fault of ours", extra={"command": command.id})
+    finally:
+        _process.held.discard((command.id, command.fence))
     _thread.worked = time.monotonic()
 
 
@@ -437,9 +443,12 @@ def _span(delay: dt.timedelta) -> str:
 
 
 def _heartbeat() -> None:
-    """Renew all leases of this process at a third of their life; tell a command whose lease is gone to stop."""
+    """Renew all leases of this process at a third of their life; tell a command whose lease is gone to stop.
+
+    From the claim to the outcome's being written: a process with much to begin, or to end, takes seconds for both.
+    """
     while not _process.stopping.wait(settings.COMMAND_LEASE_SECONDS / 3):
-        held = dict(_process.running)
+        held = _process.held.copy()
         if not held:
             continue
         try:
@@ -448,5 +457,6 @@ def _heartbeat() -> None:
         except (DatabaseError, InterfaceError):
             connection.close()
             continue
-        for key in held.keys() - alive:
-            held[key].stop.set()
+        for key in held - alive:
+            if context := _process.running.get(key):
+                context.stop.set()

@@ -379,14 +379,24 @@ def _as_json(value: object) -> str | None:
 
 
 def hold(command_id: int, fence: int) -> bool:
-    """Lock the row while its lease is ours; False when somebody else has it. Ends with the transaction."""
+    """Lock the row while its lease is ours; False when somebody else has it. Ends with the transaction.
+
+    The heartbeat passes by what is locked, and could miss a command for ever that writes all the time. So whoever
+    finds half of the lease gone here renews it.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT 1 FROM replication_command WHERE id = %s AND fence = %s AND state = 'executing'"
-            " FOR NO KEY UPDATE",
-            [command_id, fence],
+            "SELECT lease_until < clock_timestamp() + %s / 2 FROM replication_command"
+            " WHERE id = %s AND fence = %s AND state = 'executing' FOR NO KEY UPDATE",
+            [_lease(), command_id, fence],
         )
-        return cursor.fetchone() is not None
+        found = cursor.fetchone()
+        if found is not None and found[0]:
+            cursor.execute(
+                "UPDATE replication_command SET lease_until = clock_timestamp() + %s WHERE id = %s",
+                [_lease(), command_id],
+            )
+    return found is not None
 
 
 def save_checkpoint(command_id: int, fence: int, checkpoint: dict[str, Any]) -> bool:
@@ -412,8 +422,9 @@ _RENEW = """
 def renew(held: Iterable[tuple[int, int]]) -> set[tuple[int, int]]:
     """Push the leases of these (id, fence) pairs ahead; what is missing from the answer was lost, or is to stop.
 
-    What somebody locks is left for the next beat, as a rule because it is just being settled. Whoever waited for one
-    row would hold the others meanwhile, and if it was frozen so, everybody's claims would wait for it.
+    What somebody locks is left for the next beat, as a rule because it is just being settled; who writes under the
+    fence renews its own (`hold`). Whoever waited for one row would hold the others meanwhile, and if it was frozen
+    so, everybody's claims would wait for it.
     """
     pairs = tuple(held)
     if not pairs:

@@ -10,6 +10,7 @@ from typing import Any
 import psycopg2
 import pytest
 import time_machine
+from django.conf import settings
 from django.db import DatabaseError, IntegrityError, InternalError, OperationalError, connection, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -415,6 +416,57 @@ def test_what_a_frozen_worker_still_locks_holds_no_other_up(committed_cast: Cast
             assert (row(stuck).state, row(other).state) == (State.EXECUTING, State.QUEUED)
         assert sweeper.take_back() == 1
         assert row(stuck).state == State.QUEUED
+
+
+def test_who_writes_all_the_time_renews_its_own_lease(contoso: Tenant) -> None:
+    """The heartbeat passes by what is locked, and that may be each time."""
+    with scripted():
+        command = submit(contoso)
+        (held,) = claim()
+        whole = row(command).lease_until
+        assert whole is not None
+        with runner._context(held).transaction():
+            assert row(command).lease_until == whole, "nothing is written while most of it is left"
+        with scope.every("half of it goes by, and a little"), connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE replication_command SET lease_until = lease_until - %s",
+                [dt.timedelta(seconds=settings.COMMAND_LEASE_SECONDS * 0.6)],
+            )
+        with runner._context(held).transaction():
+            pass
+        assert row(command).lease_until >= whole
+
+
+def test_leases_are_renewed_from_the_claim_until_the_outcome_is_written(
+    contoso: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that has just started, or whose database has, takes seconds to begin a slice, and to end it."""
+    monkeypatch.setattr(connection, "close", lambda: None)  # it is the test's own
+    monkeypatch.setattr(runner, "_process", runner._Process())
+    settle_really, at_the_end = runner._settle, []
+
+    def renewed() -> bool:
+        before, beats = row(command).lease_until, iter((False, True))
+        with monkeypatch.context() as once:
+            once.setattr(runner._process.stopping, "wait", lambda _seconds: next(beats))
+            runner._heartbeat()
+        after = row(command).lease_until
+        assert before is not None
+        assert after is not None
+        return after > before
+
+    def settle_late(*given: Any) -> None:
+        at_the_end.append(renewed())
+        settle_really(*given)
+
+    monkeypatch.setattr(runner, "_settle", settle_late)
+    with scripted():
+        command = submit(contoso)
+        (held,) = runner._claim(1)
+        assert renewed(), "claimed, and not begun yet"
+        runner._carry_out(held)
+    assert at_the_end == [True]
+    assert runner._process.held == set(), "and no longer"
 
 
 @pytest.mark.django_db(transaction=True)
