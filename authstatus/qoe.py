@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from audit.services import record
 from authstatus.models import QoeIntegration
-from core.errors import InvalidInput, NotFound, Remedy, UmpError
+from core.errors import Conflict, InvalidInput, NotFound, Remedy, UmpError
 from m365.clouds import CLOUDS
 from m365.identity import AppCredential
 from replication import services as queue
@@ -42,13 +42,18 @@ def of_tenant(tenant: Tenant) -> QoeIntegration | None:
 
 # --- Writes -------------------------------------------------------------------------------------------------
 @transaction.atomic
-def save(actor: Actor, tenant: Tenant, *, application_id: uuid.UUID, password: str = "") -> Command:
-    """Save QOE Integration settings, and have them tried. An empty password keeps that of the same application.
+def save(
+    actor: Actor, tenant: Tenant, *, application_id: uuid.UUID, password: str = "", version: int | None = None
+) -> Command:
+    """Save QOE Integration settings, and have them tried. An empty password keeps that of the same application;
+    `version` is that of the row the person looked at, 0 where there was none.
 
-    Raises InvalidInput naming the field; `secret_is_guid` for a Secret ID.
+    Raises InvalidInput naming the field, `secret_is_guid` for a Secret ID; Conflict when somebody was faster.
     """
     Tenant.objects.select_for_update(no_key=True).get(id=tenant.id)
     stored = of_tenant(tenant)
+    if version is not None and version != (stored.row_version if stored else 0):
+        raise Conflict("conflict_version", thing="the QOE application")
     before = stored.application_id if stored else None
     if not password and before != application_id:
         raise InvalidInput(field="password", why="this application needs a password of its own")

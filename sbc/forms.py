@@ -4,12 +4,15 @@ from typing import Any
 
 from django import forms
 
-from sbc.models import Reached, Sbc
+from sbc.models import Ovoc, Reached, Sbc
 
 PLAIN = {"autocomplete": "off", "spellcheck": "false"}
 
 
 class _ReachedForm(forms.Form):
+    """`version` is the state of the row that the person looked at."""
+
+    version = forms.IntegerField(widget=forms.HiddenInput, required=False)
     address = forms.CharField(
         label="Ip Address",
         max_length=60,
@@ -39,9 +42,6 @@ class _ReachedForm(forms.Form):
 
 
 class SbcForm(_ReachedForm):
-    """`version` is the state of the device's row that the person looked at."""
-
-    version = forms.IntegerField(widget=forms.HiddenInput, required=False)
     name = forms.CharField(
         label="Name",
         max_length=120,
@@ -58,7 +58,7 @@ class SbcForm(_ReachedForm):
 
     @staticmethod
     def values_of(sbc: Sbc) -> dict[str, Any]:
-        return {"name": sbc.name, "fqdn": sbc.fqdn, "version": sbc.row_version, **values_of(sbc)}
+        return {"name": sbc.name, "fqdn": sbc.fqdn, **values_of(sbc)}
 
 
 class OvocForm(_ReachedForm):
@@ -72,6 +72,10 @@ class OvocForm(_ReachedForm):
         ].help_text = "An OVOC operator of the level Operator, whose password does not expire."
         self.fields["password"].label = "Password"
 
+    @staticmethod
+    def values_of(ovoc: Ovoc | None) -> dict[str, Any]:
+        return values_of(ovoc) if ovoc else {"version": 0}
+
 
 def values_of(there: Reached) -> dict[str, Any]:
     return {
@@ -79,4 +83,5 @@ def values_of(there: Reached) -> dict[str, Any]:
         "https": there.https,
         "user": there.user,
         "fingerprint": there.fingerprint,
+        "version": there.row_version,
     }

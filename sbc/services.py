@@ -133,10 +133,16 @@ def reload(actor: Actor) -> Command:
 
 
 @transaction.atomic
-def set_ovoc(actor: Actor, *, password: str = "", **given: Any) -> Ovoc:
-    """Where OVOC is. Raises InvalidInput naming the field."""
+def set_ovoc(actor: Actor, *, password: str = "", version: int | None = None, **given: Any) -> Ovoc:
+    """Where OVOC is; `version` is that of the row the person looked at, 0 where there was none.
+
+    Raises InvalidInput naming the field; Conflict (conflict_version) when somebody was faster.
+    """
     take_turn(DEVICES)
-    ovoc = Ovoc.objects.select_for_update(no_key=True).filter(id=1).first() or Ovoc()
+    stored = Ovoc.objects.select_for_update(no_key=True).filter(id=1).first()
+    if version is not None and version != (stored.row_version if stored else 0):
+        raise Conflict("conflict_version", thing="OVOC")
+    ovoc = stored or Ovoc()
     values = _reached(ovoc, **given)
     if ovoc.secret_id is None and not password:
         raise InvalidInput(field="password", why="it is needed")

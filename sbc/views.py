@@ -10,7 +10,7 @@ from accounts.again import typed
 from core.errors import Conflict, InvalidInput
 from replication.models import Command
 from sbc import selectors, services
-from sbc.forms import OvocForm, SbcForm, values_of
+from sbc.forms import OvocForm, SbcForm
 from tenants.abilities import Ability
 from tenants.answers import SeeOther
 from tenants.forms import add_error
@@ -94,13 +94,13 @@ def reload(request: HttpRequest) -> HttpResponse:
 def ovoc(request: HttpRequest) -> HttpResponse:
     """Where OVOC is."""
     found = selectors.ovoc()
-    form = OvocForm(request.POST or None, initial=(values_of(found) if found else {}) | typed(request))
+    form = OvocForm(request.POST or None, initial=OvocForm.values_of(found) | typed(request))
     if found is not None:
         form.keep_password()
     if request.method == "POST" and form.is_valid():
         try:
             services.set_ovoc(actor_of(request), **form.cleaned_data)
-        except InvalidInput as error:
+        except (InvalidInput, Conflict) as error:
             add_error(form, error)
         else:
             messages.success(request, "Saved. Reload From Ovoc shows whether it works.")

@@ -191,6 +191,19 @@ def test_a_qoe_application_is_saved_sealed_and_tried(cast: Cast, client_of: Sign
     assert stored(cast.contoso) is None
 
 
+def test_whoever_enters_a_qoe_application_later_is_told(cast: Cast, client_of: SignIn) -> None:
+    client, save, other = client_of(cast.adam), url(cast.contoso, "connection/qoe/"), str(uuid.uuid4())
+    for version in (0, 2):
+        assert f'name="version" value="{version}"' in text_of(client, url(cast.contoso, PAGE))
+        post(client, save, {**QOE, "version": version})
+        late = post(client, save, {**QOE, "version": version, "application_id": other}, 422).content.decode()
+        assert "Somebody changed the QOE application since you last read it." in late
+        assert other in late, "what was typed stays"
+    kept = stored(cast.contoso)
+    assert kept is not None
+    assert str(kept.application_id) == QOE["application_id"]
+
+
 def test_what_the_check_found_is_shown_with_its_age(cast: Cast, client_of: SignIn) -> None:
     with scope.one(cast.contoso.id):
         qoe.save(SYSTEM, cast.contoso, application_id=uuid.uuid4(), password=QOE["password"])

@@ -7,7 +7,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from sbc.models import Link, Sbc
+from sbc.models import Link, Ovoc, Sbc
 from simulator.sbc.device import Device
 from simulator.server import Simulator
 from tests.breakers.hands import run_due
@@ -159,6 +159,18 @@ def test_the_list_is_reloaded_from_ovoc(cast: Cast, client_of: SignIn, boxes: Si
     assert "1 added" in page
     assert "cannot sign in yet" in text_of(pia, f"/sbcs/{Sbc.objects.get().uid}/")
     text_of(client_of(cast.olga), "/sbcs/ovoc/", 403)
+
+
+def test_whoever_enters_ovoc_later_is_told(cast: Cast, client_of: SignIn) -> None:
+    pia, ovoc = client_of(cast.pia), "/sbcs/ovoc/"
+    values = {"address": "169.254.4.9", "user": "operator", "password": "x" * 12}
+    for version, later in ((0, "169.254.4.10"), (2, "169.254.4.11")):
+        assert f'name="version" value="{version}"' in text_of(pia, ovoc)
+        post(pia, ovoc, {**values, "version": version})
+        late = post(pia, ovoc, {**values, "version": version, "address": later}, 422).content.decode()
+        assert "Somebody changed OVOC since you last read it." in late
+        assert later in late, "what was typed stays"
+    assert (Ovoc.objects.get().address, Ovoc.objects.get().row_version) == ("169.254.4.9", 3)
 
 
 @pytest.mark.parametrize(("who", "status"), [("mona", 200), ("otto", 403), ("adam", 404), ("nora", 404)])

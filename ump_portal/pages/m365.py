@@ -20,7 +20,7 @@ from authstatus.delegated_forms import PasswordForm, SwitchForm
 from authstatus.forms import NO_MEMORY, CredentialForm
 from authstatus.models import QoeIntegration
 from authstatus.views import about_connection, initial_of, shown_secret, told
-from core.errors import InvalidInput
+from core.errors import Conflict, InvalidInput
 from directory import browse, scoping
 from directory.models import DirectoryUser, Stream
 from invitations import selectors as invited
@@ -44,6 +44,7 @@ PASSWORD_NOT_SET = "(Password not set)"  # noqa: S105  MSG-09
 class QoeForm(forms.Form):
     """Beside another form with a password, so its fields have ids of their own."""
 
+    version = forms.IntegerField(widget=forms.HiddenInput, required=False)
     application_id = guid_field(
         "Azure Application Id", "The Application (client) ID of the app registration."
     )
@@ -105,7 +106,7 @@ def set_qoe(request: HttpRequest, tenant: Tenant) -> HttpResponse:
     if form.is_valid():
         try:
             qoe.save(actor_of(request), tenant, **form.cleaned_data)
-        except InvalidInput as error:
+        except (InvalidInput, Conflict) as error:
             add_error(form, error)
         else:
             messages.success(request, "Saved. The application is being tried at Microsoft.")
@@ -354,7 +355,7 @@ def _sync_user(tenant: Tenant, stored: Connection | None) -> dict[str, Any] | No
 
 
 def _qoe_initial(row: QoeIntegration | None) -> dict[str, Any]:
-    return {"application_id": row.application_id} if row else {}
+    return {"application_id": row.application_id, "version": row.row_version} if row else {"version": 0}
 
 
 def _qoe(actor: Actor, tenant: Tenant, row: QoeIntegration | None) -> dict[str, Any]:
