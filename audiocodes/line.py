@@ -57,8 +57,8 @@ class Target:
 class Line:
     """Calls to one target.
 
-    `before_write` is called right before each call that is no GET, and ends it by raising; without it nothing but
-    GET leaves the process.
+    `before_write` is called right before each call that is no GET, and ends it by raising, or says by when it must
+    have left (`Outbound.request`); without it nothing but GET leaves the process.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Line:
         guard: Guard,
         *,
         ca_bundle: str | None = None,
-        before_write: Callable[[], None] | None = None,
+        before_write: Callable[[], float | None] | None = None,
         seconds: float = VISIT,
     ) -> None:
         self.target, self._before_write = target, before_write
@@ -99,14 +99,20 @@ class Line:
 
         Raises UmpError: those of core.http, of `refusal`, sbc_certificate; WriteRefused; by `before_write`.
         """
+        sent_by = None
         if method != "GET":
             if self._before_write is None:
                 raise WriteRefused(host=self.target.name)
-            self._before_write()
+            sent_by = self._before_write()
         left = max(0.0, min(seconds, self._ends - time.monotonic()))
         try:
             answer = self._session(most).request(
-                method, f"{self.target.base}{path}", headers=self._headers, deadline=left, **more
+                method,
+                f"{self.target.base}{path}",
+                headers=self._headers,
+                deadline=left,
+                sent_by=sent_by,
+                **more,
             )
         except UmpError as error:
             raise self._in_words(error) from error

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import http.client
 import io
+import math
 import os
 import socket
 import threading
@@ -81,9 +82,11 @@ class OutboundConfig:
 
 
 class _Clock(threading.local):
-    """When the call that this thread makes must be over (monotonic seconds), and the longest single wait."""
+    """When the call that this thread makes must be over and have left (monotonic seconds), and the longest single
+    wait."""
 
     ends: float = 0.0
+    sent_by: float = math.inf
     read: float = 30.0
     guard: Guard | None = None
 
@@ -147,13 +150,20 @@ class _TimedHTTPConnection(HTTPConnection):
         with _checked_address(self):
             return super()._new_conn()
 
+    def send(self, data: Any) -> None:
+        """Head and body come by themselves; whoever is too late for one of them breaks off the request.
 
-class _TimedHTTPSConnection(HTTPSConnection):
-    response_class = _TimedResponse
+        As close to the line as can be: connecting, and getting one's turn among other threads, may take seconds.
+        """
+        if self.sock is None and self.auto_open:
+            self.connect()
+        if time.monotonic() > _clock.sent_by:
+            raise UmpError.of("interrupted", detail={"cause": "not sent in time"})
+        super().send(data)
 
-    def _new_conn(self) -> socket.socket:
-        with _checked_address(self):
-            return super()._new_conn()
+
+class _TimedHTTPSConnection(_TimedHTTPConnection, HTTPSConnection):
+    pass
 
 
 class _TimedHTTPPool(HTTPConnectionPool):
@@ -216,7 +226,8 @@ class Outbound(requests.Session):
     """A session with a total deadline per call, capped bodies, no cookies, no redirects, for one thread.
 
     Usable as MSAL's `http_client`. Raises UmpError `unreachable`, `name_not_resolved`, `tls_failed`,
-    `proxy_failed` (see NEVER_SENT), `connection_lost`, `deadline` or `reply_too_large`; and RuntimeError when
+    `proxy_failed` (see NEVER_SENT), `connection_lost`, `deadline`, `reply_too_large` or `interrupted`; and
+    RuntimeError when
     another thread uses it.
     """
 
@@ -240,12 +251,22 @@ class Outbound(requests.Session):
                 self.mount(f"https://{host}/", gateway)
 
     def request(
-        self, method: str | bytes, url: str | bytes, *args: Any, deadline: float | None = None, **kwargs: Any
+        self,
+        method: str | bytes,
+        url: str | bytes,
+        *args: Any,
+        deadline: float | None = None,
+        sent_by: float | None = None,
+        **kwargs: Any,
     ) -> requests.Response:
-        """Like requests', but whole: the body is read, within `deadline` seconds (default: the config's)."""
+        """Like requests', but whole: the body is read, within `deadline` seconds (default: the config's).
+
+        What has not left by the moment `sent_by` (monotonic seconds) leaves no more: `interrupted`.
+        """
         if threading.get_ident() != self._thread:
             raise RuntimeError("an outbound session belongs to the thread that made it")
         _clock.ends = self._end_of_call(deadline)
+        _clock.sent_by = math.inf if sent_by is None else sent_by
         _clock.read = self.config.read
         _clock.guard = self.config.guard
         kwargs.update(allow_redirects=False, stream=True)

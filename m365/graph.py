@@ -142,13 +142,15 @@ class _Try:
     token: str = ""
     doubtful: bool = False
     request_id: str = ""
+    sent_by: float | None = None
 
 
 class GraphClient:
     """Graph for one tenant, over one thread's session.
 
     `token_source(fresh)` gives the bearer token. `before_write` is called right before each write is sent, and
-    ends it by raising; without it the client is read-only and refuses every write before anything is sent.
+    ends it by raising, or says by when it must have left (`Outbound.request`); without it the client is read-only
+    and refuses every write before anything is sent.
     `deadline` bounds the requests of one call, `budget` its waiting (both seconds). `wait(seconds)` returns
     True when the work should stop: `threading.Event.wait` fits. `on_call` hears of each request.
 
@@ -168,7 +170,7 @@ class GraphClient:
         priority: Priority = "low",
         pacer: Pacer | None = None,
         wait: Callable[[float], bool] | None = None,
-        before_write: Callable[[], None] | None = None,
+        before_write: Callable[[], float | None] | None = None,
         names: Mapping[str, str] | None = None,
         version: str = "v1.0",
     ) -> None:
@@ -431,7 +433,7 @@ class GraphClient:
             self._pace(one)
             one.headers["Authorization"] = f"Bearer {one.token or self._token_source(False)}"
             if writes and self._before_write:  # after what may take seconds
-                self._before_write()
+                one.sent_by = self._before_write()
             failure = self._attempt(one)
             if isinstance(failure, requests.Response):
                 return failure
@@ -444,7 +446,7 @@ class GraphClient:
         begun = time.monotonic()
         try:
             outcome = self.session.request(
-                one.method, one.url, headers=one.headers, data=one.data, deadline=left
+                one.method, one.url, headers=one.headers, data=one.data, deadline=left, sent_by=one.sent_by
             )
         except UmpError as error:
             outcome = error

@@ -75,7 +75,7 @@ class TeamsByPowerShell:
         opens: Callable[[], AbstractContextManager[Asked]],
         *,
         cloud_name: str,
-        before_write: Callable[[], None] | None = None,
+        before_write: Callable[[], float | None] | None = None,
         names: Mapping[str, str] | None = None,
     ) -> None:
         self._opens, self._cloud_name, self._before_write = opens, cloud_name, before_write

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 
 from core.errors import LeaseLost, UmpError
@@ -94,12 +95,22 @@ class Context:
         with scope.one(self.tenant_id) if self.tenant_id else scope.every(whole), transaction.atomic():
             if not states.hold(self.command_id, self.fence):
                 raise LeaseLost
+            begun = time.monotonic()
             yield
+            if time.monotonic() - begun > settings.COMMAND_LEASE_SECONDS / 4:
+                states.hold(self.command_id, self.fence)  # the heartbeat has passed by it meanwhile
 
-    def still_ours(self) -> None:
-        """Ask right before sending what must not come after what another worker sent. Raises LeaseLost."""
+    def still_ours(self) -> float:
+        """Ask right before sending what must not come after what another worker sent. Raises LeaseLost.
+
+        Until when that is certain (monotonic seconds): `states.hold` leaves half of a lease, and a process that was
+        frozen since must not send what it was about to.
+        """
+        lease: float = settings.COMMAND_LEASE_SECONDS
+        asked = time.monotonic()
         with self.transaction():
             pass
+        return asked + lease / 2
 
     def checkpoint(self, **changes: Any) -> None:
         """Remember where to go on; call it inside `transaction()`, with the rows it belongs to.

@@ -10,7 +10,7 @@ from sbc.models import Ovoc, Reached, Sbc
 from tenants import outbound, secrets
 
 
-def to_sbc(sbc: Sbc, seconds: float, *, before_write: Callable[[], None] | None = None) -> Line:
+def to_sbc(sbc: Sbc, seconds: float, *, before_write: Callable[[], float | None] | None = None) -> Line:
     """Within that time in all; it writes only where somebody is asked before each write (`Context.still_ours`).
 
     Raises UmpError: key_unavailable, secret_unreadable, sbc_sign_in_refused without a password.

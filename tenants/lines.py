@@ -186,7 +186,7 @@ class Line:
         *,
         on_call: Callable[[CallRecord], None] | None = None,
         stop: threading.Event | None = None,
-        before_write: Callable[[], None] | None = None,
+        before_write: Callable[[], float | None] | None = None,
     ) -> GraphClient:
         """A client for the calling thread; it writes only where somebody is asked before each write.
 
@@ -205,7 +205,7 @@ class Line:
 
     @contextlib.contextmanager
     def telephony(
-        self, *, stop: threading.Event | None = None, before_write: Callable[[], None] | None = None
+        self, *, stop: threading.Event | None = None, before_write: Callable[[], float | None] | None = None
     ) -> Iterator[GraphClient]:
         """A client for work with Teams users and numbers: where Graph has none, PowerShell is beside it if needed."""
         graph = self.graph(stop=stop, before_write=before_write)

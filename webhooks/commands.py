@@ -150,7 +150,8 @@ class SendDigest(Kind):
 def _post(ctx: Context, endpoint: Endpoint, event: Event) -> tuple[int | None, str]:
     """The answer's status, and why the event was not taken (nothing when it was).
 
-    Raises LeaseLost: whoever was frozen meanwhile would send it after later ones that another worker sent.
+    Raises LeaseLost and `interrupted`: whoever was frozen meanwhile would send it after later ones that another
+    worker sent.
     """
     config = OutboundConfig(
         ca_bundle=settings.M365_CA_BUNDLE or None, read=DEADLINE, total=DEADLINE, max_body=MOST_ANSWER,
@@ -161,11 +162,13 @@ def _post(ctx: Context, endpoint: Endpoint, event: Event) -> tuple[int | None, s
         values = [secrets.open_secret(each) for each in selectors.signing_secrets(endpoint)]
         url = services.check_url(endpoint.url)
         headers = signing.headers(values, event, int(time.time()), body)
-        ctx.still_ours()
-        answer = session_of_thread(config).request("POST", url, data=body, headers=headers)
+        sent_by = ctx.still_ours()
+        answer = session_of_thread(config).request("POST", url, data=body, headers=headers, sent_by=sent_by)
     except LeaseLost:
         raise
     except UmpError as error:
+        if error.code == "interrupted":
+            raise
         return None, error.message
     if 200 <= answer.status_code < 300:
         return answer.status_code, ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import gzip
+import http.client
 import ipaddress
 import os
 import socket
@@ -20,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from core.errors import UmpError
-from core.http import NEVER_SENT, Outbound, OutboundConfig, outbound, session_of_thread
+from core.http import NEVER_SENT, Outbound, OutboundConfig, _clock, outbound, session_of_thread
 from tests.core.wire import reply, serving
 
 BROKEN_GZIP = reply(b"not gzip", headers="Content-Encoding: gzip\r\n")
@@ -267,6 +268,33 @@ def test_what_is_no_web_address_is_named(url: str) -> None:
     with outbound() as session, pytest.raises(UmpError) as caught:
         session.get(url, deadline=2)
     assert caught.value.code in {"internal", "name_not_resolved"}
+
+
+def test_what_is_late_leaves_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever was frozen before the first byte, or between head and body, lets the whole request be."""
+    bodies, late = list[bytes](), time.monotonic() - 0.001
+
+    def answer(connection: socket.socket, request: bytes) -> None:
+        bodies.append(request.partition(b"\r\n\r\n")[2] or connection.recv(65536))
+        reply()(connection, b"")
+
+    sends = http.client.HTTPConnection.send
+
+    def send_and_sleep(self: http.client.HTTPConnection, data: bytes) -> None:
+        sends(self, data)
+        monkeypatch.setattr(_clock, "sent_by", late)
+
+    with serving(answer) as wire, outbound() as session:
+        with pytest.raises(UmpError) as caught:
+            session.post(wire.url, data=b"whole", sent_by=late)
+        assert (caught.value.code, wire.heads) == ("interrupted", [])
+        assert session.post(wire.url, data=b"whole", sent_by=time.monotonic() + 60).ok
+        assert session.post(wire.url, data=b"whole").ok, "the next one knows nothing of it"
+        with monkeypatch.context(), pytest.raises(UmpError) as caught:
+            monkeypatch.setattr(http.client.HTTPConnection, "send", send_and_sleep)
+            session.post(wire.url, data=b"whole", sent_by=time.monotonic() + 60)
+        assert caught.value.code == "interrupted"
+    assert bodies.count(b"whole") == 2, "of the last one the head alone, and the line's end"
 
 
 def test_another_thread_may_not_use_it() -> None:

@@ -22,6 +22,7 @@ from core.errors import (
     UmpError,
     WriteRefused,
 )
+from core.http import Outbound
 from m365.clouds import CLOUDS
 from m365.graph import BatchRequest, Written, segment, template
 from m365.pacing import Cost
@@ -223,6 +224,24 @@ def test_the_right_to_write_is_asked_for_at_each_try(wire: responses.RequestsMoc
     answer_with(wire, "DELETE", f"{ROOT}/users/1", (503, {}, graph_error("x")), (204, {}, b""))
     desk(before_write=lambda: asked.append(len(wire.calls))).client.delete("/users/1")
     assert asked == [0, 1]
+
+
+def test_a_write_must_leave_by_the_moment_that_it_was_given(
+    wire: responses.RequestsMock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given, request = list[object](), Outbound.request
+
+    def watched(self: Outbound, *what: Any, **how: Any) -> requests.Response:
+        given.append(how["sent_by"])
+        return request(self, *what, **how)
+
+    monkeypatch.setattr(Outbound, "request", watched)
+    client = desk(before_write=lambda: 17.5).client
+    answer_with(wire, "GET", f"{ROOT}/users", OK)
+    answer_with(wire, "DELETE", f"{ROOT}/users/1", (204, {}, b""))
+    client.get("/users")
+    client.delete("/users/1")
+    assert given == [None, 17.5]
 
 
 # Pages

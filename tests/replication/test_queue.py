@@ -5,6 +5,7 @@ import datetime as dt
 import random
 import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg2
@@ -16,7 +17,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from core.errors import Conflict, Forbidden, LeaseLost, UmpError
-from replication import doorbell, runner, selectors, services, states, sweeper, tasks
+from replication import context, doorbell, runner, selectors, services, states, sweeper, tasks
 from replication.context import Again, Context, Done
 from replication.models import Command, Lane, LaneName, Reason, State, Step
 from tenants import scope
@@ -418,6 +419,15 @@ def test_what_a_frozen_worker_still_locks_holds_no_other_up(committed_cast: Cast
         assert row(stuck).state == State.QUEUED
 
 
+def runs_out(share: float) -> None:
+    """That much of each lease goes by."""
+    with scope.every("a test turns the clock"), connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE replication_command SET lease_until = lease_until - %s",
+            [dt.timedelta(seconds=settings.COMMAND_LEASE_SECONDS * share)],
+        )
+
+
 def test_who_writes_all_the_time_renews_its_own_lease(contoso: Tenant) -> None:
     """The heartbeat passes by what is locked, and that may be each time."""
     with scripted():
@@ -427,14 +437,27 @@ def test_who_writes_all_the_time_renews_its_own_lease(contoso: Tenant) -> None:
         assert whole is not None
         with runner._context(held).transaction():
             assert row(command).lease_until == whole, "nothing is written while most of it is left"
-        with scope.every("half of it goes by, and a little"), connection.cursor() as cursor:
-            cursor.execute(
-                "UPDATE replication_command SET lease_until = lease_until - %s",
-                [dt.timedelta(seconds=settings.COMMAND_LEASE_SECONDS * 0.6)],
-            )
+        runs_out(0.6)
         with runner._context(held).transaction():
             pass
-        assert row(command).lease_until >= whole
+        renewed = row(command).lease_until
+        assert renewed is not None
+        assert renewed >= whole
+
+
+def test_a_long_transaction_renews_the_lease_in_the_end(
+    contoso: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody else can while it goes on, and as soon as it is over it would be taken for lost."""
+    hours = iter((0.0, 3600.0))
+    with scripted():
+        submit(contoso)
+        (held,) = claim()
+        running = runner._context(held)
+        monkeypatch.setattr(context, "time", SimpleNamespace(monotonic=lambda: next(hours)))
+        with running.transaction():
+            runs_out(1.5)
+        assert sweeper.take_back() == 0, "it is ours"
 
 
 def test_leases_are_renewed_from_the_claim_until_the_outcome_is_written(

@@ -1,5 +1,6 @@
 """The stand-ins for SBC and OVOC, and the product's lines to them: each proves the other."""
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -45,7 +46,7 @@ def lines() -> Iterator[list[Line]]:
 
 
 def line_to(
-    lines: list[Line], box: Any, *, before_write: Callable[[], None] | None = at_will, **changes: Any
+    lines: list[Line], box: Any, *, before_write: Callable[[], float | None] | None = at_will, **changes: Any
 ) -> Line:
     values: dict[str, Any] = {
         "name": box.name,
@@ -241,6 +242,13 @@ def test_a_line_for_reading_writes_nothing(device: Device, lines: list[Line]) ->
         sbc.apply(SCRIPT)
     with pytest.raises(WriteRefused):
         sbc.save()
+    assert device.requests == 0
+
+
+def test_whoever_was_frozen_after_it_had_asked_sends_nothing(device: Device, lines: list[Line]) -> None:
+    sbc = Sbc(line_to(lines, device, before_write=lambda: time.monotonic() - 1))
+    for act in (lambda: sbc.apply(SCRIPT), sbc.save):
+        assert code_of(act).code == "interrupted"
     assert device.requests == 0
 
 

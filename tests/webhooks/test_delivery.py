@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.utils import timezone
 
 from audit.models import Entry
@@ -16,6 +17,7 @@ from core.errors import Conflict, InvalidInput, LeaseLost
 from events.models import Event, Type
 from events.services import tell
 from replication import states
+from replication.context import Context
 from replication.models import Command, State
 from tenants import scope
 from tenants.access import SYSTEM
@@ -169,6 +171,22 @@ def test_a_worker_that_was_frozen_sends_nothing_any_more(
         settle(frozen)
     assert receiver.got == [], "it is the next worker's to send"
     monkeypatch.setattr(signing, "headers", signed)
+    deliver()
+    assert len(receiver.got) == 1
+
+
+def test_a_worker_that_was_frozen_after_it_had_asked_sends_nothing_either(
+    receiver: Receiver, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    happen(proven("Alder"), number=1)
+    services.send_due()
+    (frozen,) = [each for each in claim() if each.kind == services.DELIVER]
+    asks = Context.still_ours
+    with monkeypatch.context() as once:
+        once.setattr(Context, "still_ours", lambda self: asks(self) - settings.COMMAND_LEASE_SECONDS)
+        settle(frozen)
+    assert receiver.got == [], "its lease may be over, and another worker may have sent it"
+    assert fresh(endpoint).failures == 0, "that is not the receiver's fault"
     deliver()
     assert len(receiver.got) == 1
 
