@@ -42,6 +42,7 @@ def times(history: History) -> dict[str, Any]:
             "of_a_living_worker": _slowest(one.living for one in back),
             "late": len(late),
             "late_of_a_living_worker": sum(one.living > RESUMED for one in back),
+            "from_living_workers": sum(one.its_worker_lived for one in back),
         },
         "late": [one.sentence for one in late[:TOLD]],
         "flowing_after_redis_was_emptied": _both(flowing(history, weather, "redis emptied")),
@@ -128,6 +129,7 @@ class Weather:
     def __init__(self, history: History) -> None:
         self.away = merged(_away(history.faults))
         self.alive = merged((life.since, life.until) for life in history.lives)
+        self._lives = history.lives
         self._over = max([history.over, *(move.at for move in history.moves)], default=0.0)
         self._taken: dict[int, list[tuple[float, float, int]]] = defaultdict(list)
         self._held: dict[int, Spans] = defaultdict(list)
@@ -175,6 +177,11 @@ class Weather:
         none = between(self.alive, begin, end) if self.alive else []
         return seconds(merged([*none, *clipped(self.away, begin, end)]))
 
+    def lived_on(self, owner: str, at: float) -> float:
+        """Until when that worker's process lived without a pause; `at` itself where it did not live then."""
+        mine = [life for life in self._lives if owner.endswith(f":{life.pid}")]
+        return max((life.until for life in mine if life.since <= at < life.until), default=at)
+
     def free(self, lane: int, at: float) -> bool:
         return self.awake(lane, at) and not any(a <= at < b for a, b, _ in self._taken[lane])
 
@@ -202,6 +209,8 @@ class Resumed:
     """Seconds of that, for each reason; they may lie over each other."""
     living: float
     """What is left without them."""
+    its_worker_lived: bool = False
+    """When it was taken back: its lease had not been renewed in time."""
 
     @property
     def sentence(self) -> str:
@@ -214,18 +223,22 @@ class Resumed:
 
 def resumed(history: History, weather: Weather) -> Iterator[Resumed]:
     before: dict[int, Move] = {}
-    over: dict[int, float] = {}
+    over: dict[int, tuple[float, float, float]] = {}
     for move in history.moves:
         former = before.get(move.command)
         if move.reason == "worker_lost" and former is not None and former.state == "executing":
-            over[move.command] = former.lease_until
+            lived = weather.lived_on(former.owner, former.lease_until)
+            over[move.command] = (former.lease_until, move.at, lived)
         if move.state == "executing" and move.command in over:
-            begin = over.pop(move.command)
+            begin, taken, lived = over.pop(move.command)
             why = weather.reasons(begin, move.at, move.lane, move.command)
+            if lived > begin:
+                why["its own worker lived and was at it"] = [(begin, min(lived, taken))]
             excused = seconds(merged(span for spans in why.values() for span in spans))
             yield Resumed(
                 move.command, move.kind, move.at - begin,
                 {name: seconds(spans) for name, spans in why.items()}, move.at - begin - excused,
+                its_worker_lived=lived >= taken,
             )  # fmt: skip
         before[move.command] = move
 

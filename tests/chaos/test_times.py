@@ -98,6 +98,16 @@ def test_other_faults_are_no_excuse(story: Story, fault: Fault) -> None:
     assert living(story.history) == 8.0
 
 
+def test_a_worker_that_lives_and_holds_its_command_has_not_lost_it(story: Story) -> None:
+    """Nobody can take it back while its row is locked; from when the worker was stopped on it counts."""
+    story.history.moves = [dataclasses.replace(move, owner="far:7") for move in story.history.moves]
+    assert chaos_times.times(story.history)["resumed"]["from_living_workers"] == 1
+    assert living(story.history) == 6.0, "from being taken back at 8"
+    story.history.lives = [Life(7, 0.0, 7.0), Life(8, 0.0, 20.0), Life(7, 7.5, 20.0)]
+    resumed = chaos_times.times(story.history)["resumed"]
+    assert (resumed["from_living_workers"], resumed["of_a_living_worker"]) == (0, 7.0)
+
+
 def test_no_second_is_taken_out_twice(story: Story) -> None:
     for excuse in (_nobody_lives, _no_postgresql, _told_to_sleep):
         excuse(story)
