@@ -316,6 +316,10 @@ def fences(file: File) -> Iterator[Mutant]:
             yield from _fenced(file, node)
         elif isinstance(node, ast.Expr) and name_of(node.value) == "still_ours":
             yield file.mutant("fence", node, f"{file.text(node)} is not asked", "pass")
+        elif isinstance(node, ast.Assign) and name_of(node.value) == "still_ours":
+            yield file.mutant("fence", node.value, f"{file.text(node)} is not asked", "None")
+        elif isinstance(node, ast.keyword) and node.arg == "sent_by":
+            yield file.mutant("fence", node.value, f"{file.text(node.value)}: late ones leave too", "None")
         elif isinstance(node, ast.keyword) and node.arg == "before_write":
             yield from _asked(file, node.value)
     if file.path.startswith("replication/"):
