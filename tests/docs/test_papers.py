@@ -9,7 +9,7 @@ from django.conf import settings
 from ump_portal.env_example import render
 
 HERE: Path = settings.BASE_DIR
-PAPERS = sorted([*HERE.glob("*.md"), *(HERE / "docs").rglob("*.md"), HERE / "bench" / "README.md"])
+PAPERS = sorted([*HERE.glob("*.md"), *(HERE / "docs").rglob("*.md"), *(HERE / "bench").glob("*.md")])
 LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
 
 
