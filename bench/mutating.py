@@ -314,14 +314,10 @@ def fences(file: File) -> Iterator[Mutant]:
             yield file.mutant("fence", node.test, f"if {test}: goes on", f"({test}) and False")
         elif isinstance(node, ast.Call) and name_of(node) in {"filter", "move", "transaction"}:
             yield from _fenced(file, node)
-        elif isinstance(node, ast.Expr) and name_of(node.value) == "still_ours":
-            yield file.mutant("fence", node, f"{file.text(node)} is not asked", "pass")
-        elif isinstance(node, ast.Assign) and name_of(node.value) == "still_ours":
+        elif isinstance(node, ast.Expr | ast.Assign) and name_of(node.value) == "still_ours":
             yield file.mutant("fence", node.value, f"{file.text(node)} is not asked", "None")
-        elif isinstance(node, ast.keyword) and node.arg == "sent_by":
-            yield file.mutant("fence", node.value, f"{file.text(node.value)}: late ones leave too", "None")
-        elif isinstance(node, ast.keyword) and node.arg == "before_write":
-            yield from _asked(file, node.value)
+        elif isinstance(node, ast.keyword):
+            yield from _asked(file, node)
     if file.path.startswith("replication/"):
         for found in _SQL_FENCE.finditer(file.source):
             line = file.source.count(b"\n", 0, found.start()) + 1
@@ -329,9 +325,11 @@ def fences(file: File) -> Iterator[Mutant]:
             yield Mutant("fence", file.path, line, "SQL: any earlier fence", (edit,))
 
 
-def _asked(file: File, word: ast.expr) -> Iterator[Mutant]:
-    """Of `before_write=ctx.still_ours`, also where it is one of two."""
-    for node in ast.walk(word):
+def _asked(file: File, word: ast.keyword) -> Iterator[Mutant]:
+    """Of `before_write=ctx.still_ours`, also where it is one of two; and of `sent_by`."""
+    if word.arg == "sent_by":
+        yield file.mutant("fence", word.value, f"{file.text(word.value)}: late ones leave too", "None")
+    for node in ast.walk(word.value) if word.arg == "before_write" else ():
         if isinstance(node, ast.Attribute) and node.attr == "still_ours":
             yield file.mutant("fence", node, f"before_write={file.text(node)} asks nobody", "(lambda: None)")
 

@@ -163,7 +163,7 @@ class _TimedHTTPConnection(HTTPConnection):
 
 
 class _TimedHTTPSConnection(_TimedHTTPConnection, HTTPSConnection):
-    pass
+    """The same over TLS."""
 
 
 class _TimedHTTPPool(HTTPConnectionPool):
@@ -227,8 +227,7 @@ class Outbound(requests.Session):
 
     Usable as MSAL's `http_client`. Raises UmpError `unreachable`, `name_not_resolved`, `tls_failed`,
     `proxy_failed` (see NEVER_SENT), `connection_lost`, `deadline`, `reply_too_large` or `interrupted`; and
-    RuntimeError when
-    another thread uses it.
+    RuntimeError when another thread uses it.
     """
 
     def __init__(self, config: OutboundConfig) -> None:

@@ -164,10 +164,8 @@ def _post(ctx: Context, endpoint: Endpoint, event: Event) -> tuple[int | None, s
         headers = signing.headers(values, event, int(time.time()), body)
         sent_by = ctx.still_ours()
         answer = session_of_thread(config).request("POST", url, data=body, headers=headers, sent_by=sent_by)
-    except LeaseLost:
-        raise
     except UmpError as error:
-        if error.code == "interrupted":
+        if isinstance(error, LeaseLost) or error.code == "interrupted":
             raise
         return None, error.message
     if 200 <= answer.status_code < 300:

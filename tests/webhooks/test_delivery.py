@@ -153,12 +153,18 @@ def test_what_is_not_taken_is_tried_again_before_anything_newer(
     assert list(Delivery.objects.order_by("id").values_list("status", flat=True)) == [500, 302, 204, 204]
 
 
+def about_to_send() -> states.Claimed:
+    """A delivery in the hands of a worker, with one event."""
+    happen(proven("Alder"), number=1)
+    services.send_due()
+    (claimed,) = [each for each in claim() if each.kind == services.DELIVER]
+    return claimed
+
+
 def test_a_worker_that_was_frozen_sends_nothing_any_more(
     receiver: Receiver, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    happen(proven("Alder"), number=1)
-    services.send_due()
-    (frozen,) = [each for each in claim() if each.kind == services.DELIVER]
+    frozen = about_to_send()
     signed = signing.headers
 
     def taken_over(*given: Any) -> dict[str, str]:
@@ -178,9 +184,7 @@ def test_a_worker_that_was_frozen_sends_nothing_any_more(
 def test_a_worker_that_was_frozen_after_it_had_asked_sends_nothing_either(
     receiver: Receiver, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    happen(proven("Alder"), number=1)
-    services.send_due()
-    (frozen,) = [each for each in claim() if each.kind == services.DELIVER]
+    frozen = about_to_send()
     asks = Context.still_ours
     with monkeypatch.context() as once:
         once.setattr(Context, "still_ours", lambda self: asks(self) - settings.COMMAND_LEASE_SECONDS)
