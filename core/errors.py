@@ -149,6 +149,11 @@ class UmpError(Exception):
             retry_after=self.retry_after,
         )
 
+    @property
+    def only_stopped(self) -> bool:
+        """Nothing is known to be wrong: this run ends, the work goes on in another, and nobody need hear of it."""
+        return self.code in {"interrupted", "lease_lost"}
+
     def with_detail(self, **more: object) -> Self:
         """The same error, knowing more for the operator; what it knew already stays."""
         self.detail = {**_clean_detail(more), **self.detail}

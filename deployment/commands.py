@@ -11,7 +11,7 @@ from collections.abc import Callable
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from core.errors import LeaseLost, OutcomeUnknown, Remedy, UmpError
+from core.errors import OutcomeUnknown, Remedy, UmpError
 from deployment import ledger, plans, services
 from deployment.ledger import Book
 from deployment.models import Act, Run, RunState
@@ -70,7 +70,7 @@ class _Parent(Kind):
         except _StoppedError as halt:
             return self._stop(ctx, run, halt.why)
         except UmpError as error:
-            if error.remedy == Remedy.LATER or isinstance(error, LeaseLost) or error.code == "interrupted":
+            if error.remedy == Remedy.LATER or error.only_stopped:
                 raise
             return self._stop(ctx, run, error.message)
 
@@ -361,7 +361,7 @@ class VoiceRouting(Kind):
                 work = _Teams(ctx, run, teams)
                 return work.look() if ctx.dry_run else work.work()
         except UmpError as error:
-            if not ctx.dry_run or isinstance(error, LeaseLost) or error.code == "interrupted":
+            if not ctx.dry_run or error.only_stopped:
                 raise
             return Done(error.message, "partial", result={"problem": dict(error.to_dict())})
 

@@ -14,7 +14,7 @@ from typing import Any
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from core.errors import LeaseLost, OutcomeUnknown, Remedy, UmpError
+from core.errors import OutcomeUnknown, Remedy, UmpError
 from m365 import activation
 from m365 import resource_account_calls as calls
 from m365 import resource_account_plan as planning
@@ -231,7 +231,7 @@ class _OfDesign(Kind):
                 return self.preview(work) if ctx.dry_run else self.work(work)
         except UmpError as error:
             own = self.as_own(error)
-            if not (ctx.dry_run or isinstance(own, LeaseLost) or own.code == "interrupted"):
+            if not (ctx.dry_run or own.only_stopped):
                 self.told(ctx, design, own)
             raise own from error
 

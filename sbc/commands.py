@@ -7,7 +7,7 @@ from django.db.models.functions import Now
 from audiocodes.ovoc import Ovoc as OvocLine
 from audiocodes.sbc import Sbc as Device
 from audiocodes.sbc import Status
-from core.errors import LeaseLost, UmpError
+from core.errors import UmpError
 from replication.context import Context, Done, Outcome
 from replication.models import LaneName
 from replication.registry import Kind, register
@@ -21,7 +21,7 @@ LINK_OF = {
     "sbc_not_permitted": Link.REFUSED,
     "sbc_certificate": Link.UNTRUSTED,
 }
-OURS = frozenset({"key_unavailable", "secret_unreadable", "interrupted"})
+OURS = frozenset({"key_unavailable", "secret_unreadable"})
 """Faults of this side, which say nothing about the device."""
 
 
@@ -62,7 +62,7 @@ class _OfDevice(Kind):
             with lines.to_sbc(sbc, self.seconds) as line:
                 return self.work(ctx, sbc, Device(line))
         except UmpError as error:
-            if error.code in OURS or isinstance(error, LeaseLost):
+            if error.code in OURS or error.only_stopped:
                 raise
             return self._failed(ctx, sbc, error)
 

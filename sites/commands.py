@@ -17,7 +17,7 @@ from audiocodes.line import Line
 from audiocodes.objects import Rows
 from audiocodes.sbc import Sbc as Far
 from audit.services import Changes
-from core.errors import LeaseLost, Remedy, UmpError
+from core.errors import Remedy, UmpError
 from events.models import Type
 from events.services import tell
 from replication.context import Again, Context, Done, Outcome
@@ -91,7 +91,7 @@ class _Work:
         try:
             self.far.save()
         except UmpError as error:
-            if error.code in LINK_OF or isinstance(error, LeaseLost):
+            if error.code in LINK_OF or error.only_stopped:
                 raise
             raise UmpError.of(
                 "sbc_not_saved", host=self.site.sbc.name, why=_why(error), detail=error.detail
@@ -115,7 +115,7 @@ class _Work:
 
     def told(self, error: UmpError) -> None:
         """Keep with the site why its work stopped or waits; with the device what concerns its connection."""
-        if isinstance(error, LeaseLost) or error.code == "interrupted":
+        if error.only_stopped:
             return
         problem = dict(error.to_dict())
         stops = error.remedy != Remedy.LATER or self.ctx.attempt >= MOST_ATTEMPTS
@@ -151,7 +151,7 @@ class _OnSite(Kind):
             with work.device():
                 return self.preview(work) if ctx.dry_run else self.work(work)
         except UmpError as error:
-            if isinstance(error, LeaseLost) or error.code == "interrupted":
+            if error.only_stopped:
                 raise
             if ctx.dry_run:
                 return Done(error.message, "partial", result={"problem": dict(error.to_dict())})

@@ -13,7 +13,7 @@ from django.db.models import Exists, Q
 from django.utils import timezone
 
 from audiocodes.sbc import Sbc as Device
-from core.errors import LeaseLost, Remedy, UmpError
+from core.errors import Remedy, UmpError
 from replication.context import Again, Context, Done, Outcome
 from replication.models import LaneName
 from replication.registry import Kind, register
@@ -84,7 +84,7 @@ class WriteNumbers(Kind):
             with lines.to_sbc(job.sbc, SECONDS, before_write=ctx.still_ours) as line:
                 return self._work(ctx, job, Device(line))
         except UmpError as error:
-            if error.code in OURS or isinstance(error, LeaseLost):
+            if error.code in OURS or error.only_stopped:
                 raise
             return self._failed(ctx, job, error)
 
@@ -210,9 +210,9 @@ def _save(device: Device, job: Job) -> UmpError | None:
     """Also where nothing was missing: an earlier run may have ended between its script and this."""
     try:
         device.save()
-    except LeaseLost:
-        raise
     except UmpError as error:
+        if error.only_stopped:
+            raise
         return UmpError.of(
             "sbc_not_saved", host=job.sbc.name, why=error.message.rstrip("."), detail=error.detail
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db.models.functions import Now
 
-from core.errors import LeaseLost, UmpError
+from core.errors import UmpError
 from directory.scoping import sieve_of
 from directory.sync.jobs import LINK_REFUSED
 from directory.sync.staging import Count, may_be_lost
@@ -23,7 +23,6 @@ from tenants.models import Tenant
 
 Look = Callable[[GraphClient, str], Iterator[teams.Read]]
 MOST_RESTARTS = 2
-PASSING = frozenset({"lease_lost", "interrupted", "throttled"})
 START_OVER = frozenset({"endless_pages", "plan_needs_approval"})
 LACKING = frozenset({"permission_missing", "graph_unsupported"}) | IN_THE_WAY - NEVER_SINCE
 """Telephony is an extra: what it lacks is told, and the customer's directory is still worth having."""
@@ -224,7 +223,7 @@ class Reading:
 
     def _leave(self, error: UmpError) -> None:
         """Before an error goes to the runner: people see it, and what can't be trusted is dropped."""
-        if isinstance(error, LeaseLost) or error.code in PASSING:
+        if error.only_stopped or error.code == "throttled":
             return
         with self.ctx.transaction():
             if error.code in START_OVER:

@@ -10,7 +10,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from core.errors import LeaseLost, UmpError
+from core.errors import UmpError
 from core.http import OutboundConfig, session_of_thread
 from events.models import Event
 from replication.context import Again, Context, Done, Outcome
@@ -165,7 +165,7 @@ def _post(ctx: Context, endpoint: Endpoint, event: Event) -> tuple[int | None, s
         sent_by = ctx.still_ours()
         answer = session_of_thread(config).request("POST", url, data=body, headers=headers, sent_by=sent_by)
     except UmpError as error:
-        if isinstance(error, LeaseLost) or error.code == "interrupted":
+        if error.only_stopped:
             raise
         return None, error.message
     if 200 <= answer.status_code < 300:

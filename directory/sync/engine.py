@@ -19,7 +19,6 @@ MOST_PAGES = 20_000
 """Of one delta; one of a million changes has some five thousand."""
 START_OVER = frozenset({"endless_pages", "incomplete_read", "plan_needs_approval"})
 """After these a run does not go on from where it stood: what it read cannot be trusted, or is old by then."""
-PASSING = frozenset({"lease_lost", "interrupted", "throttled"})
 
 Clients = Callable[[threading.Event, Callable[[CallRecord], None]], GraphClient]
 """Makes a read-only client for the calling thread: what ends its waits, and what hears of its calls."""
@@ -253,7 +252,7 @@ class Sync:
         """Before an error goes to the runner: what can't be trusted is dropped, and people see that it failed."""
         if isinstance(error, LeaseLost):
             return
-        if error.code in PASSING:
+        if error.only_stopped or error.code == "throttled":
             if self.unchanged:
                 with self.ctx.transaction():
                     self._save()

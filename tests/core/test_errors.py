@@ -78,6 +78,12 @@ def test_codes_that_programs_branch_on_have_classes() -> None:
     assert NotFound(thing="customer").message == "There is no such customer here, or you may not see it."
 
 
+def test_what_only_stopped_is_nobodys_fault() -> None:
+    stopped = {code for code in CATALOGUE if UmpError.of(code).only_stopped}
+    assert stopped == {"interrupted", "lease_lost"}
+    assert {UmpError.of(code).remedy for code in stopped} == {Remedy.LATER}
+
+
 def test_an_unknown_code_is_a_mistake_of_ours() -> None:
     with pytest.raises(KeyError):
         UmpError.of("no_such_code")

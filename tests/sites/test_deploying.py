@@ -321,6 +321,28 @@ def test_a_device_that_repeats_a_secret_in_its_complaint_is_not_quoted(
     assert PASSWORD not in str(told) + str(found.__dict__)
 
 
+def test_a_worker_that_was_too_late_to_save_says_nothing_of_the_device(
+    device: Device, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was frozen before the first byte left: the next run saves, and nobody is told of a fault."""
+    save, frozen = Far.save, [True]
+    told: list[Any] = []
+
+    def once(far: Far) -> None:
+        if frozen:
+            frozen.pop()
+            raise UmpError.of("interrupted")
+        told.append(again(site).sbc_problem)
+        save(far)
+
+    monkeypatch.setattr(Far, "save", once)
+    act(services.deploy, site)
+    run_due()
+    run_due()
+    assert (told, again(site).sbc_state) == ([None], SiteState.DEPLOYED)
+    assert saved(device)
+
+
 def test_saving_that_fails_is_said_and_tried_again(device: Device, site: Site) -> None:
     device.set({"trouble": "save_fails"})
     act(services.deploy, site)

@@ -500,6 +500,27 @@ def test_an_answer_that_was_lost_is_looked_for(site: Site, box: Device) -> None:
     assert rows(site)["+412"].problem is None
 
 
+def test_a_worker_that_was_too_late_to_save_is_no_fault(
+    site: Site, box: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save, frozen, told = Line.save, [True], list[Any]()
+
+    def once(line: Line) -> None:
+        if frozen:
+            frozen.pop()
+            raise UmpError.of("interrupted")
+        told.append(rows(site)["+412"].problem)
+        save(line)
+
+    monkeypatch.setattr(Line, "save", once)
+    add(site, "+412")
+    run_due()
+    run_due()
+    assert told == [None]
+    assert on_device(site, ["+412"])
+    assert rows(site)["+412"].problem is None
+
+
 def test_a_save_that_fails_is_told_and_tried_again(site: Site, box: Device) -> None:
     add(site, "+412")
     box.set({"trouble": "save_fails"})
