@@ -13,7 +13,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from core.errors import Conflict, LeaseLost, NotFound, PermissionMissing, Remedy, UmpError
+from core.errors import Conflict, NotFound, PermissionMissing, Remedy, UmpError
 from domains import services
 from domains.models import CustomDomain, DnsZone, DomainState
 from domains.selectors import steps_for
@@ -145,7 +145,7 @@ class _Work:
         row = _zone()
         line = zone_line(row)
         self.note(text_written=True)
-        records.add_text(line, self.row.name, self.row.text)
+        records.add_text(line, self.row.name, self.row.text, sent_by=self.ctx.still_ours())
         return {}
 
     def see(self) -> Brought | Again:
@@ -179,9 +179,9 @@ class _Work:
         from nameservers import records  # noqa: PLC0415  as above
 
         if self.row.text_written:
-            self.ctx.still_ours()
+            sent_by = self.ctx.still_ours()
             try:
-                records.remove_text(zone_line(_zone()), self.row.name, self.row.text)
+                records.remove_text(zone_line(_zone()), self.row.name, self.row.text, sent_by=sent_by)
             except UmpError as error:
                 if error.remedy == Remedy.LATER:
                     raise
@@ -388,7 +388,7 @@ class _Told:
         pass
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if not isinstance(error, UmpError) or isinstance(error, LeaseLost) or error.code == "interrupted":
+        if not isinstance(error, UmpError) or error.only_stopped:
             return
         stops = error.remedy != Remedy.LATER or self.ctx.attempt >= MOST_ATTEMPTS
         with self.ctx.transaction():
@@ -554,6 +554,8 @@ class TryDnsZone(Kind):
         try:
             outcome = self._try(ctx, row)
         except UmpError as error:  # a test that found the fault has done its work
+            if error.only_stopped:
+                raise
             self._note(ctx, row, dict(error.to_dict()))
             return Done(f"{error.message} {error.advice}", outcome="partial")
         if isinstance(outcome, Done):
@@ -568,17 +570,15 @@ class TryDnsZone(Kind):
         name, text = _record(ctx.command_id, row.name)
         ctx.report(label="Writing a record", force=True)
         for left in _begun(ctx, row):
-            ctx.still_ours()
-            records.remove_text(line, *left)
-        ctx.still_ours()
-        records.add_text(line, name, text)
+            records.remove_text(line, *left, sent_by=ctx.still_ours())
+        records.add_text(line, name, text, sent_by=ctx.still_ours())
         ctx.report(label="Looking it up", force=True)
         try:
             look = records.look(name, lookup_servers(row, name) or [line.server], guard())
         except UmpError:
-            ctx.still_ours()
+            sent_by = ctx.still_ours()
             with contextlib.suppress(UmpError):  # what is told is why nobody could look
-                records.remove_text(line, name, text)
+                records.remove_text(line, name, text, sent_by=sent_by)
                 _gone(ctx)
             raise
         seen = look.having(text) == len(look.answers)
@@ -588,8 +588,7 @@ class TryDnsZone(Kind):
                 ctx.checkpoint(looks=looks)
             return Again("The record is written; waiting until it can be seen.", TEST_PAUSE)
         ctx.report(label="Removing it", force=True)
-        ctx.still_ours()
-        records.remove_text(line, name, text)
+        records.remove_text(line, name, text, sent_by=ctx.still_ours())
         _gone(ctx)
         if not seen:
             limit, why = "1 minute", "it is not to be seen at every name server that is asked"

@@ -7,6 +7,8 @@ Each address is one that the guard allows, and the one connected to.
 from __future__ import annotations
 
 import contextlib
+import socket
+import time
 from collections.abc import Iterator, Sequence
 
 import dns.exception
@@ -32,21 +34,22 @@ TTL = 300
 
 
 # --- Writing ------------------------------------------------------------------------------------------------
-def add_text(zone: Zone, name: str, text: str) -> None:
+def add_text(zone: Zone, name: str, text: str, *, sent_by: float | None = None) -> None:
     """Put a TXT record beside others of that name; one that is there already stays one.
 
-    Raises UmpError: dns_refused, dns_key_refused, dns_silent, dns_bad_reply, name_not_resolved, address_forbidden.
+    What has not left by the moment `sent_by` (monotonic seconds) leaves no more. Raises UmpError: dns_refused,
+    dns_key_refused, dns_silent, dns_bad_reply, name_not_resolved, address_forbidden, interrupted.
     """
     update = _update(zone)
     update.add(dns.name.from_text(name), dns.rdataset.from_rdata(TTL, _txt(text)))
-    _send(zone, update)
+    _send(zone, update, sent_by)
 
 
-def remove_text(zone: Zone, name: str, text: str) -> None:
-    """Take this very record away, and no other; one that is gone is as good. Raises as `add_text`."""
+def remove_text(zone: Zone, name: str, text: str, *, sent_by: float | None = None) -> None:
+    """Take this very record away, and no other; one that is gone is as good. The rest is as in `add_text`."""
     update = _update(zone)
     update.delete(dns.name.from_text(name), _txt(text))
-    _send(zone, update)
+    _send(zone, update, sent_by)
 
 
 def _txt(text: str) -> dns.rdtypes.ANY.TXT.TXT:
@@ -58,11 +61,17 @@ def _update(zone: Zone) -> dns.update.UpdateMessage:
     return dns.update.UpdateMessage(zone.name, keyring=key)
 
 
-def _send(zone: Zone, update: dns.update.UpdateMessage) -> None:
-    server = str(zone.server)
-    address = zone.guard.resolve(zone.server.host, zone.server.port)
+def _send(zone: Zone, update: dns.update.UpdateMessage, sent_by: float | None) -> None:
+    server, port = str(zone.server), zone.server.port
+    address = zone.guard.resolve(zone.server.host, port)
     with _in_words(server, zone.key.name):
-        answer = dns.query.tcp(update, address, timeout=DEADLINE, port=zone.server.port)
+        ends = time.monotonic() + DEADLINE
+        with socket.create_connection((address, port), timeout=DEADLINE) as line:
+            line.setblocking(False)
+            asked = time.monotonic()
+            if sent_by is not None and asked > sent_by:
+                raise UmpError.of("interrupted", detail={"cause": "not sent in time"})
+            answer = dns.query.tcp(update, address, timeout=max(0.0, ends - asked), sock=line)
     code = answer.rcode()
     if code == dns.rcode.SERVFAIL:
         raise UmpError.of("dns_silent", host=server, detail={"cause": "SERVFAIL"})

@@ -2,7 +2,9 @@
 
 import datetime as dt
 import re
+import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -289,9 +291,26 @@ def test_what_a_cancelled_test_left_is_removed_by_the_next(
     assert try_it(worker).test_problem is None
     assert microsoft.dns.describe()["records"] == {}
     removed, remove = [], records.remove_text
-    monkeypatch.setattr(records, "remove_text", lambda *what: (removed.append(what), remove(*what)))
+    monkeypatch.setattr(
+        records, "remove_text", lambda *what, **how: (removed.append(what), remove(*what, **how))
+    )
     try_it(worker)
     assert len(removed) == 1, "its own"
+
+
+def test_a_worker_that_was_too_late_is_no_finding(
+    zone: DnsZone, microsoft: Simulator, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing was sent, and nothing is known to be wrong with the zone: the test goes on in its next run."""
+    add, moments = records.add_text, [time.monotonic() - 1]
+
+    def frozen_once(*what: Any, sent_by: float) -> None:
+        add(*what, sent_by=moments.pop() if moments else sent_by)
+
+    monkeypatch.setattr(records, "add_text", frozen_once)
+    row = try_it(worker)
+    assert (moments, row.test_problem, bool(row.tested_at)) == ([], None, True)
+    assert microsoft.dns.describe()["records"] == {}
 
 
 def test_a_test_whose_zone_was_changed_says_what_it_left(

@@ -167,7 +167,14 @@ class NameServerEnd:
 @contextmanager
 def name_server(address: str, answer: Callable[[bytes, bool], bytes]) -> Iterator[NameServerEnd]:
     far = NameServerEnd(address, answer)
+
+    def connect(where: tuple[str, int], timeout: float) -> NameServerSocket:
+        line = NameServerSocket(far, stream=True)
+        line.connect_ex(where)
+        return line
+
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket, "create_connection", connect)
         patch.setattr(
             dns.query,
             "socket_factory",

@@ -1,6 +1,8 @@
 """TXT records over a real line: updates signed with a key, and queries, against a name server that answers."""
 
 import dataclasses
+import socket
+import time
 from typing import Any
 
 import dns.query
@@ -88,6 +90,29 @@ def test_nobody_listens(zone: Zone) -> None:
     assert raised.value.code == "dns_silent"
 
 
+def test_what_is_late_leaves_no_more(
+    zone: Zone, dns_server: NameServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever was frozen while the server's name was looked up, or while it was called, lets the update be."""
+    records.add_text(zone, NAME, "MS=ms1", sent_by=time.monotonic() + 60)
+    late = time.monotonic() - 0.001
+    for write, text in ((records.add_text, "MS=ms2"), (records.remove_text, "MS=ms1")):
+        with pytest.raises(UmpError) as raised:
+            write(zone, NAME, text, sent_by=late)
+        assert raised.value.code == "interrupted"
+    assert dns_server.describe()["records"] == {NAME: ["MS=ms1"]}
+    calls = socket.create_connection
+
+    def slowly(*where: Any, **how: Any) -> socket.socket:
+        time.sleep(0.06)
+        return calls(*where, **how)
+
+    monkeypatch.setattr(socket, "create_connection", slowly)
+    with pytest.raises(UmpError) as raised:
+        records.add_text(zone, NAME, "MS=ms2", sent_by=time.monotonic() + 0.05)
+    assert raised.value.code == "interrupted"
+
+
 def test_one_silent_server_among_two_is_told(zone: Zone, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(records, "DEADLINE", 0.3)
     records.add_text(zone, NAME, "MS=ms1")
@@ -106,7 +131,8 @@ def test_garbage_is_no_answer(zone: Zone, dns_server: NameServer, monkeypatch: p
 
 
 def test_the_guard_comes_first(zone: Zone, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dns.query, "tcp", lambda *args, **options: pytest.fail("something was sent"))
+    monkeypatch.setattr(socket, "create_connection", lambda *_, **__: pytest.fail("somebody was called"))
+    monkeypatch.setattr(dns.query, "tcp", lambda *_, **__: pytest.fail("something was sent"))
     for address in ("127.0.0.1", "10.0.0.1", "169.254.169.254"):
         with pytest.raises(UmpError) as raised:
             records.add_text(dataclasses.replace(zone, server=Server(address), guard=Guard()), NAME, "MS=ms1")
