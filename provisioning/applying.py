@@ -33,6 +33,7 @@ from provisioning.aspects import (
     Value,
     aspect_of,
     by_family,
+    passes,
     stops,
 )
 from provisioning.models import ENDED, UNDER_WAY, Act, Change, ChangeState, Line, LineState, Plan, PlanState
@@ -176,9 +177,12 @@ class Applying:
         """Raises what more writes would meet as well; what Microsoft did nothing about is put back."""
         answers = sending.send_all(self.desk, [_intent(line) for line in chunk])
         self._keep(chunk, answers)
+        all_pass = _all_pass(answers)
         for line in chunk:
             answer = answers.get(line.id)
-            if isinstance(answer, UmpError) and stops(answer) and not isinstance(answer, Throttled):
+            if isinstance(answer, Throttled) or not isinstance(answer, UmpError):
+                continue
+            if all_pass or stops(answer):
                 raise self._said(answer, line.aspect) from answer
         throttled = [answer for answer in answers.values() if isinstance(answer, Throttled)]
         if len(throttled) == len(chunk):  # else the pace is slower from now on, and that is enough
@@ -195,8 +199,13 @@ class Applying:
         )
 
     def _keep(self, chunk: Iterable[Line], answers: Answers) -> None:
-        """What Microsoft said. No answer leaves a line SENT; what it did not do is as if it was not sent."""
-        accepted, back = [], []
+        """What Microsoft said. No answer leaves a line SENT; what it did not do is as if it was not sent.
+
+        What only passes is tried again. Where others went through, it may be this one's alone for ever, so its tries
+        are counted: it must not be in everybody's way.
+        """
+        accepted, back, again = [], [], []
+        all_pass = _all_pass(answers)
         with self.ctx.transaction():
             for line in chunk:
                 answer = answers.get(line.id)
@@ -206,12 +215,15 @@ class Applying:
                     accepted.append(line)
                 elif answer is None or isinstance(answer, OutcomeUnknown):
                     continue
-                elif stops(answer):
+                elif all_pass or stops(answer):
                     back.append(line.id)
+                elif passes(answer) and line.sends < MOST_SENDS:
+                    again.append(line.id)
                 else:
                     self._end(line, LineState.FAILED, answer)
             Line.objects.bulk_update(accepted, ["state", "request_id", "operation"])
             self.lines.filter(id__in=back).update(state=LineState.PLANNED, sent_at=None, sends=F("sends") - 1)
+            self.lines.filter(id__in=again).update(state=LineState.PLANNED, sent_at=None)
 
     # --- Reading back ---------------------------------------------------------------------------------------
     def _follow(self) -> int:
@@ -324,6 +336,11 @@ class Applying:
 def _intent(line: Line) -> Intent:
     thing = Thing(line.subject_id, line.aspect)
     return Intent(line.id, thing, line.subject_name, line.before, line.after, line.request_id)
+
+
+def _all_pass(answers: Answers) -> bool:
+    """Whether nothing went through, for reasons that pass: more writes would meet them as well."""
+    return bool(answers) and all(isinstance(one, UmpError) and passes(one) for one in answers.values())
 
 
 def _number(aspect: str, value: Value) -> str | None:

@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 from django.db import transaction
 from django.db.models import QuerySet
 
-from core.errors import InvalidInput, UmpError
+from core.errors import InvalidInput, OutcomeUnknown, Remedy, UmpError
 from directory.browse import as_uuid
 from directory.models import DirectoryGroup, DirectoryUser, GroupMember
 from m365 import teams, teams_writes, user_writes
@@ -182,8 +182,14 @@ class Aspect(abc.ABC):
 
 
 def stops(error: UmpError) -> bool:
-    """Whether an error is about more than the one write that met it."""
-    return error.scope == "connection" or error.code in STOPPING
+    """Whether an error is about more than the one write that met it, and what would meet it too."""
+    lasting = error.scope == "service" and error.remedy != Remedy.LATER
+    return error.scope == "connection" or error.code in STOPPING or lasting
+
+
+def passes(error: UmpError) -> bool:
+    """Whether nothing was written, and to try again may be all that is needed."""
+    return error.remedy == Remedy.LATER and not isinstance(error, OutcomeUnknown)
 
 
 def _one_by_one(intents: Sequence[Intent], send: Callable[[Intent], None]) -> Answers:

@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -17,7 +17,7 @@ from core.errors import UmpError
 from directory.models import DirectoryUser
 from m365 import identity, pacing, permissions
 from m365.graph import GraphClient
-from provisioning import applying, commands, judging, planning, sending, services
+from provisioning import applying, aspects, commands, judging, planning, sending, services
 from provisioning.aspects import Answers, Desk, Intent
 from provisioning.models import Change, ChangeState, Line, LineState, PlanState
 from replication import services as queue
@@ -292,6 +292,86 @@ def test_a_policy_that_microsoft_refuses_spoils_none_that_was_sent_with_it(
     assert [row.state for row in stage.changes()] == [ChangeState.FAILED, ChangeState.APPLIED]
     history = stage.customer.microsoft.state.history
     assert [entry["status"] for entry in history if entry["kind"] == "write"] == [404, 404, 204]
+
+
+@pytest.mark.parametrize(
+    "code", ["unreachable", "name_not_resolved", "proxy_failed", "microsoft_busy", "bad_reply"]
+)
+def test_changes_wait_while_microsoft_is_out_of_reach(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    """It happens between the reading and the writing: no change has failed, and none of the tries is its own."""
+    monkeypatch.setattr(applying, "CHUNK", 2)
+    users, given = stage.without_number(5), stage.free(5)
+    asked = stage.give(users, given)
+    with monkeypatch.context() as patched:
+        for name in ("write", "write_all"):
+            patched.setattr(GraphClient, name, _raises(code))
+        for _ in range(applying.MOST_SENDS + 1):
+            waits = stage.finish(_there(asked.command), most=1)
+            assert (waits.state, waits.reason, _there(waits.error)["code"]) == (
+                "queued",
+                Reason.BACKING_OFF,
+                code,
+            )
+    assert {(line.state, line.sends) for line in stage.lines(stage.plan())} == {(LineState.PLANNED, 0)}
+    assert stage.finish(waits).outcome == "complete"
+    assert sorted(stage.orders()) == sorted((n, str(u)) for u, n in zip(users, given, strict=True))
+
+
+def test_changes_wait_for_a_person_where_the_line_itself_is_wrong(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = stage.give(stage.without_number(2), stage.free(2))
+    with monkeypatch.context() as patched:
+        for name in ("write", "write_all"):
+            patched.setattr(GraphClient, name, _raises("tls_failed"))
+        lies = stage.finish(_there(asked.command))
+    assert (lies.state, lies.reason) == ("suspended", Reason.TARGET)
+    with scope.one(stage.tenant.id):
+        queue.retry(SYSTEM, lies)
+    assert stage.finish(lies).outcome == "complete"
+
+
+@pytest.mark.parametrize("times", [applying.MOST_SENDS - 1, 99])
+def test_a_reading_for_one_change_that_fails_is_tried_again_and_is_in_nobodys_way(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    """Before a policy is given its id is asked for; twenty lines go together, two in this test."""
+    users, real = stage.without_number(7), aspects.Policy._ids
+    failures = iter(range(times))
+
+    def ids(desk: Desk, intents: Sequence[Intent]) -> dict[int, str | UmpError]:
+        found: dict[int, str | UmpError] = dict(real(desk, intents))
+        for one in intents:
+            if one.thing.subject_id == users[0] and next(failures, None) is not None:
+                found[one.id] = UmpError.of("connection_lost")
+        return found
+
+    monkeypatch.setattr(aspects.Policy, "_ids", staticmethod(ids))
+    monkeypatch.setattr(applying, "CHUNK", 2)
+    stage.ask([(user, "policy:TeamsCallingPolicy", {"name": "AllowCalling"}) for user in users])
+    done = stage.process()
+    assert (done.state, done.outcome) == (
+        "succeeded",
+        "partial" if times > applying.MOST_SENDS else "complete",
+    )
+    first, *others = [(row.state, (row.problem or {}).get("code")) for row in stage.changes()]
+    applied = (ChangeState.APPLIED, None)
+    assert others == [applied] * 6
+    assert first == ((ChangeState.FAILED, "connection_lost") if times > applying.MOST_SENDS else applied)
+
+
+def _there(thing: Any) -> Any:
+    assert thing is not None
+    return thing
+
+
+def _raises(code: str) -> Callable[..., Any]:
+    def raises(*_what: Any, **_how: Any) -> Any:
+        raise UmpError.of(code)
+
+    return raises
 
 
 def test_details_policies_and_numbers_go_together_and_a_newer_wish_wins(stage: Stage) -> None:
