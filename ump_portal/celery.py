@@ -1,9 +1,13 @@
 """Celery: a doorbell and a clock. Settings by the traps measured in facts/security.md 6.2."""
 
+import contextlib
+import logging
 import os
+import signal
 import threading
 from typing import Any
 
+from billiard.process import active_children
 from celery import Celery
 from celery.signals import worker_process_init, worker_process_shutdown, worker_ready, worker_shutting_down
 from django.conf import settings
@@ -14,7 +18,10 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ump_portal.settings")
 os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
 
 app = Celery("ump_portal")
+log = logging.getLogger(__name__)
 OWN_SWEEP_SECONDS = 15.0
+END_SECONDS = 25.0
+"""After which a worker that was asked to end waits no longer; thirty are promised."""
 POOL_AT_MOST = 256
 CHILD_AT_MOST = 1_000_000
 """KiB after which a pool process is replaced, a leak apart never. Not after so many tasks: a ring that meets one
@@ -83,6 +90,21 @@ def listen_for_the_end(**_: Any) -> None:
 def tell_the_pool(**_: Any) -> None:
     """In the worker's main process: a byte for each pool process, however many there are."""
     os.write(_end_writer, bytes(POOL_AT_MOST))
+    limit = threading.Timer(END_SECONDS, end_at_once)
+    limit.daemon = True
+    limit.start()
+
+
+def end_at_once() -> None:
+    """Celery would wait for a pool process for ever: one that is frozen, or whose last call hangs.
+
+    Nothing is lost by it: what was claimed has a lease, and the rings have their rows.
+    """
+    log.warning("the worker ends without waiting for its pool any longer")
+    for child in active_children():
+        with contextlib.suppress(OSError):
+            os.kill(child.pid, signal.SIGKILL)
+    os._exit(0)
 
 
 @worker_process_shutdown.connect  # type: ignore[untyped-decorator]  # as above

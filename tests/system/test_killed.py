@@ -132,6 +132,24 @@ def test_a_worker_that_is_asked_to_end_finishes_its_slices(stage: Stage, microso
     kept.is_the_same()
 
 
+def test_a_worker_whose_process_is_frozen_ends_in_time_all_the_same(
+    stage: Stage, microsoft: Microsoft
+) -> None:
+    kept = started(stage, microsoft, "Stiff")
+    worker = stage.running("worker")
+    held = until("its command runs", kept.executing)
+    timer = Timer()
+    os.kill(int(held.lease_owner.rpartition(":")[2]), signal.SIGSTOP)
+    os.kill(worker.pid, signal.SIGTERM)
+    until("the worker has ended", lambda: not Path(f"/proc/{worker.pid}").exists(), 30)
+    ended_after = timer()
+    assert "without waiting for its pool" in stage.said()
+    stage.back("worker", worker)
+    hurry(kept)
+    print(f"ended after {ended_after:.1f} s, in step after {timer():.1f} s")
+    kept.is_the_same()
+
+
 def test_a_killed_database_comes_back_and_the_sync_goes_on(stage: Stage, microsoft: Microsoft) -> None:
     kept = started(stage, microsoft, "Shaken")
     postmaster = stage.postmaster()
