@@ -70,7 +70,7 @@ class _Parent(Kind):
         except _StoppedError as halt:
             return self._stop(ctx, run, halt.why)
         except UmpError as error:
-            if error.remedy == Remedy.LATER or error.only_stopped:
+            if error.remedy == Remedy.LATER:
                 raise
             return self._stop(ctx, run, error.message)
 

@@ -176,8 +176,10 @@ class Applying:
     def _send(self, chunk: Sequence[Line]) -> None:
         """Raises what more writes would meet as well; what Microsoft did nothing about is put back."""
         answers = sending.send_all(self.desk, [_intent(line) for line in chunk])
-        self._keep(chunk, answers)
-        all_pass = _all_pass(answers)
+        all_pass = bool(answers) and all(
+            isinstance(one, UmpError) and passes(one) for one in answers.values()
+        )
+        self._keep(chunk, answers, all_pass=all_pass)
         for line in chunk:
             answer = answers.get(line.id)
             if isinstance(answer, Throttled) or not isinstance(answer, UmpError):
@@ -198,14 +200,13 @@ class Applying:
             "write_not_allowed", app=self.app, thing=family.many, permission=names, detail=dict(error.detail)
         )
 
-    def _keep(self, chunk: Iterable[Line], answers: Answers) -> None:
+    def _keep(self, chunk: Iterable[Line], answers: Answers, *, all_pass: bool) -> None:
         """What Microsoft said. No answer leaves a line SENT; what it did not do is as if it was not sent.
 
-        What only passes is tried again. Where others went through, it may be this one's alone for ever, so its tries
-        are counted: it must not be in everybody's way.
+        What only passes is tried again. Unless all of them met such a thing (`all_pass`), it may be this one's alone
+        for ever, so its tries are counted: it must not be in everybody's way.
         """
         accepted, back, again = [], [], []
-        all_pass = _all_pass(answers)
         with self.ctx.transaction():
             for line in chunk:
                 answer = answers.get(line.id)
@@ -336,11 +337,6 @@ class Applying:
 def _intent(line: Line) -> Intent:
     thing = Thing(line.subject_id, line.aspect)
     return Intent(line.id, thing, line.subject_name, line.before, line.after, line.request_id)
-
-
-def _all_pass(answers: Answers) -> bool:
-    """Whether nothing went through, for reasons that pass: more writes would meet them as well."""
-    return bool(answers) and all(isinstance(one, UmpError) and passes(one) for one in answers.values())
 
 
 def _number(aspect: str, value: Value) -> str | None:
