@@ -222,13 +222,13 @@ def test_there_is_something_to_test() -> None:
 
 
 SCRAWLERS = ("pia", "adam", "nora")
-"""Whoever may do everything, something, and nothing: what no converter or route takes is the same to others."""
+"""Whoever may do everything, something, and nothing: what no converter or route takes, and a page without its body,
+is the same to others."""
 
 
 def methods(route: Route, name: str) -> list[str]:
-    """Those that the route takes; for some people also those that it does not."""
-    taken = {*route.doors, "HEAD"} if "GET" in route.doors else set(route.doors)
-    return [method for method in METHODS if name in SCRAWLERS or method in taken]
+    """Those that the route takes; for some people also HEAD and those that it does not."""
+    return [method for method in METHODS if name in SCRAWLERS or method in route.doors]
 
 
 def places(
